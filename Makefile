@@ -1,0 +1,41 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help venv demo test check unit clean mini
+
+help:
+	@echo "make demo   set up, build the demo index, ask one query of each kind, serve the app on 127.0.0.1:8501"
+	@echo "make test   set up, then format, lint, types, layers, unit, real-data and browser tests"
+	@echo "make venv   set up only"
+	@echo "make mini   train the default space again and print its quality"
+
+venv: $(VENV)/.done
+
+# A half-made environment has no .done and is made again.
+$(VENV)/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[cpu,dev]"
+	touch $@
+
+demo: venv
+	$(BIN)/histoseek demo --out demo
+
+test: check
+	$(BIN)/python -m pytest
+
+unit: venv
+	$(BIN)/python -m pytest -m "not real and not browser"
+
+check: venv
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+mini: venv
+	$(BIN)/histoseek train mini --out encoders/spaces/mini
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info demo

@@ -1,0 +1,47 @@
+"""Errors of reading and storing; the whole tree is drawn in `encoders.errors`."""
+
+from encoders.errors import HistoSeekError
+
+
+class DataError(HistoSeekError):
+    """Something outside the index is wrong: a manifest, a download, a slide, a counts table."""
+
+
+class ManifestError(DataError):
+    """`data_manifest.yaml` does not say what it must: unknown key, bad digest, missing file entry."""
+
+
+class FetchError(DataError):
+    """A file could not be had from the mirror or from upstream, or its digest is wrong."""
+
+
+class SlideError(DataError):
+    """A slide's image is missing, corrupt, or without a usable mpp."""
+
+
+class CountsError(DataError):
+    """A counts table is malformed: not numeric, negative, NaN, or without genes."""
+
+
+class JoinError(DataError):
+    """Counts, positions and image of one slide do not fit together."""
+
+
+class StoreError(HistoSeekError):
+    """Something inside the index is wrong."""
+
+
+class IndexMissingError(StoreError):
+    """There is no index at that place."""
+
+
+class IndexFormatError(StoreError):
+    """The index is half-written, of another format version, or damaged."""
+
+
+class SidecarError(StoreError):
+    """The derived vector index does not match the table it was derived from."""
+
+
+class WriteError(StoreError):
+    """A write could not be finished (no space, no permission, a second writer); nothing was changed."""

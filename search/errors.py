@@ -1,0 +1,19 @@
+"""Errors of asking; the whole tree is drawn in `encoders.errors`."""
+
+from encoders.errors import HistoSeekError
+
+
+class QueryError(HistoSeekError):
+    """The question cannot be answered as put."""
+
+
+class FilterError(QueryError):
+    """A `where` text does not parse, or names a column the index does not have."""
+
+
+class ItemMissingError(QueryError):
+    """No item or slide of that id is in the index."""
+
+
+class CellReferenceError(QueryError):
+    """A cell-type reference cannot be used: no labels, no shared genes, a type without cells."""

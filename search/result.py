@@ -1,0 +1,84 @@
+"""What a search returns: hits as an Arrow table, with the plan that found them and what the user should know."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from encoders.contracts import GeneReport
+from indexer.schema import ITEM_METADATA
+
+HITS_SCHEMA = pa.schema(
+    [
+        pa.field("rank", pa.int32(), nullable=False),  # 1-based
+        pa.field("score", pa.float32(), nullable=False),  # cosine, higher is better
+        pa.field("p_value", pa.float32()),  # against the space's mismatched pairs
+        pa.field("fdr", pa.float32()),  # Benjamini-Hochberg over the list
+        pa.field("modality", pa.string(), nullable=False),  # the side of the item that was compared
+        *ITEM_METADATA,
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a search ran: `exact` or `ann`, rows allowed by the filters, rows scored, milliseconds by stage."""
+
+    strategy: str
+    n_allowed: int
+    n_scored: int
+    stage_ms: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Hits and where they come from.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+        `HITS_SCHEMA`, best hit first.
+    query : dict
+        What was asked, ready to be saved and asked again.
+    plan : Plan
+        How it was answered.
+    genes : GeneReport or None
+        For gene queries: used, unknown and truncated genes.
+    notes : tuple of str
+        Sentences the user should read, such as what was excluded and whether anything similar was found.
+    """
+
+    table: pa.Table
+    query: dict[str, Any]
+    plan: Plan
+    genes: GeneReport | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Hits as a data frame, best first."""
+        return self.table.to_pandas()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form: query, notes, genes, plan and hits."""
+        return {
+            "query": self.query,
+            "notes": list(self.notes),
+            "genes": None
+            if self.genes is None
+            else {
+                "used": list(self.genes.used),
+                "unknown": list(self.genes.unknown),
+                "truncated": list(self.genes.truncated),
+            },
+            "plan": {
+                "strategy": self.plan.strategy,
+                "n_allowed": self.plan.n_allowed,
+                "n_scored": self.plan.n_scored,
+                "stage_ms": self.plan.stage_ms,
+            },
+            "hits": self.table.to_pylist(),
+        }
