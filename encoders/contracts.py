@@ -158,4 +158,6 @@ class ExpressionEncoder(Protocol):
 def unit_rows(values: Floats) -> Vectors:
     """Scale rows to norm 1, the only place where HistoSeek normalises; rows of zeros stay zero."""
     norms = np.linalg.norm(values, axis=1, keepdims=True)
-    return np.divide(values, norms, out=np.zeros_like(values, dtype=np.float32), where=norms > 0).astype(np.float32)
+    scaled: Vectors = np.zeros_like(values, dtype=np.float32)
+    np.divide(values, norms, out=scaled, where=norms > 0, casting="same_kind")
+    return scaled

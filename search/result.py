@@ -60,7 +60,8 @@ class SearchResult:
 
     def to_pandas(self) -> pd.DataFrame:
         """Hits as a data frame, best first."""
-        return self.table.to_pandas()
+        frame: pd.DataFrame = self.table.to_pandas()
+        return frame
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form: query, notes, genes, plan and hits."""
