@@ -14,7 +14,7 @@ HITS_SCHEMA = pa.schema(
         pa.field("rank", pa.int32(), nullable=False),  # 1-based
         pa.field("score", pa.float32(), nullable=False),  # cosine, higher is better
         pa.field("p_value", pa.float32()),  # against the space's mismatched pairs
-        pa.field("fdr", pa.float32()),  # Benjamini-Hochberg over the list
+        pa.field("fdr", pa.float32()),  # Benjamini-Hochberg over all items compared
         pa.field("modality", pa.string(), nullable=False),  # the side of the item that was compared
         *ITEM_METADATA,
     ]

@@ -1,0 +1,183 @@
+"""Queries to vectors: what is stored is taken from the index, what is not is encoded by its space."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from encoders.contracts import ExpressionEncoding, GeneReport, Modality, PatchSpec, SectionStats, Vectors
+from encoders.gene_lists import WeightedGenes
+from encoders.sentences import GeneSentence
+from encoders.space import Space
+from search.catalogue import Catalogue
+from search.errors import QueryError
+from search.query import GenesQuery, ItemQuery, PatchQuery, ProfileQuery, Query, SentenceQuery, SlideQuery
+
+_SHORT_SIDE = 0.98  # a patch may lack 2 % of its side to rounding
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedQuery:
+    """A query as a unit vector, with where it comes from.
+
+    Attributes
+    ----------
+    vector : float32 (dim,)
+        Unit vector.
+    modality : {"image", "expression"}
+        The side it was computed from.
+    null : str
+        First half of the key of its null distribution in the card: the modality, `genes`, `sentence` or `slide`.
+    description : dict
+        JSON-ready form of the query.
+    slide, patient : str or None
+        Where it was cut from, to be left out of the hits.
+    row : int or None
+        Its row, if it is an item of the index.
+    whole_slide : bool
+        Whether it stands for a slide.
+    genes : GeneReport or None
+        Genes of a gene query.
+    """
+
+    vector: Vectors
+    modality: Modality
+    null: str
+    description: dict[str, Any]
+    slide: str | None = None
+    patient: str | None = None
+    row: int | None = None
+    whole_slide: bool = False
+    genes: GeneReport | None = None
+
+
+def encode_query(query: Query, catalogue: Catalogue, space: Callable[[], Space]) -> EncodedQuery:
+    """Turn a query into a unit vector.
+
+    Parameters
+    ----------
+    query : Query
+        What was asked.
+    catalogue : Catalogue
+        Items of the index.
+    space : callable
+        Opens the space; called only for queries that are not in the index, so that these alone need its weights.
+
+    Raises
+    ------
+    ItemMissingError
+        If the item or slide is not in the index.
+    QueryError
+        If the item lacks that side, or the pixels cannot be encoded.
+    GeneQueryError
+        If no gene of the query is known.
+    """
+    match query:
+        case ItemQuery():
+            return _stored(catalogue, catalogue.row_of(query.id), query)
+        case SlideQuery():
+            return _stored(catalogue, catalogue.slide_row(query.slide), query)
+        case PatchQuery():
+            return _from_patch(query, catalogue, space())
+        case GenesQuery():
+            encoding = space().expression.encode_list(WeightedGenes.parse(query.text))
+            return _from_genes(query, encoding, "genes")
+        case SentenceQuery():
+            encoding = space().expression.encode_sentence(GeneSentence.parse(query.text))
+            return _from_genes(query, encoding, "sentence")
+        case ProfileQuery():
+            return _from_genes(query, _encode_profile(query, space()), "expression")
+
+
+def _stored(catalogue: Catalogue, row: int, query: ItemQuery | SlideQuery) -> EncodedQuery:
+    sides = catalogue.modalities_of(row)
+    if not sides:
+        raise QueryError(f"Item {catalogue.value(row, 'id')!r} has no vector at all, so it cannot be asked with.")
+    modality = query.using or sides[0]
+    whole_slide = catalogue.value(row, "kind") == "slide"
+    return EncodedQuery(
+        vector=catalogue.vector(row, modality),
+        modality=modality,
+        null="slide" if whole_slide else modality,
+        description=query.describe() | {"using": modality},
+        slide=catalogue.value(row, "slide"),
+        patient=catalogue.value(row, "patient"),
+        row=row,
+        whole_slide=whole_slide,
+    )
+
+
+def _from_genes(query: Query, encoding: ExpressionEncoding, null: str) -> EncodedQuery:
+    return EncodedQuery(
+        vector=encoding.vectors[0],
+        modality="expression",
+        null=null,
+        description=query.describe(),
+        genes=encoding.genes,
+    )
+
+
+def _encode_profile(query: ProfileQuery, space: Space) -> ExpressionEncoding:
+    counts = np.asarray(query.counts, dtype=np.float32)
+    if counts.shape != (len(query.genes),):
+        raise QueryError(
+            f"The profile has counts of shape {counts.shape} for {len(query.genes)} genes; expected one count per gene."
+        )
+    if not np.isfinite(counts).all() or (counts < 0).any() or not counts.any():
+        raise QueryError("The profile holds negative, missing or only zero counts; give the raw counts of one sample.")
+    return space.expression.encode_counts(sp.csr_matrix(counts[None, :]), query.genes)
+
+
+def _from_patch(query: PatchQuery, catalogue: Catalogue, space: Space) -> EncodedQuery:
+    patch = resample_patch(query.pixels, query.mpp, space.image.patch)
+    section: SectionStats | None = None
+    patient: str | None = None
+    if query.slide is not None:
+        patient = catalogue.value(catalogue.slide_row(query.slide), "patient")
+        section = _section_of(query.slide, catalogue)
+    vector = space.image.encode(patch[None], section=section)[0]
+    return EncodedQuery(vector, "image", "image", query.describe(), slide=query.slide, patient=patient)
+
+
+def _section_of(slide: str, catalogue: Catalogue) -> SectionStats | None:
+    slides = catalogue.index.slides()
+    place = slides.column("slide").to_pylist().index(slide)
+    values = slides.column("section_stats")[place].as_py()
+    return SectionStats.from_list(values) if values else None
+
+
+def resample_patch(pixels: npt.NDArray[np.uint8], mpp: float, spec: PatchSpec) -> npt.NDArray[np.uint8]:
+    """Cut the central square of `spec.side_um` out of the pixels and resample it to `(side_px, side_px, 3)`.
+
+    Raises
+    ------
+    QueryError
+        If the pixels are not uint8 RGB, mpp is not positive, or they cover less tissue than the encoder looks at.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise QueryError(
+            f"Got pixels of shape {pixels.shape} and dtype {pixels.dtype}; expected uint8 (height, width, 3)."
+        )
+    if not (np.isfinite(mpp) and mpp > 0):
+        raise QueryError(f"The mpp of the pixels is {mpp}; expected micrometres per pixel, such as 0.5.")
+    height, width = pixels.shape[:2]
+    side = spec.side_um / mpp
+    if min(height, width) < _SHORT_SIDE * side:
+        raise QueryError(
+            f"The pixels cover {width * mpp:.0f} x {height * mpp:.0f} um at {mpp:g} um/px; the encoder looks at "
+            f"{spec.side_um:g} um ({side:.0f} px). Cut a larger square, or check the mpp."
+        )
+    from PIL import Image
+
+    side = min(side, height, width)
+    left, top = (width - side) / 2, (height - side) / 2
+    square = Image.fromarray(pixels).resize(
+        (spec.side_px, spec.side_px),
+        Image.Resampling.BILINEAR,
+        box=(left, top, left + side, top + side),
+        reducing_gap=None,
+    )
+    return np.asarray(square, dtype=np.uint8)

@@ -1,0 +1,144 @@
+"""Which items may answer: kinds, the `where` text, and what is left out so that no answer leaks from the query."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from encoders.contracts import Modality
+from indexer.errors import WhereError
+from indexer.schema import ITEM_COLUMNS
+from search.catalogue import Catalogue, Mask
+from search.encoding import EncodedQuery
+from search.errors import FilterError, QueryError
+
+Exclude = Literal["auto", "none", "slide", "patient"]
+KINDS = ("slide", "tile", "spot", "cell", "transcriptome")
+_EXCLUDES = ("auto", "none", "slide", "patient")
+_DEFAULT_KINDS: dict[Modality, tuple[str, ...]] = {
+    "image": ("tile", "spot"),
+    "expression": ("spot", "cell", "transcriptome"),
+}
+
+_LITERAL = re.compile(r"'(?:[^']|'')*'")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SQL_WORD = re.compile(
+    "and|or|not|in|like|ilike|is|null|between|true|false|escape|cast|as|case|when|then|else|end|distinct|from|"
+    "string|varchar|float|double|int|integer|bigint|boolean",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The items a query may be answered with.
+
+    Attributes
+    ----------
+    mask : bool (n_items,)
+        Allowed items that have a vector of the target modality.
+    kinds : tuple of str
+        Kinds looked at.
+    exclude : {"none", "slide", "patient"}
+        What was left out, `auto` resolved.
+    notes : tuple of str
+        What was left out, in words.
+    """
+
+    mask: Mask
+    kinds: tuple[str, ...]
+    exclude: Literal["none", "slide", "patient"]
+    notes: tuple[str, ...]
+
+
+def scope_of(
+    catalogue: Catalogue,
+    query: EncodedQuery,
+    target: Modality,
+    *,
+    kind: str | Sequence[str] | None = None,
+    where: str | None = None,
+    exclude: Exclude = "auto",
+) -> Scope:
+    """Find the items that may answer a query.
+
+    Raises
+    ------
+    QueryError
+        For an unknown kind or exclusion, or when slide or patient is to be left out of a query that has none.
+    FilterError
+        If the `where` text does not parse or names an unknown column.
+    """
+    kinds = _kinds(kind, query, target)
+    resolved = _resolve(exclude, query)
+    mask = np.isin(catalogue.column("kind"), kinds) & catalogue.has(target)
+    if where is not None:
+        mask &= where_mask(catalogue, where)
+    notes = []
+    if resolved != "none":
+        own = query.slide if resolved == "slide" else query.patient
+        is_own = catalogue.column(resolved) == own
+        notes.append(f"Own {resolved} {own!r} left out ({int((mask & is_own).sum()):,} items).")
+        mask &= ~is_own
+    elif query.row is not None and query.modality == target:
+        mask[query.row] = False
+        notes.append("The query item itself is left out.")
+    return Scope(mask, kinds, resolved, tuple(notes))
+
+
+def where_mask(catalogue: Catalogue, where: str) -> Mask:
+    """Items a `where` text allows, bool `(n_items,)`; raises `FilterError`."""
+    check_where(where)
+    try:
+        return np.asarray(catalogue.index.filter_rows(where), dtype=bool)
+    except WhereError as error:
+        raise FilterError(f"Cannot filter by {where!r}: {error} {_columns_hint()}") from error
+
+
+def check_where(where: str) -> None:
+    """Raise `FilterError` unless the text is one SQL condition over the columns of an item."""
+    rest = _LITERAL.sub("''", where)
+    if not rest.strip():
+        raise FilterError(f"The filter is empty; leave it out, or write a condition. {_columns_hint()}")
+    if rest.replace("''", "").count("'"):
+        raise FilterError(f"The filter {where!r} has an unclosed quote; write text as 'text'.")
+    if ";" in rest or "--" in rest or "/*" in rest:
+        raise FilterError(
+            f"The filter {where!r} holds a statement or comment; expected one condition. {_columns_hint()}"
+        )
+    for word in _WORD.finditer(rest):
+        name = word.group()
+        is_call = rest[word.end() :].lstrip().startswith("(")
+        if name in ITEM_COLUMNS or _SQL_WORD.fullmatch(name) or is_call:
+            continue
+        raise FilterError(
+            f"The filter {where!r} names {name!r}, which is no column (text goes in 'quotes'). {_columns_hint()}"
+        )
+
+
+def _columns_hint() -> str:
+    return f"Columns: {', '.join(ITEM_COLUMNS)}."
+
+
+def _kinds(kind: str | Sequence[str] | None, query: EncodedQuery, target: Modality) -> tuple[str, ...]:
+    if kind is None:
+        return ("slide",) if query.whole_slide else _DEFAULT_KINDS[target]
+    kinds = (kind,) if isinstance(kind, str) else tuple(kind)
+    unknown = [name for name in kinds if name not in KINDS]
+    if unknown or not kinds:
+        raise QueryError(f"Unknown kind {', '.join(map(repr, unknown)) or 'list ()'}; known: {', '.join(KINDS)}.")
+    return kinds
+
+
+def _resolve(exclude: Exclude, query: EncodedQuery) -> Literal["none", "slide", "patient"]:
+    if exclude not in _EXCLUDES:
+        raise QueryError(f"exclude={exclude!r} is not known; choose one of {', '.join(_EXCLUDES)}.")
+    if query.slide is None:
+        if exclude in ("slide", "patient"):
+            raise QueryError(f"exclude={exclude!r} needs a query from a slide of the index; this one has none.")
+        return "none"
+    if exclude == "auto":
+        return "patient" if query.whole_slide else "slide"
+    return exclude

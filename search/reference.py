@@ -1,0 +1,155 @@
+"""Cell-type references: mean profiles of labelled cells, to decompose spots with."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from search.errors import CellReferenceError
+
+_CP10K = 10_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class CellReference:
+    """Mean expression of cell types.
+
+    Attributes
+    ----------
+    types : tuple of str
+        Names of the cell types, sorted.
+    genes : tuple of str
+        Symbols, unique.
+    profiles : float64 (n_types, n_genes)
+        Mean counts per 10,000 of the cells of each type.
+    n_cells : tuple of int
+        Cells behind each profile.
+    dropped : tuple of str
+        Types left out for having too few cells.
+    """
+
+    types: tuple[str, ...]
+    genes: tuple[str, ...]
+    profiles: npt.NDArray[np.float64]
+    n_cells: tuple[int, ...]
+    dropped: tuple[str, ...] = ()
+
+
+def reference_from_counts(
+    counts: sp.csr_matrix,
+    genes: Sequence[str],
+    labels: Sequence[str | None],
+    *,
+    merge: Mapping[str, str] | None = None,
+    min_cells: int | None = None,
+) -> CellReference:
+    """Average labelled cells into a reference.
+
+    Parameters
+    ----------
+    counts : csr_matrix (n_cells, n_genes)
+        Raw counts; each cell is scaled to 10,000 over all genes given.
+    genes : sequence of str
+        Symbols of the columns; the counts of repeated symbols are summed.
+    labels : sequence of (str or None)
+        Cell type of each row; cells without one are left out.
+    merge : mapping of str to str, optional
+        Types to count as another type, such as `{"B-cells": "Plasmablasts"}`.
+    min_cells : int, optional
+        Types with fewer cells are left out and named in `dropped`. Without it, a type with one cell is an error.
+
+    Raises
+    ------
+    CellReferenceError
+        If no cell has a label, fewer than two types are left, a type to merge is not there, or a type has one cell.
+    """
+    names = np.array(["" if _is_missing(label) else str(label) for label in labels], dtype=object)
+    if len(names) != counts.shape[0]:
+        raise CellReferenceError(f"Got {len(names)} labels for {counts.shape[0]} cells; expected one label per cell.")
+    names = _merged(names, merge or {})
+    types, n_cells = np.unique(names[names != ""].astype(str), return_counts=True)
+    if not len(types):
+        raise CellReferenceError(f"None of the {len(names)} cells has a label; name another column.")
+    keep = n_cells >= (1 if min_cells is None else min_cells)
+    if min_cells is None and (n_cells == 1).any():
+        single = ", ".join(types[n_cells == 1])
+        raise CellReferenceError(f"Only one cell is labelled {single}; merge it, or leave it out with min_cells=2.")
+    if keep.sum() < 2:
+        sizes = ", ".join(f"{t} {n}" for t, n in zip(types, n_cells, strict=True))
+        raise CellReferenceError(f"Fewer than two cell types have {min_cells or 1} cells ({sizes}); lower min_cells.")
+    symbols, per_10k = _normalised(counts, genes)
+    profiles = np.vstack([np.asarray(per_10k[names == name].mean(axis=0)).ravel() for name in types[keep]])
+    return CellReference(
+        types=tuple(types[keep].tolist()),
+        genes=symbols,
+        profiles=profiles,
+        n_cells=tuple(n_cells[keep].tolist()),
+        dropped=tuple(types[~keep].tolist()),
+    )
+
+
+def reference_from_h5ad(
+    path: str | Path,
+    label: str,
+    *,
+    merge: Mapping[str, str] | None = None,
+    min_cells: int | None = None,
+) -> CellReference:
+    """Read a reference from an h5ad file with raw counts in `X` and a label column in `obs`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The h5ad file.
+    label : str
+        Column of `obs` that names each cell's type.
+    merge, min_cells
+        See `reference_from_counts`.
+
+    Raises
+    ------
+    CellReferenceError
+        If the file is missing, has no such column or no raw counts, and as in `reference_from_counts`.
+    """
+    import anndata
+
+    if not Path(path).is_file():
+        raise CellReferenceError(f"There is no reference file at {path}; give an h5ad with raw counts and labels.")
+    data = anndata.read_h5ad(path)
+    if label not in data.obs:
+        known = ", ".join(map(str, data.obs.columns)) or "none"
+        raise CellReferenceError(
+            f"The reference {Path(path).name} has no label column {label!r}; its columns: {known}."
+        )
+    counts = sp.csr_matrix(data.X)
+    if counts.nnz and (counts.data.min() < 0 or not np.allclose(counts.data, np.rint(counts.data), atol=1e-3)):
+        raise CellReferenceError(
+            f"The values of {Path(path).name} are not raw counts (found {counts.data[0]:g}); put raw counts into X."
+        )
+    return reference_from_counts(counts, list(data.var_names), list(data.obs[label]), merge=merge, min_cells=min_cells)
+
+
+def _is_missing(label: Any) -> bool:
+    return label is None or label == "" or (isinstance(label, float) and math.isnan(label))
+
+
+def _merged(names: npt.NDArray[Any], merge: Mapping[str, str]) -> npt.NDArray[Any]:
+    absent = sorted(set(merge) - set(names.tolist()))
+    if absent:
+        known = ", ".join(sorted(set(names.tolist()) - {""}))
+        raise CellReferenceError(f"There are no cells labelled {', '.join(absent)} to merge; the labels are: {known}.")
+    return np.array([merge.get(name, name) for name in names.tolist()], dtype=object)
+
+
+def _normalised(counts: sp.csr_matrix, genes: Sequence[str]) -> tuple[tuple[str, ...], sp.csr_matrix]:
+    symbols, column = np.unique(np.asarray(genes, dtype=str), return_inverse=True)
+    sums = sp.csr_matrix((np.ones(len(column)), (np.arange(len(column)), column)), shape=(len(column), len(symbols)))
+    merged = sp.csr_matrix(counts, dtype=np.float64) @ sums
+    library = np.asarray(merged.sum(axis=1)).ravel()
+    scale = np.divide(_CP10K, library, out=np.zeros_like(library), where=library > 0)
+    return tuple(symbols.tolist()), sp.csr_matrix(sp.diags(scale) @ merged)

@@ -1,0 +1,76 @@
+"""One search from an encoded query to its hits: scope, scores, significance, table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from encoders.contracts import Modality
+from encoders.space import Calibration
+from search.calibration import significance
+from search.catalogue import Catalogue
+from search.encoding import EncodedQuery
+from search.errors import QueryError
+from search.filters import Exclude, Scope, scope_of
+from search.hits import GroupBy, hits_table, pick
+from search.plan import Scored, StageTimer, score
+from search.result import Plan, SearchResult
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """How a query is to be answered; the arguments of `Engine.search`."""
+
+    target: Modality = "expression"
+    kind: str | Sequence[str] | None = None
+    k: int = 10
+    where: str | None = None
+    exclude: Exclude = "auto"
+    group_by: GroupBy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """A result with what analyses need besides: the scope, and every item's score."""
+
+    result: SearchResult
+    scope: Scope
+    scored: Scored
+
+
+def retrieve(catalogue: Catalogue, query: EncodedQuery, request: Request, calibration: Calibration) -> Retrieval:
+    """Answer an encoded query; see `Engine.search` for arguments and errors."""
+    if request.target not in ("image", "expression"):
+        raise QueryError(f"target={request.target!r} is not known; choose image or expression.")
+    timer = StageTimer()
+    with timer.stage("filter"):
+        scope = scope_of(
+            catalogue, query, request.target, kind=request.kind, where=request.where, exclude=request.exclude
+        )
+    with timer.stage("score"):
+        scored = score(
+            catalogue, query.vector, request.target, scope.mask, k=request.k, grouped=request.group_by is not None
+        )
+    with timer.stage("rank"):
+        places = pick(scored, catalogue, request.k, request.group_by)
+        key = f"{query.null}->{request.target}"
+        worth = significance(scored.scores, scored.n_allowed, calibration, key)
+        table = hits_table(scored, places, worth, catalogue, request.target)
+    notes = (*scope.notes, *_count_notes(len(places), scored, request), *worth.notes)
+    described = query.description | {
+        "target": request.target,
+        "kind": list(scope.kinds),
+        "k": request.k,
+        "where": request.where,
+        "exclude": scope.exclude,
+        "group_by": request.group_by,
+    }
+    plan = Plan(scored.strategy, scored.n_allowed, len(scored.rows), timer.stage_ms)
+    return Retrieval(SearchResult(table, described, plan, query.genes, notes), scope, scored)
+
+
+def _count_notes(found: int, scored: Scored, request: Request) -> tuple[str, ...]:
+    if not len(scored.rows):
+        return ("No item is left to compare with after the filters and exclusions.",)
+    if found < request.k:
+        what = f"{request.group_by}s" if request.group_by else "items"
+        return (f"Only {found:,} {what} may answer, so all are shown (k was {request.k:,}).",)
+    return ()
