@@ -63,9 +63,7 @@ class GeneSentence:
 PLAIN = SentenceRecipe(name="plain")
 
 
-def sentences_of(
-    counts: sp.csr_matrix, genes: Sequence[str], *, recipe: SentenceRecipe = PLAIN
-) -> list[GeneSentence]:
+def sentences_of(counts: sp.csr_matrix, genes: Sequence[str], *, recipe: SentenceRecipe = PLAIN) -> list[GeneSentence]:
     """Write each row as a sentence: the `recipe.n_genes` largest values, ties in gene order, zeros left out.
 
     Parameters

@@ -1,0 +1,146 @@
+"""The expression side of `mini`: profiles, gene sentences and gene lists to unit vectors. Needs numpy only."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.sparse as sp
+
+from encoders.contracts import EncoderInfo, ExpressionEncoding, Floats, GeneReport, unit_rows
+from encoders.errors import GeneQueryError
+from encoders.gene_lists import WeightedGenes
+from encoders.mini import MiniWeights
+from encoders.profiles import Profiles, SymbolTable
+from encoders.sentences import GeneSentence
+
+
+class MiniExpressionEncoder:
+    """Transcriptomes to unit vectors by one linear projection of standardised log-expression."""
+
+    def __init__(self, weights: MiniWeights, *, info: EncoderInfo) -> None:
+        self.weights = weights
+        self._info = info
+        self._table = SymbolTable(weights.genes)
+
+    @property
+    def info(self) -> EncoderInfo:
+        """Name, revision, dim, licence and digest."""
+        return self._info
+
+    @property
+    def genes(self) -> tuple[str, ...]:
+        """The symbols the encoder reads, in its order."""
+        return self.weights.genes
+
+    def encode_counts(
+        self, counts: sp.csr_matrix, genes: Sequence[str], *, by_section: bool = False
+    ) -> ExpressionEncoding:
+        """Unit vectors of raw-count rows.
+
+        Genes that are not given count as average. A row without any count has no direction: its vector is zero.
+
+        Parameters
+        ----------
+        counts : csr_matrix (n, n_genes)
+            Raw counts over all genes of the file, so that the library size is right.
+        genes : sequence of str
+            Symbols of the columns; counts of repeated symbols are summed.
+        by_section : bool
+            Whether to centre on the rows' own mean log-expression (all rows are of one section, which takes the batch
+            effect out) or on the training sections' mean.
+
+        Raises
+        ------
+        GeneQueryError
+            If values are negative or not finite, no gene is known, no row has counts, or one row alone is to be
+            centred on itself.
+        """
+        profiles = Profiles.read(counts, genes)
+        columns, rows, report = self._match(profiles.genes)
+        filled = profiles.has_counts()
+        if len(filled) and not filled.any():
+            raise GeneQueryError(f"All {len(filled)} profiles are without counts; give at least one count.")
+        if by_section and filled.sum() == 1:
+            raise GeneQueryError(
+                "A section with counts in 1 row cannot be centred on its own mean; encode it with by_section=False."
+            )
+        values = profiles.log_normalised()[:, columns]
+        own_mean = by_section and bool(filled.any())
+        centre = np.asarray(values[filled].mean(axis=0)).ravel() if own_mean else self.weights.gene_mean[rows]
+        scaled = self.weights.expression_projection[rows] / self.weights.gene_sd[rows, None]
+        vectors = np.asarray(values @ scaled) - centre @ scaled
+        vectors[~filled] = 0.0
+        return ExpressionEncoding(unit_rows(vectors.astype(np.float32)), report)
+
+    def encode_list(self, genes: WeightedGenes) -> ExpressionEncoding:
+        """Unit vector `(1, dim)` of a gene list: each weight is that many standard deviations above the section's mean.
+
+        Genes that are not listed stay at the mean; unknown genes are left out and reported.
+
+        Raises
+        ------
+        GeneQueryError
+            If no gene is known (with what is spelled alike), or the weights of known genes cancel.
+        """
+        weights, report = self._place(genes.symbols, genes.weights)
+        return self._encode_standardised(weights, report)
+
+    def encode_sentence(self, sentence: GeneSentence) -> ExpressionEncoding:
+        """Unit vector `(1, dim)` of one gene sentence.
+
+        The gene at rank r is given the mean log-expression that the r-th gene of a training spot has, minus the gene's
+        own training mean, in its standard deviations. Genes not in the sentence stay at the mean. Genes beyond the
+        last rank of that curve are reported as truncated.
+
+        Raises
+        ------
+        GeneQueryError
+            If no gene is known.
+        """
+        n_ranks = len(self.weights.rank_curve)
+        kept, truncated = sentence.symbols[:n_ranks], sentence.symbols[n_ranks:]
+        at = [self._table.find(symbol) for symbol in kept]
+        weights = [
+            0.0 if row is None else float((level - self.weights.gene_mean[row]) / self.weights.gene_sd[row])
+            for row, level in zip(at, self.weights.rank_curve, strict=False)
+        ]
+        placed, report = self._place(kept, weights)
+        return self._encode_standardised(placed, GeneReport(report.used, report.unknown, truncated))
+
+    def _match(self, given: Sequence[str]) -> tuple[list[int], list[int], GeneReport]:
+        """Columns of `given` and rows of the encoder that belong together, and what was used."""
+        found = [self._table.find(symbol) for symbol in given]
+        taken: dict[int, int] = {}
+        for column, row in enumerate(found):
+            # Of several spellings of one gene in a profile the exact one is read, else the first.
+            if row is not None and (row not in taken or given[column] == self.genes[row]):
+                taken[row] = column
+        if not taken:
+            raise GeneQueryError(self._table.unknown_message(given))
+        used = set(taken.values())
+        report = GeneReport(
+            used=tuple(self.genes[row] for row in taken),
+            unknown=tuple(symbol for column, symbol in enumerate(given) if column not in used),
+        )
+        return list(taken.values()), list(taken), report
+
+    def _place(self, symbols: Sequence[str], weights: Sequence[float]) -> tuple[Floats, GeneReport]:
+        placed = np.zeros(len(self.genes), dtype=np.float32)
+        used, unknown = [], []
+        for symbol, weight in zip(symbols, weights, strict=True):
+            row = self._table.find(symbol)
+            if row is None:
+                unknown.append(symbol)
+            else:
+                placed[row] += weight
+                used.append(self.genes[row])
+        if not used:
+            raise GeneQueryError(self._table.unknown_message(unknown))
+        return placed, GeneReport(used=tuple(dict.fromkeys(used)), unknown=tuple(unknown))
+
+    def _encode_standardised(self, values: Floats, report: GeneReport) -> ExpressionEncoding:
+        vector = values[None, :] @ self.weights.expression_projection
+        if not np.any(vector):
+            raise GeneQueryError(
+                f"The weights of {', '.join(report.used[:3])} cancel to zero; give at least one gene a weight."
+            )
+        return ExpressionEncoding(unit_rows(vector), report)

@@ -1,0 +1,86 @@
+"""The spaces HistoSeek knows, by name; a folder written by the trainer is a space too."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from encoders.efficientnet import EfficientNetLite0
+from encoders.errors import UnknownSpaceError, WeightsMissingError
+from encoders.saving import load_space, read_card
+from encoders.space import Space, SpaceCard
+
+_SHIPPED = Path(__file__).parent / "spaces"
+_SPACES: dict[str, Path] = {"mini": _SHIPPED / "mini"}
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceStatus:
+    """One registered space as `histoseek encoders` shows it.
+
+    Attributes
+    ----------
+    name : str
+        What `open_space` takes.
+    card : SpaceCard or None
+        `None` if the card itself is not on this machine.
+    state : `ready` or `weights missing`
+        Whether both sides can encode on this machine.
+    hint : str
+        Where to get what is missing; empty when ready.
+    """
+
+    name: str
+    card: SpaceCard | None
+    state: Literal["ready", "weights missing"]
+    hint: str = ""
+
+
+def known_spaces() -> tuple[str, ...]:
+    """Registered names, sorted."""
+    return tuple(sorted(_SPACES))
+
+
+def open_space(name_or_path: str | Path = "mini", *, device: str = "cpu") -> Space:
+    """Open a registered space, or a folder written by `histoseek train`.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A name of `known_spaces`, or a folder with `card.json`.
+    device : str
+        Torch device of the image encoder, such as `cpu` or `cuda`.
+
+    Raises
+    ------
+    UnknownSpaceError
+        If it is neither.
+    WeightsMissingError, SpaceMismatchError
+        If files are missing or do not belong together.
+    """
+    if isinstance(name_or_path, str) and name_or_path in _SPACES:
+        return load_space(_SPACES[name_or_path], device=device)
+    folder = Path(name_or_path)
+    if folder.is_dir():
+        return load_space(folder, device=device)
+    raise UnknownSpaceError(
+        f"There is no space {str(name_or_path)!r}; known are {', '.join(known_spaces())}. Give one of these, or a "
+        f"folder written by `histoseek train`."
+    )
+
+
+def describe_spaces() -> list[SpaceStatus]:
+    """Every registered space with its state on this machine; missing weights are told, not raised."""
+    return [_describe(name, folder) for name, folder in sorted(_SPACES.items())]
+
+
+def _describe(name: str, folder: Path) -> SpaceStatus:
+    try:
+        card = read_card(folder)
+    except WeightsMissingError as error:
+        return SpaceStatus(name, None, "weights missing", str(error))
+    try:
+        load_space(folder)
+        EfficientNetLite0.weights_path()
+    except WeightsMissingError as error:
+        return SpaceStatus(name, card, "weights missing", str(error))
+    return SpaceStatus(name, card, "ready")

@@ -1,0 +1,76 @@
+"""Stain normalisation: colours of a section moved to a fixed target in CIELAB.
+
+Reinhard et al., "Color transfer between images", IEEE CG&A 21(5), 2001: each Lab channel is shifted and scaled so
+that its mean and standard deviation over the tissue become the target's. A stain is `float32 (2, 3)`: the means of
+L, a, b over the sampled pixels, then their standard deviations.
+"""
+
+import warnings
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFilter
+
+from encoders.contracts import Floats, Patches
+from encoders.errors import PatchError
+
+_PIXEL_STEP = 4  # every fourth pixel each way is plenty for six moments
+_TABLE_SIDE = 65  # the largest that Pillow takes
+_MIN_SD = 1e-3  # a section of one flat colour is shifted, not blown up
+
+
+def measure_stain(patches: Patches) -> Floats:
+    """Stain of a section from a sample of its tissue patches.
+
+    Parameters
+    ----------
+    patches : uint8 (n, height, width, 3)
+        RGB; all that matters is that they cover tissue of one section.
+
+    Raises
+    ------
+    PatchError
+        If there is no patch.
+    """
+    from skimage.color import rgb2lab
+
+    if len(patches) == 0:
+        raise PatchError("A stain cannot be measured on 0 patches; give at least one patch of tissue.")
+    pixels = patches[:, ::_PIXEL_STEP, ::_PIXEL_STEP].reshape(-1, 1, 3)
+    lab = rgb2lab(pixels).reshape(-1, 3)
+    return np.stack([lab.mean(axis=0), lab.std(axis=0)]).astype(np.float32)
+
+
+def move_stain(patches: Patches, *, stain: Floats, target: Floats) -> Patches:
+    """Repaint RGB uint8 patches so that tissue of `stain` looks like tissue of `target`.
+
+    The map is one function of the pixel's colour, so it is tabulated once per stain on a 65^3 grid and interpolated;
+    this is within a grey level of the direct computation and over ten times as fast.
+    """
+    table = _colour_table(np.asarray(stain, dtype=np.float32).tobytes(), np.asarray(target, dtype=np.float32).tobytes())
+    moved = np.empty_like(patches)
+    for i, patch in enumerate(patches):
+        moved[i] = np.asarray(Image.fromarray(patch).filter(table))
+    return moved
+
+
+@lru_cache(maxsize=16)
+def _colour_table(stain: bytes, target: bytes) -> ImageFilter.Color3DLUT:
+    from skimage.color import lab2rgb, rgb2lab
+
+    (mean, sd), (new_mean, new_sd) = (_as_stain(stain), _as_stain(target))
+    axis = np.linspace(0.0, 1.0, _TABLE_SIDE)
+    # Pillow wants red to change fastest.
+    blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")
+    lab = rgb2lab(np.stack([red, green, blue], axis=-1).reshape(-1, 1, 3))
+    moved = (lab - mean) / np.maximum(sd, _MIN_SD) * new_sd + new_mean
+    with warnings.catch_warnings():
+        # Colours outside the display gamut are clipped, as they should be; skimage says so each time.
+        warnings.filterwarnings("ignore", message="Conversion from CIE-LAB", category=UserWarning)
+        rgb = np.clip(lab2rgb(moved), 0.0, 1.0)
+    return ImageFilter.Color3DLUT(_TABLE_SIDE, rgb.astype(np.float32).ravel())
+
+
+def _as_stain(packed: bytes) -> npt.NDArray[np.float64]:
+    return np.frombuffer(packed, dtype=np.float32).reshape(2, 3).astype(np.float64)

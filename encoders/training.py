@@ -1,0 +1,233 @@
+"""Learns a space of the `mini` family from paired sections: deterministic, closed form, minutes on a CPU."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from encoders.alignment import Matrix, principal_axes, ridge_cca
+from encoders.contracts import Floats, Patches, PatchSpec
+from encoders.efficientnet import Backbone, EfficientNetLite0
+from encoders.errors import TrainingError
+from encoders.expression_basis import ExpressionBasis, fit_basis, rank_curve
+from encoders.mini import MiniWeights
+from encoders.null_pairs import EncodedSection, calibrate
+from encoders.profiles import Profiles
+from encoders.saving import assemble
+from encoders.sections import ExpressionSection, PairedSection, check_paired, read_profiles
+from encoders.space import Calibration, QualityRow, Space, SpaceCard
+from encoders.stain import measure_stain, move_stain
+
+#: Mean and standard deviation of L, a, b of a well-stained section; a convention, not learned.
+STAIN_TARGET = np.array([[70.0, 20.0, -12.0], [12.0, 10.0, 7.0]], dtype=np.float32)
+_MIN_FEATURE_SD = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Settings of a training run; all of them end up in the card.
+
+    Attributes
+    ----------
+    n_genes, min_detected : int, float
+        Most variable genes kept, among those detected in more than this share of spots.
+    image_components, expression_components : int
+        Principal components of each view that enter the alignment.
+    dim : int
+        Canonical directions kept, the dimensions of the space.
+    shrinkage : float
+        Ridge of both views in units of their mean variance.
+    normalise_stain : bool
+        Off only for baselines that look at colour itself.
+    n_ranks : int
+        Length of the curve that reads gene sentences.
+    n_null_pairs, seed : int
+        Mismatched pairs drawn for the calibration, and the seed they are drawn with.
+    side_um, side_px : float, int
+        The patch round a spot.
+    name, version, licence, training_data : str
+        For the card.
+    """
+
+    n_genes: int = 2000
+    min_detected: float = 0.1
+    image_components: int = 64
+    expression_components: int = 64
+    dim: int = 16
+    shrinkage: float = 0.3
+    normalise_stain: bool = True
+    n_ranks: int = 1000
+    n_null_pairs: int = 200_000
+    seed: int = 0
+    side_um: float = 164.64
+    side_px: int = 224
+    name: str = "mini"
+    version: str = "1"
+    licence: str = "unstated"
+    training_data: str = "unstated"
+
+    @property
+    def patch(self) -> PatchSpec:
+        """The patch round a spot."""
+        return PatchSpec(side_um=self.side_um, side_px=self.side_px)
+
+
+def align(
+    sections: Sequence[PairedSection],
+    extra: Sequence[ExpressionSection] = (),
+    *,
+    recipe: Recipe | None = None,
+    backbone: Backbone | None = None,
+    device: str = "cpu",
+) -> Space:
+    """Learn a space: principal components of both views, ridge CCA, directions weighted by their correlation.
+
+    Parameters
+    ----------
+    sections : sequence of PairedSection
+        Patches with counts; the alignment is learned from these alone.
+    extra : sequence of ExpressionSection
+        Sections without pictures; they help to choose genes and the principal axes of expression.
+    recipe : Recipe, optional
+        Settings.
+    backbone : Backbone, optional
+        Image features; EfficientNet-Lite0 on `device` if not given.
+
+    Raises
+    ------
+    TrainingError
+        If pairs do not join, counts are not usable or constant, or there are fewer spots than components.
+    """
+    recipe = recipe or Recipe()
+    backbone = backbone or EfficientNetLite0(device=device)
+    check_paired(sections)
+    profiles = read_profiles([*(section.expression for section in sections), *extra])
+    basis = fit_basis(
+        profiles,
+        n_genes=recipe.n_genes,
+        n_components=recipe.expression_components,
+        min_detected=recipe.min_detected,
+    )
+    paired = profiles[: len(sections)]
+    _check_size(paired, recipe, backbone)
+    stains = [measure_stain(section.patches) for section in sections]
+    features = [_see(s.patches, stain, recipe, backbone) for s, stain in zip(sections, stains, strict=True)]
+    weights = MiniWeights(
+        **_projections(features, [basis.standardise(p) for p in paired], basis, recipe),
+        image_centre=_float32(np.mean([f.mean(axis=0, dtype=np.float64) for f in features], axis=0)),
+        stain=_float32(np.mean(stains, axis=0, dtype=np.float64)),
+        stain_target=STAIN_TARGET if recipe.normalise_stain else None,
+        gene_mean=_float32(basis.mean),
+        gene_sd=_float32(basis.sd),
+        rank_curve=_float32(rank_curve(profiles, n_ranks=recipe.n_ranks)),
+        genes=basis.genes,
+    )
+    draft = assemble(_draft_card(sections, extra, recipe, backbone, weights), weights, backbone)
+    return _calibrated(draft, sections, extra, features, recipe)
+
+
+def with_quality(space: Space, rows: Sequence[QualityRow]) -> Space:
+    """The same space with measured figures on its card."""
+    return replace(space, card=space.card.model_copy(update={"quality": tuple(rows)}))
+
+
+def _check_size(paired: Sequence[Profiles], recipe: Recipe, backbone: Backbone) -> None:
+    n_spots = sum(p.counts.shape[0] for p in paired)
+    needed = max(recipe.image_components, recipe.expression_components, recipe.dim)
+    if n_spots <= needed:
+        raise TrainingError(
+            f"There are {n_spots} paired spots; {needed} components need more than {needed}. Give more sections or ask "
+            f"for fewer components."
+        )
+    if recipe.image_components > backbone.feature_dim:
+        raise TrainingError(
+            f"{recipe.image_components} image components were asked for, but {backbone.name} has "
+            f"{backbone.feature_dim} features."
+        )
+    if recipe.dim > min(recipe.image_components, recipe.expression_components):
+        raise TrainingError(
+            f"A space of {recipe.dim} dimensions needs as many components of both views; the recipe has "
+            f"{recipe.image_components} and {recipe.expression_components}."
+        )
+
+
+def _see(patches: Patches, stain: Floats, recipe: Recipe, backbone: Backbone) -> Floats:
+    recipe.patch.check(patches)
+    if not recipe.normalise_stain:
+        return backbone.features(patches)
+    return backbone.features(move_stain(patches, stain=stain, target=STAIN_TARGET))
+
+
+def _projections(
+    features: Sequence[Floats], expression: Sequence[Matrix], basis: ExpressionBasis, recipe: Recipe
+) -> dict[str, Floats]:
+    """Scaling, principal axes and canonical directions of each view, multiplied into one matrix."""
+    X = np.concatenate([f - f.mean(axis=0, dtype=np.float64) for f in features])
+    sd = X.std(axis=0)
+    # A feature that never varies in training says nothing: it gets no weight.
+    scale = np.divide(1.0, sd, out=np.zeros_like(sd), where=sd > _MIN_FEATURE_SD)
+    X *= scale
+    image_axes = principal_axes(X, recipe.image_components)
+    Y = np.concatenate(expression) @ basis.axes
+    directions = ridge_cca(X @ image_axes, Y, dim=recipe.dim, shrinkage=recipe.shrinkage)
+    return {
+        "image_projection": _float32(scale[:, None] * (image_axes @ (directions.x * directions.correlations))),
+        "expression_projection": _float32(basis.axes @ (directions.y * directions.correlations)),
+    }
+
+
+def _draft_card(
+    sections: Sequence[PairedSection],
+    extra: Sequence[ExpressionSection],
+    recipe: Recipe,
+    backbone: Backbone,
+    weights: MiniWeights,
+) -> SpaceCard:
+    """The card without its calibration. The revision names the weights, so no two trainings share one."""
+    digest = weights.sha256()
+    settings = {k: v for k, v in asdict(recipe).items() if k not in {"name", "licence", "training_data"}}
+    return SpaceCard(
+        name=recipe.name,
+        revision=f"{recipe.version}-{digest[:8]}",
+        dim=recipe.dim,
+        licence=recipe.licence,
+        weights_sha256=digest,
+        patch_side_um=recipe.side_um,
+        patch_side_px=recipe.side_px,
+        training_data=recipe.training_data,
+        training_slides=(*(s.slide for s in sections), *(s.slide for s in extra)),
+        training_patients=tuple(sorted({s.patient for s in sections} | {s.patient for s in extra})),
+        recipe={
+            **settings,
+            "backbone": backbone.name,
+            "backbone_sha256": backbone.weights_sha256,
+            "paired_slides": " ".join(s.slide for s in sections),
+            "paired_spots": sum(s.counts.shape[0] for s in sections),
+            "expression_only_spots": sum(s.counts.shape[0] for s in extra),
+        },
+        calibration=Calibration(n_pairs=0, probabilities=(), quantiles={}),
+    )
+
+
+def _calibrated(
+    space: Space,
+    sections: Sequence[PairedSection],
+    extra: Sequence[ExpressionSection],
+    features: Sequence[Floats],
+    recipe: Recipe,
+) -> Space:
+    """The space with its null, measured on the vectors an index of the training sections would hold."""
+    images = [space.image.project(f, centre=f.mean(axis=0)) for f in features]
+    encoded = []
+    for i, section in enumerate((*(s.expression for s in sections), *extra)):
+        vectors = space.expression.encode_counts(section.counts, section.genes, by_section=True).vectors
+        image = images[i] if i < len(images) else None
+        encoded.append(EncodedSection(section.slide, section.patient, vectors, image))
+    calibration, drawn = calibrate(encoded, n_pairs=recipe.n_null_pairs, seed=recipe.seed)
+    notes = {f"null {direction}": kind for direction, kind in drawn.items()}
+    card = space.card.model_copy(update={"calibration": calibration, "recipe": {**space.card.recipe, **notes}})
+    return replace(space, card=card)
+
+
+def _float32(values: Matrix) -> Floats:
+    return np.asarray(values, dtype=np.float32)
