@@ -1,1 +1,4 @@
-"""TODO."""
+"""One reader a format; `indexer.sources.open_sources` picks the one of a data set.
+
+`her2st` legacy Spatial Transcriptomics sections; `h5ad_cells` single cells; `openslide_image` whole-slide images.
+"""

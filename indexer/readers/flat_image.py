@@ -1,0 +1,120 @@
+"""Slides that are one flat picture, PNG or JPEG: decoded once, when first asked for, and kept until closed."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from indexer.errors import SlideError
+from indexer.slides import Pixels
+
+#: Most pixels of a flat picture, 600 MB decoded. Pillow warns at 89 Mpx, less than a legacy ST section of 9,270 x
+#: 9,936, and refuses at 179 Mpx; that refusal stays. Larger slides belong in a pyramid, which is read by region.
+MAX_PIXELS = 150_000_000
+
+WHITE = 255
+
+
+class FlatImage:
+    """Square patches and thumbnails of a flat picture.
+
+    Pixel `i` covers `[i, i + 1)` on its axis, so the centre of a picture `w` wide lies at `w / 2`.
+
+    Parameters
+    ----------
+    path : Path
+        PNG or JPEG. Only its header is read here; `SlideError` if that fails or the picture is too large.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._size = image_size(path)
+        self._decoded: Image.Image | None = None
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """`(width, height)`."""
+        return self._size
+
+    def read(self, x_px: float, y_px: float, side_px: float, out_px: int) -> Pixels:
+        """Square of `side_px` pixels centred on `(x_px, y_px)`, resampled to `(out_px, out_px, 3)` uint8 RGB.
+
+        What lies outside the picture is white. Raises `SlideError` if the picture cannot be decoded.
+        """
+        picture = self._pixels()
+        left, top = x_px - side_px / 2, y_px - side_px / 2
+        first = (int(np.floor(left)), int(np.floor(top)))
+        last = (int(np.ceil(left + side_px)), int(np.ceil(top + side_px)))
+        region = crop_on_white(picture, first, last)
+        inner = (left - first[0], top - first[1], left - first[0] + side_px, top - first[1] + side_px)
+        resized = region.resize((out_px, out_px), Image.Resampling.BILINEAR, box=inner)
+        return np.asarray(resized, dtype=np.uint8)
+
+    def thumbnail(self, max_px: int) -> Pixels:
+        """Whole picture, RGB uint8 `(height, width, 3)`, its longer side at most `max_px`."""
+        picture = self._pixels()
+        scale = min(1.0, max_px / max(self._size))
+        size = (max(1, round(self._size[0] * scale)), max(1, round(self._size[1] * scale)))
+        small = picture.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+        return np.asarray(small, dtype=np.uint8)
+
+    def close(self) -> None:
+        """Give the decoded pixels back; the next read decodes again."""
+        self._decoded = None
+
+    def _pixels(self) -> Image.Image:
+        if self._decoded is None:
+            try:
+                with _open(self._path) as picture:
+                    self._decoded = picture.convert("RGB")
+            except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise
+                raise SlideError(
+                    f"Cannot decode the image {self._path}: {error}. It is cut short or damaged: get it again, for "
+                    "a data set of the manifest with `histoseek data fetch`."
+                ) from error
+        return self._decoded
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """`(width, height)` in pixels from the header of a picture.
+
+    Raises
+    ------
+    SlideError
+        If the file is missing, is no picture, or has more than `MAX_PIXELS`.
+    """
+    try:
+        with _open(path) as picture:
+            width, height = picture.size
+    except FileNotFoundError as error:
+        raise SlideError(f"The image {path} is missing; fetch it or correct its path.") from error
+    except UnidentifiedImageError as error:
+        raise SlideError(f"{path} is not an image that can be read; expected a PNG or JPEG.") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise SlideError(f"Cannot read the image {path}: {error}. Get it again or convert it to PNG.") from error
+    if width * height > MAX_PIXELS:
+        raise SlideError(
+            f"{path.name} has {width} x {height} pixels; expected at most {MAX_PIXELS:,} in a flat image. "
+            "Convert it to a pyramidal TIFF, which is read by region."
+        )
+    return width, height
+
+
+def crop_on_white(picture: Image.Image, first: tuple[int, int], last: tuple[int, int]) -> Image.Image:
+    """Pixels from `first` up to, not including, `last`, both `(x, y)`; white where the picture ends."""
+    size = (max(1, last[0] - first[0]), max(1, last[1] - first[1]))
+    inside = (max(0, first[0]), max(0, first[1]), min(picture.width, last[0]), min(picture.height, last[1]))
+    if inside == (*first, *last):
+        return picture.crop(inside)
+    region = Image.new("RGB", size, (WHITE, WHITE, WHITE))
+    if inside[0] < inside[2] and inside[1] < inside[3]:
+        region.paste(picture.crop(inside), (inside[0] - first[0], inside[1] - first[1]))
+    return region
+
+
+def _open(path: Path) -> Image.Image:
+    """Open without Pillow's warning above 89 Mpx, which `MAX_PIXELS` replaces; its error above 179 Mpx stays."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(path)

@@ -1,0 +1,44 @@
+"""What a machine says about itself: where the data mirror and the cache lie."""
+
+from pathlib import Path
+
+from pydantic import field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read from the environment, prefix `HISTOSEEK_`.
+
+    Attributes
+    ----------
+    mirror : str or None
+        Folder or http(s) address that holds the manifest's files by their `path`.
+    cache_dir : Path
+        Where downloads go, and the notes of which files were verified.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HISTOSEEK_")
+
+    mirror: str | None = None
+    cache_dir: Path = Path("~/.cache/histoseek")
+
+    @field_validator("mirror")
+    @classmethod
+    def _empty_is_none(cls, mirror: str | None) -> str | None:
+        return mirror or None
+
+    @field_validator("cache_dir")
+    @classmethod
+    def _expand_home(cls, cache_dir: Path) -> Path:
+        return cache_dir.expanduser()
+
+    @property
+    def mirror_folder(self) -> Path | None:
+        """The mirror where it is a folder."""
+        return None if self.mirror is None or self.mirror_url else Path(self.mirror).expanduser()
+
+    @property
+    def mirror_url(self) -> str | None:
+        """The mirror where it is an http(s) address."""
+        is_url = self.mirror is not None and self.mirror.startswith(("http://", "https://"))
+        return self.mirror if is_url else None
