@@ -1,0 +1,88 @@
+"""Horizontal bar charts: cohorts, cell types, predicted genes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.figure_style import BLUE, INK, MUTED, ORANGE, SMALL_PT, TEXT_PT, foot, new_figure, style, titled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_ROW_IN, _WIDTH_IN, _HEAD_IN, _FOOT_IN, _LABEL_IN = 0.27, 6.5, 0.8, 0.85, 1.75
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """What is drawn, first bar uppermost.
+
+    Attributes
+    ----------
+    values : sequence of float
+        Length of each bar.
+    spreads : sequence of float, optional
+        Standard deviation drawn as a whisker.
+    marks : sequence of (float or None), optional
+        A second value drawn as a dot, such as the measured one; `mark_name` names it.
+    notes : sequence of str, optional
+        Written at the end of each bar.
+    """
+
+    title: str
+    subtitle: str
+    value_name: str
+    labels: Sequence[str]
+    values: Sequence[float]
+    spreads: Sequence[float] = ()
+    marks: Sequence[float | None] = ()
+    mark_name: str = ""
+    notes: Sequence[str] = ()
+    provenance: str = ""
+    generated: bool = False
+
+
+def bars_figure(bars: Bars) -> "Figure":
+    """Draw one chart, as high as its bars need."""
+    height = _HEAD_IN + _FOOT_IN + _ROW_IN * max(1, len(bars.labels))
+    with style():
+        figure = new_figure(_WIDTH_IN, height)
+        titled(figure, bars.title, bars.subtitle, generated=bars.generated)
+        box = (_LABEL_IN / _WIDTH_IN, _FOOT_IN / height)
+        size = (1 - (_LABEL_IN + 0.35) / _WIDTH_IN, 1 - (_HEAD_IN + _FOOT_IN) / height)
+        draw_bars(figure.add_axes((*box, *size)), bars)
+        foot(figure, bars.provenance)
+    return figure
+
+
+def draw_bars(axes: "Axes", bars: Bars) -> None:
+    """Draw the chart into `axes`."""
+    rows = list(range(len(bars.labels)))
+    axes.barh(rows, bars.values, height=0.62, color=BLUE, zorder=2)
+    ends = list(bars.values)
+    if bars.spreads:
+        axes.errorbar(bars.values, rows, xerr=bars.spreads, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2, zorder=3)
+        ends = [value + spread for value, spread in zip(bars.values, bars.spreads, strict=True)]
+    measured = [(row, mark) for row, mark in zip(rows, bars.marks, strict=False) if mark is not None]
+    if measured:
+        axes.scatter(
+            [mark for _, mark in measured],
+            [row for row, _ in measured],
+            s=26, color=ORANGE, edgecolors=INK, linewidths=0.6, zorder=4, label=bars.mark_name,
+        )  # fmt: skip
+        axes.legend(loc="lower right", frameon=False, fontsize=SMALL_PT, bbox_to_anchor=(1, 1), borderaxespad=0)
+    for row, end, note in zip(rows, ends, bars.notes, strict=False):
+        axes.annotate(
+            note, (max(end, 0), row), xytext=(5, 0), textcoords="offset points", va="center",
+            fontsize=SMALL_PT, color=MUTED,
+        )  # fmt: skip
+    axes.set_yticks(rows, list(bars.labels), fontsize=TEXT_PT)
+    axes.tick_params(axis="x", labelsize=SMALL_PT)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.spines["left"].set_visible(False)
+    low = min(0.0, *ends, *bars.values) if ends else 0.0
+    high = max([0.0, *ends, *(mark for _, mark in measured)])
+    axes.set_xlim(low * 1.05, high * (1.25 if bars.notes else 1.06) or 1.0)
+    axes.set_xlabel(bars.value_name, fontsize=TEXT_PT, loc="left")
+    axes.grid(axis="x", color="#eceff1", linewidth=0.8, zorder=0)
+    axes.set_axisbelow(True)

@@ -1,0 +1,88 @@
+"""`histoseek data list | fetch | verify`: the public data sets of the manifest."""
+
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.options import AsJson, ManifestPath
+from app.cli.output import DONE_WITH_FAILURES, say, show
+from app.cli.progress import bars
+from app.data_tables import dataset_row, datasets_table, files_table
+from app.table_view import size_text
+from indexer.errors import FetchError
+from indexer.manifest import Dataset, Manifest, load_manifest
+
+Names = Annotated[list[str] | None, typer.Argument(help="Data sets of the manifest; all by default.")]
+Slides = Annotated[list[str] | None, typer.Option("--slide", help="Only this slide's files; may be repeated.")]
+
+
+def register(command: typer.Typer) -> None:
+    """Add the verbs to `command`."""
+    verbs = typer.Typer(help="Public data sets: list them, get them, check their files.", no_args_is_help=True)
+    verbs.command("list")(list_datasets)
+    verbs.command("fetch")(fetch_datasets)
+    verbs.command("verify")(verify_datasets)
+    command.add_typer(verbs, name="data")
+
+
+def list_datasets(*, manifest: ManifestPath = None, as_json: AsJson = False) -> None:
+    """List the data sets with their size and licence."""
+    loaded = load_manifest(manifest)
+    rows = [dataset_row(dataset) for dataset in loaded.datasets.values()]
+    show({"datasets": rows}, [datasets_table(loaded)], as_json=as_json)
+
+
+def fetch_datasets(
+    names: Names = None, *, slide: Slides = None, manifest: ManifestPath = None, as_json: AsJson = False
+) -> None:
+    """Get data sets from the mirror (HISTOSEEK_MIRROR) or upstream, verified by SHA-256; resumes."""
+    from indexer.download import fetch
+
+    fetched: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    with bars() as progress:
+        for dataset in _chosen(load_manifest(manifest), names):
+            files = dataset.paths(slides=slide) if slide else tuple(file.path for file in dataset.files)
+            total = sum(dataset.file(path).bytes for path in files)
+            try:
+                paths = fetch(dataset, files=files, progress=progress.download(dataset.name, total))
+            except FetchError as error:
+                failed.append({"dataset": dataset.name, "error": str(error)})
+                continue
+            fetched.append({"dataset": dataset.name, "files": len(paths), "bytes": total, "paths": paths})
+    lines = [f"{row['dataset']}: {row['files']} files, {size_text(row['bytes'])}, verified" for row in fetched]
+    show({"fetched": fetched, "failed": failed}, lines, as_json=as_json)
+    _finish(failed)
+
+
+def verify_datasets(names: Names = None, *, manifest: ManifestPath = None, as_json: AsJson = False) -> None:
+    """Check every local file against its SHA-256; nothing is downloaded."""
+    from indexer.download import verify
+
+    states: dict[str, list[dict[str, Any]]] = {}
+    for dataset in _chosen(load_manifest(manifest), names):
+        states[dataset.name] = [
+            {"path": state.path, "bytes": dataset.file(state.path).bytes, "state": state.state, "note": state.reason}
+            for state in verify(dataset)
+        ]
+    wrong = {name: [row for row in rows if row["state"] != "verified"] for name, rows in states.items()}
+    lines = [
+        f"{name}: {len(rows) - len(wrong[name])} of {len(rows)} files are here and match"
+        for name, rows in states.items()
+    ]
+    tables = [files_table(f"{name}: files to fetch again", rows) for name, rows in wrong.items() if rows]
+    show({"datasets": states}, [*lines, *tables], as_json=as_json)
+    _finish(
+        [{"dataset": name, "error": f"{len(rows)} files are missing or differ"} for name, rows in wrong.items() if rows]
+    )
+
+
+def _chosen(manifest: Manifest, names: list[str] | None) -> list[Dataset]:
+    return [manifest.dataset(name) for name in names or manifest.datasets]
+
+
+def _finish(failed: list[dict[str, str]]) -> None:
+    for row in failed:
+        say(f"failed: {row['dataset']}: {row['error']}")
+    if failed:
+        raise typer.Exit(DONE_WITH_FAILURES)

@@ -1,0 +1,88 @@
+"""Options that several verbs share, so that each is spelt and explained once."""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from encoders.contracts import Modality
+from search.filters import Exclude
+from search.hits import GroupBy
+
+DEFAULT_DB = "demo/index"
+
+Db = Annotated[str, typer.Option("--db", help="The index: a folder.", envvar="HISTOSEEK_DB")]
+K = Annotated[int, typer.Option("-k", min=1, help="How many hits.")]
+Where = Annotated[
+    str | None,
+    typer.Option("--where", help="SQL filter over the items, e.g. \"kind = 'spot' AND patient = 'C'\"."),
+]
+LeftOut = Annotated[
+    Exclude,
+    typer.Option("--exclude", help="Leave out the query's own slide or patient; auto: slide, patient for slides."),
+]
+Kind = Annotated[list[str] | None, typer.Option("--kind", help="Only items of this kind; may be repeated.")]
+BestOf = Annotated[GroupBy | None, typer.Option("--group-by", help="Only the best hit of each.")]
+Device = Annotated[str, typer.Option("--device", help="Where encoders run: cpu, cuda, cuda:1.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else.")]
+Space = Annotated[str, typer.Option("--space", help="A named space, or a folder made by `histoseek train`.")]
+SpaceOfIndex = Annotated[str | None, typer.Option("--space", help="A space by name or folder; default: the index's.")]
+Using = Annotated[Modality | None, typer.Option("--using", help="Which side of the query is used.")]
+ManifestPath = Annotated[
+    Path | None, typer.Option("--manifest", help="Another data_manifest.yaml than the project's own.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOptions:
+    """Which index is asked, in which space, and how the answer is written."""
+
+    db: Db = DEFAULT_DB
+    space: SpaceOfIndex = None
+    device: Device = "cpu"
+    as_json: AsJson = False
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions(IndexOptions):
+    """What may answer, and how many."""
+
+    k: K = 10
+    kind: Kind = None
+    where: Where = None
+    exclude: LeftOut = "auto"
+    group_by: BestOf = None
+
+
+Options = TypeVar("Options", bound=IndexOptions)
+
+
+def with_options(kind: type[Options]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Offer the fields of `kind` as options of a verb, which takes them as one keyword argument `options`."""
+
+    def decorate(verb: Callable[..., None]) -> Callable[..., None]:
+        hints = get_type_hints(verb, include_extras=True)
+        own = [p for p in inspect.signature(verb).parameters.values() if p.name != "options"]
+        field_hints = get_type_hints(kind, include_extras=True)
+        shared = [
+            inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default)
+            for field in dataclasses.fields(kind)
+        ]
+
+        @functools.wraps(verb)
+        def command(*arguments: Any, **values: Any) -> None:
+            options = kind(**{parameter.name: values.pop(parameter.name) for parameter in shared})
+            verb(*arguments, **values, options=options)
+
+        annotated = {**{p.name: hints[p.name] for p in own}, **field_hints, "return": None}
+        parameters = [p.replace(annotation=annotated[p.name]) for p in (*own, *shared)]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
+        command.__annotations__ = annotated
+        return command
+
+    return decorate

@@ -1,0 +1,101 @@
+"""What a verb writes: JSON alone or tables on stdout; progress, notes and errors on stderr."""
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from app.table_view import TableView
+
+#: Columns of a table that goes to a file or a pipe, where no terminal says how wide it is.
+_PIPED_WIDTH = 180
+
+DONE, FAILED, USAGE, DONE_WITH_FAILURES = 0, 1, 2, 3
+
+
+def stdout_console() -> Console:
+    """Console for answers. Made anew for each call, so that it follows redirection."""
+    console = Console(highlight=False, soft_wrap=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _PIPED_WIDTH
+    return console
+
+
+def stderr_console() -> Console:
+    """Console for progress bars, notes and errors."""
+    return Console(stderr=True, highlight=False)
+
+
+def show(payload: Mapping[str, Any] | Sequence[Any], views: Sequence[TableView | str], *, as_json: bool) -> None:
+    """Write `payload` as JSON, or the tables and sentences of `views`, to stdout."""
+    if as_json:
+        print(json.dumps(jsonable(payload), ensure_ascii=False, indent=2, allow_nan=False))
+        return
+    console = stdout_console()
+    for view in views:
+        console.print(rich_table(view) if isinstance(view, TableView) else Text(view))
+        if isinstance(view, TableView):
+            console.print()
+
+
+def say(sentence: str) -> None:
+    """Write one line to stderr."""
+    stderr_console().print(Text(sentence), soft_wrap=True)
+
+
+def complain(message: str) -> None:
+    """Write `error: message` to stderr, on one line."""
+    stderr_console().print(Text.assemble(("error: ", "bold red"), " ".join(message.split())), soft_wrap=True)
+
+
+def rich_table(view: TableView) -> Table:
+    """`view` for the terminal."""
+    table = Table(
+        title=escape(view.title),
+        caption=escape(view.caption) or None,
+        title_justify="left",
+        caption_justify="left",
+        title_style="bold",
+        caption_style="dim",
+        header_style="bold cyan",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
+    for column in view.columns:
+        table.add_column(
+            escape(column.heading),
+            justify=column.align,
+            no_wrap=not column.wrap,
+            overflow="fold" if column.wrap else "ellipsis",
+        )
+    for row in view.rows:
+        table.add_row(*(escape(cell) for cell in row))
+    return table
+
+
+def jsonable(value: Any) -> Any:
+    """`value` in JSON's own types: arrays as lists, paths as text, NaN and bytes as null.
+
+    Pictures (bytes) have no place in JSON; they are written to the gallery instead.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return [jsonable(item) for item in value]
+    if isinstance(value, bytes) or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return str(value) if isinstance(value, Path) else value

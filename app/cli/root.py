@@ -1,0 +1,51 @@
+"""The `histoseek` command: its verbs, and what an error looks like from outside."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from app.cli import data_verbs, index_verbs, search_verbs, serve_verb, space_verbs
+from app.cli.output import FAILED, complain
+from encoders.errors import HistoSeekError
+
+_HELP = """A search engine for tissue: slides, tiles, spots, cells and transcriptomes in one embedding space.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 finished with failed items."""
+
+command = typer.Typer(
+    name="histoseek",
+    help=_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _verbs in (data_verbs, space_verbs, index_verbs, search_verbs, serve_verb):
+    _verbs.register(command)
+
+
+@command.callback()
+def _options(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        print(installed("histoseek"))
+        raise typer.Exit
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run `histoseek` on `arguments` (those of the process by default) and exit with its code."""
+    try:
+        command(args=arguments, prog_name="histoseek")
+    except HistoSeekError as error:
+        complain(str(error))
+        sys.exit(FAILED)
+    except OSError as error:  # no disk space, no permission: the system's own words name the file
+        complain(f"{error}. Free space or choose another folder, then run the same command again to go on.")
+        sys.exit(FAILED)
+    sys.exit(0)

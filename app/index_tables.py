@@ -1,0 +1,99 @@
+"""An index, its slides and its failures as tables."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from app.table_view import Column, TableView, listed, text
+from indexer.card import IndexCard
+from indexer.index import Index
+
+#: Columns of the `slides` table that are too large or too raw to print.
+_HIDDEN = ("thumbnail", "section_stats")
+
+
+def index_summary(index: Index) -> dict[str, Any]:
+    """What `histoseek index stats --json` says: card, slides and failures."""
+    return {
+        "card": index.card.model_dump(mode="json", exclude={"space": {"calibration"}}),
+        "slides": slide_rows(index),
+        "failed": index.failed().to_pylist(),
+    }
+
+
+def slide_rows(index: Index) -> list[dict[str, Any]]:
+    """Facts of every slide, without its pictures."""
+    slides = index.slides()
+    rows: list[dict[str, Any]] = slides.drop_columns(
+        [name for name in _HIDDEN if name in slides.column_names]
+    ).to_pylist()
+    return rows
+
+
+def card_lines(card: IndexCard) -> list[str]:
+    """An index in two sentences."""
+    kinds = ", ".join(f"{count:,} {kind}s" for kind, count in card.counts.items() if count)
+    space = f"Space {card.space.name} {card.space.revision}, {card.space.dim} dimensions"
+    return [
+        f"{card.n_slides} slides; {kinds}; {card.n_genes:,} genes in the panel.",
+        f"{space}, patches of {card.tiling.side_um:g} µm; tiles every {card.tiling.stride_um:g} µm.",
+    ]
+
+
+def cohorts_held_table(index: Index) -> TableView:
+    """What the index holds, a cohort on a line, with its licence."""
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for row in slide_rows(index):
+        key = (row["cohort"], row["organ"], row["technology"], row["licence"], "yes" if row["generated"] else "no")
+        groups.setdefault(key, []).append(row)
+    rows = []
+    for (cohort, organ, technology, licence, generated), slides in groups.items():
+        n_patients = len({slide["patient"] for slide in slides})
+        n_images = sum(slide["image_path"] is not None for slide in slides)
+        counts = [str(sum(slide[name] for slide in slides)) for name in ("n_spots", "n_cells", "n_tiles")]
+        rows.append(
+            (cohort, organ, technology, str(n_patients), str(len(slides)), str(n_images), *counts, generated, licence)
+        )
+    return TableView(
+        title="What the index holds",
+        columns=(
+            Column("cohort"),
+            Column("organ"),
+            Column("technology", wrap=True),
+            Column("patients", "right"),
+            Column("slides", "right"),
+            Column("with image", "right"),
+            Column("spots", "right"),
+            Column("cells", "right"),
+            Column("tiles", "right"),
+            Column("generated"),
+            Column("licence", wrap=True),
+        ),
+        rows=rows,
+        caption="Cite: " + listed(sorted({str(row["citation"]) for row in slide_rows(index)})),
+    )
+
+
+def slides_table(index: Index) -> TableView:
+    """Every slide on a line."""
+    names = ("slide", "patient", "cohort", "diagnosis", "mpp", "mpp_source", "n_spots", "n_cells", "n_tiles")
+    return TableView(
+        title="Slides",
+        columns=tuple(Column(name, "right" if name.startswith(("n_", "mpp")) else "left") for name in names),
+        rows=[tuple(_cell(row[name]) for name in names) for row in slide_rows(index)],
+    )
+
+
+def failed_table(failed: pa.Table) -> TableView:
+    """Slides that could not be read, with the reason."""
+    return TableView(
+        title="Failed slides",
+        columns=(Column("slide"), Column("error"), Column("reason", wrap=True)),
+        rows=[(row["slide"], row["error"], row["reason"]) for row in failed.to_pylist()],
+        caption="Mend the files and run the same command again; finished slides are kept.",
+    )
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else text(value)
