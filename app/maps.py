@@ -1,0 +1,229 @@
+"""Clickable slide maps: the slide's thumbnail with its items on it, in level-0 pixels, y downwards."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.scale_bar import length_text, round_length_um
+
+#: Colour maps a colour-blind reader can follow; the first is the default.
+COLOUR_MAPS = ("Viridis", "Cividis")
+CHOSEN_COLOUR = "#f97316"
+POINT_COLOUR = "#0f766e"
+#: Okabe & Ito 2008: told apart with every common colour vision deficiency.
+GROUP_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#666666")
+
+_SYMBOLS = {"spot": "circle", "tile": "square", "cell": "circle"}
+_MIN_MARKER, _MAX_MARKER = 4.0, 26.0
+
+
+@dataclass(frozen=True, slots=True)
+class SlideView:
+    """What is needed to draw one slide.
+
+    Attributes
+    ----------
+    slide : str
+        Its name.
+    width_px, height_px : float
+        Extent at level 0.
+    mpp : float or None
+        Micrometres per pixel at level 0; without it there is no scale bar.
+    thumbnail : bytes or None
+        JPEG of the whole slide.
+    """
+
+    slide: str
+    width_px: float
+    height_px: float
+    mpp: float | None = None
+    thumbnail: bytes | None = None
+
+    @classmethod
+    def from_row(cls, row: Mapping[Any, Any], points: pd.DataFrame) -> "SlideView":
+        """View of one row of the `slides` table; without an image the extent is that of the points, with a margin."""
+        width, height = _positive(row.get("width_px")), _positive(row.get("height_px"))
+        if width is None or height is None:
+            width = 1.05 * float(points["x_px"].max()) if len(points) else 1.0
+            height = 1.05 * float(points["y_px"].max()) if len(points) else 1.0
+        return cls(str(row["slide"]), width, height, _positive(row.get("mpp")), row.get("thumbnail"))
+
+
+@dataclass(frozen=True, slots=True)
+class PointColours:
+    """One value per point, shown by colour.
+
+    Attributes
+    ----------
+    by_point : float64 (n,)
+        NaN where there is none; such points are left grey.
+    name : str
+        Written beside the colour bar.
+    colour_map : str
+        One of `COLOUR_MAPS`.
+    """
+
+    by_point: npt.NDArray[np.float64]
+    name: str
+    colour_map: str = COLOUR_MAPS[0]
+
+
+def slide_map(
+    view: SlideView,
+    points: pd.DataFrame,
+    *,
+    colours: PointColours | None = None,
+    chosen: str | None = None,
+    opacity: float = 0.55,
+    height: int = 640,
+) -> go.Figure:
+    """Draw a slide with its items; a click on one gives its id as `customdata[0]`.
+
+    Parameters
+    ----------
+    view : SlideView
+        The slide.
+    points : DataFrame
+        Columns `id`, `kind`, `x_px`, `y_px` (centres, level 0), `label`, `side_px`, `spot_um` of `ITEM_METADATA`.
+    colours : PointColours, optional
+        Values to colour by, in the order of `points`; one colour for all without it.
+    chosen : str, optional
+        Id of the item drawn as picked.
+    opacity : float
+        Of the points over the tissue, 0 to 1.
+    height : int
+        Of the figure, in screen pixels.
+    """
+    figure = go.Figure()
+    per_px = height / max(view.height_px, view.width_px * 0.8)  # screen pixels per level-0 pixel, about
+    for kind, group in points.reset_index(drop=True).groupby("kind", sort=True):
+        figure.add_trace(_points_trace(str(kind), group, view, colours, chosen, opacity, per_px))
+    _frame(figure, view, height)
+    if view.mpp:
+        _add_scale_bar(figure, view, view.mpp)
+    if colours is not None:
+        figure.update_layout(coloraxis=_colour_axis(colours))
+    return figure
+
+
+def _points_trace(
+    kind: str,
+    group: pd.DataFrame,
+    view: SlideView,
+    colours: PointColours | None,
+    chosen: str | None,
+    opacity: float,
+    per_px: float,
+) -> go.Scatter:
+    size = _marker_size(kind, group, view, per_px)
+    marker: dict[str, Any] = {"size": size, "symbol": _SYMBOLS.get(kind, "diamond"), "color": POINT_COLOUR}
+    text = group["label"].fillna("") if "label" in group else pd.Series("", index=group.index)
+    shown = [f"<br>{label}" if label else "" for label in text]
+    if colours is not None:
+        values = colours.by_point[group.index.to_numpy()]
+        marker |= {"color": values, "coloraxis": "coloraxis"}
+        shown = [f"{label}<br>{colours.name} {value:.3f}" for label, value in zip(shown, values, strict=True)]
+    picked = np.flatnonzero((group["id"] == chosen).to_numpy()).tolist()
+    return go.Scatter(
+        x=group["x_px"],
+        y=group["y_px"],
+        mode="markers",
+        name=f"{kind}s",
+        customdata=group[["id"]].to_numpy(),
+        text=shown,
+        hovertemplate="<b>%{customdata[0]}</b>%{text}<extra></extra>",
+        marker={**marker, "opacity": opacity, "line": {"width": 1, "color": "rgba(255,255,255,0.75)"}},
+        selectedpoints=picked or None,
+        selected={"marker": {"color": CHOSEN_COLOUR, "opacity": 1.0, "size": size + 5}},
+        unselected={"marker": {"opacity": opacity}},
+        showlegend=False,
+    )
+
+
+def _marker_size(kind: str, group: pd.DataFrame, view: SlideView, per_px: float) -> float:
+    """Diameter on the screen: the item's own size where it is known, within what can be hit with a mouse."""
+    side_px = float(group["side_px"].median()) if "side_px" in group else np.nan
+    if kind == "spot" and view.mpp and "spot_um" in group:
+        side_px = float(group["spot_um"].median()) / view.mpp
+    if not np.isfinite(side_px):
+        return 9.0
+    return float(np.clip(side_px * per_px, _MIN_MARKER, _MAX_MARKER))
+
+
+def _frame(figure: go.Figure, view: SlideView, height: int) -> None:
+    """Axes in level-0 pixels: equal aspect, y downwards, the thumbnail underneath."""
+    hidden = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": "", "showline": False}
+    figure.update_xaxes(range=[0, view.width_px], constrain="domain", **hidden)
+    figure.update_yaxes(range=[view.height_px, 0], scaleanchor="x", scaleratio=1, constrain="domain", **hidden)
+    figure.update_layout(
+        height=height,
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        dragmode="pan",
+        hovermode="closest",
+        uirevision=view.slide,
+        plot_bgcolor="rgba(0,0,0,0)",
+        paper_bgcolor="rgba(0,0,0,0)",
+        hoverlabel={"align": "left"},
+    )
+    if view.thumbnail:
+        figure.add_layout_image(
+            source="data:image/jpeg;base64," + base64.b64encode(view.thumbnail).decode("ascii"),
+            xref="x",
+            yref="y",
+            x=0,
+            y=0,
+            sizex=view.width_px,
+            sizey=view.height_px,
+            sizing="stretch",
+            layer="below",
+        )
+
+
+def _add_scale_bar(figure: go.Figure, view: SlideView, mpp: float) -> None:
+    length_um = round_length_um(view.width_px * mpp, share=0.2)
+    length_px = length_um / mpp
+    left, bottom = 0.03 * view.width_px, 0.965 * view.height_px
+    thick = 0.006 * view.height_px
+    figure.add_shape(
+        type="rect",
+        x0=left,
+        x1=left + length_px,
+        y0=bottom,
+        y1=bottom + thick,
+        fillcolor="#111827",
+        line={"width": 1, "color": "#ffffff"},
+        name="scale bar",
+    )
+    figure.add_annotation(
+        x=left + length_px / 2,
+        y=bottom - thick,
+        text=f"<b>{length_text(length_um)}</b>",
+        showarrow=False,
+        yanchor="bottom",
+        font={"size": 13, "color": "#111827"},
+        bgcolor="rgba(255,255,255,0.8)",
+        borderpad=2,
+    )
+
+
+def _colour_axis(colours: PointColours) -> dict[str, Any]:
+    known = colours.by_point[np.isfinite(colours.by_point)]
+    # 2nd to 98th percentile: one outlier must not flatten the map.
+    low, high = np.percentile(known, [2, 98]).tolist() if known.size else (0.0, 1.0)
+    return {
+        "colorscale": colours.colour_map,
+        "cmin": low,
+        "cmax": high if high > low else low + 1e-6,
+        "colorbar": {"title": {"text": colours.name, "side": "right"}, "thickness": 12, "len": 0.6, "x": 1.0},
+    }
+
+
+def _positive(value: float | None) -> float | None:
+    """`value`, or `None` for what a table says instead: null, NaN, 0."""
+    return float(value) if value is not None and value > 0 else None

@@ -1,0 +1,44 @@
+"""One search result on the screen: its notes, its cards, its table."""
+
+from typing import Any, cast
+
+import pandas as pd
+import streamlit as st
+
+from app.screens.answers import gene_sentences, thumbnails
+from app.screens.gallery import Card, show_gallery
+from search.result import SearchResult
+
+_TABLE_COLUMNS = [
+    "rank", "score", "p_value", "fdr", "id", "kind", "slide", "patient", "cohort", "organ", "diagnosis",
+    "label", "x_px", "y_px", "mpp", "licence",
+]  # fmt: skip
+
+
+def show_hits(result: SearchResult, *, card_px: int = 150) -> None:
+    """Notes, gallery and table of a result."""
+    for note in result.notes:
+        st.caption(f":material/info: {note}")
+    if not len(result):
+        st.info("No item passes these filters. Widen the filter, or leave less out.", icon=":material/search_off:")
+        return
+    frame = result.to_pandas()
+    show_gallery(cards_of(frame), card_px=card_px)
+    with st.expander("As a table"):
+        st.dataframe(frame[_TABLE_COLUMNS], hide_index=True, alt="Hits with score, p-value and provenance")
+    plan = result.plan
+    milliseconds = sum(plan.stage_ms.values())
+    st.caption(
+        f"{plan.strategy} search over {plan.n_allowed:,} items in {milliseconds:.0f} ms. "
+        "Score: cosine. p: share of mismatched pairs that score as high."
+    )
+
+
+def cards_of(frame: pd.DataFrame) -> list[Card]:
+    """Cards of items or hits: pictures where there are any, gene sentences where not."""
+    ids = tuple(frame["id"])
+    pictures = thumbnails(ids)
+    bare = tuple(item for item, picture in zip(ids, pictures, strict=True) if picture is None)
+    sentences = dict(zip(bare, gene_sentences(bare), strict=True)) if bare else {}
+    rows = cast("list[dict[str, Any]]", frame.to_dict("records"))
+    return [Card(row, picture, sentences.get(str(row["id"]), "")) for row, picture in zip(rows, pictures, strict=True)]

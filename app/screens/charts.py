@@ -1,0 +1,116 @@
+"""Plotly charts of analyses: predicted genes, cell types, cohorts. Values come from `search`; nothing is computed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.maps import CHOSEN_COLOUR, GROUP_COLOURS, POINT_COLOUR
+from app.table_view import p_text
+
+_ROW_PX = 24
+
+
+def gene_bars(table: pd.DataFrame, *, x_title: str) -> go.Figure:
+    """Predicted value of each gene with its spread, the measured value beside it where it is known.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns `gene`, `predicted`, `sd` and optionally `measured`, in the order to be drawn, top first.
+    x_title : str
+        What the values are.
+    """
+    figure = go.Figure()
+    figure.add_trace(
+        go.Bar(
+            y=table["gene"],
+            x=table["predicted"],
+            orientation="h",
+            name="predicted, with spread over the neighbours",
+            marker_color=POINT_COLOUR,
+            error_x={"type": "data", "array": table["sd"], "thickness": 1.2, "width": 3, "color": "#7b8794"},
+            hovertemplate="%{y}: %{x:.2f} ± %{error_x.array:.2f}<extra>predicted</extra>",
+        )
+    )
+    if "measured" in table and table["measured"].notna().any():
+        figure.add_trace(
+            go.Scatter(
+                y=table["gene"],
+                x=table["measured"],
+                mode="markers",
+                name="measured here",
+                marker={"symbol": "diamond", "size": 9, "color": CHOSEN_COLOUR},
+                hovertemplate="%{y}: %{x:.2f}<extra>measured</extra>",
+            )
+        )
+    _horizontal(figure, n_rows=len(table), x_title=x_title)
+    return figure
+
+
+def composition_bars(parts: Mapping[str, pd.Series]) -> go.Figure:
+    """Stacked bars, one for each entry: shares of cell types that add up to 1.
+
+    Parameters
+    ----------
+    parts : mapping of str to Series
+        Name of the bar -> shares indexed by cell type. The order of the first decides that of all.
+    """
+    names = list(parts)
+    order = list(parts[names[0]].sort_values(ascending=False).index)
+    figure = go.Figure()
+    for number, cell_type in enumerate(order):
+        shares = [float(parts[name].get(cell_type, 0.0)) for name in names]
+        figure.add_trace(
+            go.Bar(
+                y=names,
+                x=shares,
+                orientation="h",
+                name=cell_type,
+                marker_color=GROUP_COLOURS[number % len(GROUP_COLOURS)],
+                marker_pattern_shape="/" if number >= len(GROUP_COLOURS) else "",
+                text=[f"{100 * share:.0f}%" if share >= 0.07 else "" for share in shares],
+                insidetextanchor="middle",
+                hovertemplate="%{y}, " + cell_type + ": %{x:.1%}<extra></extra>",
+            )
+        )
+    figure.update_layout(barmode="stack")
+    _horizontal(figure, n_rows=len(names), x_title="share of the transcripts", row_px=64, extra_px=110)
+    figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    return figure
+
+
+def enrichment_bars(
+    groups: Sequence[str], values: Sequence[float], p_values: Sequence[float], fdr: Sequence[float], *, x_title: str
+) -> go.Figure:
+    """One bar a group with its p-value and false-discovery rate written at its end; those with FDR below .05 filled."""
+    colours = [POINT_COLOUR if rate < 0.05 else "rgba(15,118,110,0.35)" for rate in fdr]
+    notes = [f"p {p_text(p)}, FDR {p_text(rate)}" for p, rate in zip(p_values, fdr, strict=True)]
+    figure = go.Figure(
+        go.Bar(
+            y=list(groups),
+            x=list(values),
+            orientation="h",
+            marker_color=colours,
+            text=notes,
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{x:.2f}<br>%{text}<extra></extra>",
+        )
+    )
+    _horizontal(figure, n_rows=len(groups), x_title=x_title, row_px=34)
+    figure.update_xaxes(range=[0, 1.35 * max([*values, 1e-6])])
+    return figure
+
+
+def _horizontal(figure: go.Figure, *, n_rows: int, x_title: str, row_px: int = _ROW_PX, extra_px: int = 90) -> None:
+    legend: dict[str, Any] = {"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "traceorder": "normal"}
+    figure.update_layout(
+        height=extra_px + row_px * n_rows,
+        margin={"l": 0, "r": 12, "t": 30, "b": 40},
+        bargap=0.32,
+        legend=legend,
+        xaxis_title=x_title,
+    )
+    figure.update_yaxes(autorange="reversed", ticksuffix="  ", type="category")

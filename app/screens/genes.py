@@ -1,0 +1,97 @@
+"""Page: type genes, see the tiles and spots that look like them, and where they lie on a slide."""
+
+import streamlit as st
+
+from app.screens.answer_view import show_hits
+from app.screens.answers import hits, panel
+from app.screens.question import choose_terms
+from app.screens.session import errors_as_sentences
+from app.screens.slide_picker import choose_overlay, choose_slide, draw_map, items_on
+from app.table_view import listed
+from encoders.contracts import GeneReport, Modality
+from search.query import GenesQuery
+
+_EXAMPLE = "ERBB2:2 KRT19 -VIM"
+_TARGETS: dict[str, Modality] = {"Tissue pictures": "image", "Measured transcriptomes": "expression"}
+
+
+def show() -> None:
+    """Draw the page."""
+    text = _choose_genes()
+    if not text:
+        st.info(
+            f"Type genes to see what tissue expressing them looks like, for example `{_EXAMPLE}`: a number "
+            "weighs a gene, a minus asks for it to be low.",
+            icon=":material/genetics:",
+        )
+        return
+    query = GenesQuery(text)
+    left, right = st.columns([7, 5], gap="large")
+    with left, errors_as_sentences():
+        _show_answer(query)
+    with right, errors_as_sentences():
+        _show_map(query)
+
+
+def _choose_genes() -> str:
+    """Gene list typed, or put together from the panel."""
+    typed, picked = st.columns([3, 2], gap="large", vertical_alignment="bottom")
+    with typed:
+        text = st.text_input(
+            "Genes", key="genes", placeholder=_EXAMPLE, max_chars=20_000, bind="query-params",
+            help="SYMBOL or SYMBOL:WEIGHT, separated by spaces or commas; -SYMBOL asks for low expression.",
+        )  # fmt: skip
+    with picked:
+        st.multiselect(
+            "Add from the panel",
+            panel(),
+            key="genes_picked",
+            on_change=_add_picked,
+            placeholder="Begin to type a symbol",
+        )
+    return str(text).strip()
+
+
+def _add_picked() -> None:
+    added = " ".join(st.session_state["genes_picked"])
+    st.session_state["genes"] = f"{st.session_state.get('genes', '')} {added}".strip()
+    st.session_state["genes_picked"] = []
+
+
+def _show_answer(query: GenesQuery) -> None:
+    name = st.segmented_control(
+        "Find", list(_TARGETS), default="Tissue pictures", key="genes_target", required=True,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    terms = choose_terms(excludable=False)
+    result = hits(query, target=_TARGETS[str(name)], k=terms.k, where=terms.where, exclude="none")
+    if result.genes is not None:
+        _show_report(result.genes)
+    show_hits(result)
+
+
+def _show_report(report: GeneReport) -> None:
+    with st.container(horizontal=True, gap="small"):
+        if report.used:
+            st.badge(f"{listed(report.used)}: used", icon=":material/check:", color="green")
+        if report.unknown:
+            st.badge(f"{listed(report.unknown)}: not known to this space", icon=":material/help:", color="orange")
+        if report.truncated:
+            st.badge(f"{listed(report.truncated)}: cut off", icon=":material/content_cut:", color="gray")
+
+
+def _show_map(query: GenesQuery) -> None:
+    slide = choose_slide()
+    points = items_on(slide)
+    kinds = sorted(points["kind"].unique(), key=("tile", "spot", "cell").index)
+    if not kinds:
+        st.info("This slide has no items with a position. Choose another slide.")
+        return
+    points = points[points["kind"] == kinds[0]]
+    overlay = choose_overlay(query, on=True)
+    draw_map(slide, points, overlay, chosen=None, key=f"genes-map-{slide}")
+    st.caption(f"Similarity of each {kinds[0]} of {slide} to the gene list. Scroll to zoom, drag to move.")
+
+
+if __name__ == "__main__":
+    show()

@@ -1,0 +1,104 @@
+"""Page: what is in the index, how good its space is, under which licences, and what failed."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+import pandas as pd
+import streamlit as st
+
+from app.screens.session import engine, items, options, slides
+from encoders.space import SpaceCard
+
+_SLIDE_COLUMNS = [
+    "slide", "patient", "cohort", "organ", "diagnosis", "technology", "species", "mpp", "mpp_source", "n_spots",
+    "n_cells", "n_tiles", "n_genes_read", "n_genes_outside_panel", "licence", "generated",
+]  # fmt: skip
+_QUALITY_COLUMNS = {
+    "test": "test",
+    "direction": "direction",
+    "metric": "metric",
+    "value": "this space",
+    "colour_baseline": "colour statistics",
+    "random": "random",
+    "n_gallery": "gallery",
+}
+_PACKAGES = ("histoseek", "lancedb", "faiss-cpu", "torch", "streamlit")
+
+
+def show() -> None:
+    """Draw the page."""
+    _show_counts()
+    st.subheader("Slides")
+    st.dataframe(slides()[_SLIDE_COLUMNS], hide_index=True, alt="Slides of the index with their metadata")
+    left, right = st.columns([7, 5], gap="large")
+    with left:
+        st.subheader("How good the space is")
+        _show_space(engine().space.card)
+    with right:
+        st.subheader("Failed slides")
+        _show_failed()
+        st.subheader("Licences and citations")
+        _show_licences()
+        st.subheader("Versions")
+        _show_versions()
+
+
+def _show_counts() -> None:
+    kinds = items()["kind"].value_counts()
+    shown = {"slides": len(slides()), "patients": slides()["patient"].nunique()}
+    shown |= {f"{kind}s": int(kinds[kind]) for kind in ("tile", "spot", "cell", "transcriptome") if kind in kinds}
+    shown |= {"genes in the panel": len(engine().index.genes)}
+    for column, (name, number) in zip(st.columns(len(shown)), shown.items(), strict=True):
+        column.metric(name.capitalize(), f"{number:,}", border=True)
+
+
+def _show_space(card: SpaceCard) -> None:
+    st.markdown(
+        f"**{card.name}**, revision `{card.revision}`, {card.dim} dimensions; a patch is {card.patch_side_um:g} um "
+        f"({card.patch_side_px} px) wide. Trained on {card.training_data}. Licence: {card.licence}."
+    )
+    if not card.quality:
+        st.info("The card of this space holds no measured quality.", icon=":material/help:")
+        return
+    table = pd.DataFrame([row.model_dump() for row in card.quality])
+    st.dataframe(
+        table[list(_QUALITY_COLUMNS)].rename(columns=_QUALITY_COLUMNS),
+        hide_index=True,
+        alt="Measured retrieval quality beside random and a colour baseline",
+        column_config={
+            name: st.column_config.NumberColumn(format="%.3f") for name in ("this space", "colour statistics", "random")
+        },
+    )
+    st.caption("Every figure stands beside what chance, and colour alone, reach on the same gallery.")
+
+
+def _show_failed() -> None:
+    failed = engine().index.failed().to_pandas()
+    if failed.empty:
+        st.success("None.", icon=":material/check:")
+    else:
+        st.dataframe(failed, hide_index=True, alt="Slides that could not be read, with the reason")
+
+
+def _show_licences() -> None:
+    sources = slides().groupby(["cohort", "licence", "citation"], sort=True, as_index=False)["slide"].count()
+    for row in sources.to_dict("records"):
+        st.markdown(f"**{row['cohort']}** ({row['slide']} slides). Licence: {row['licence']}.  \n{row['citation']}")
+
+
+def _show_versions() -> None:
+    card = engine().index.card
+    installed = {name: _installed(name) for name in _PACKAGES}
+    lines = [f"index format {card.format_version}", f"index `{options().db}`"]
+    lines += [f"{name} {number}" for name, number in installed.items() if number]
+    st.caption(" · ".join(lines))
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+if __name__ == "__main__":
+    show()

@@ -1,0 +1,46 @@
+"""The script Streamlit runs: navigation, the mark, and what holds on every page."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from app.screens.session import errors_as_sentences, slides
+from app.screens.theme import WORDMARK, apply_style
+
+_PAGES = (
+    ("tissue.py", "Tissue", ":material/biotech:"),
+    ("genes.py", "Genes", ":material/genetics:"),
+    ("slides.py", "Slides", ":material/grid_view:"),
+    ("index.py", "Index", ":material/database:"),
+)
+
+
+def show() -> None:
+    """Set the page up, say if the data is generated, and run the chosen page."""
+    st.set_page_config(page_title="HistoSeek", page_icon=":material/biotech:", layout="wide")
+    apply_style()
+    st.logo(WORDMARK, size="large")
+    here = Path(__file__).parent
+    pages = [
+        st.Page(here / file, title=title, icon=icon, default=number == 0)
+        for number, (file, title, icon) in enumerate(_PAGES)
+    ]
+    page = st.navigation(pages, position="top")
+    with errors_as_sentences():
+        _say_if_generated()
+        page.run()
+
+
+def _say_if_generated() -> None:
+    table = slides()
+    if not table["generated"].any():
+        return
+    share = "All slides of this index are" if table["generated"].all() else "Some slides of this index are"
+    st.warning(
+        f"**Generated data.** {share} made by a program, not taken from a patient; nothing here is a finding.",
+        icon=":material/science:",
+    )
+
+
+if __name__ == "__main__":
+    show()

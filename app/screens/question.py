@@ -1,0 +1,71 @@
+"""The controls of a question: which way to search, how many hits, what to leave out."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import streamlit as st
+
+from encoders.contracts import Modality
+from search.filters import Exclude
+
+_EXCLUDES: dict[Exclude, str] = {
+    "auto": "Own slide",
+    "patient": "Own patient",
+    "none": "Nothing",
+}
+#: Direction on the screen -> the side asked with, the side compared with.
+DIRECTIONS: dict[str, tuple[Modality, Modality]] = {
+    "image → expression": ("image", "expression"),
+    "image → image": ("image", "image"),
+    "expression → image": ("expression", "image"),
+}
+_PICTURED = "side_px IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a question is asked: the arguments of `Engine.search` besides the query."""
+
+    k: int
+    where: str | None
+    exclude: Exclude
+
+
+def choose_direction(sides: tuple[Modality, ...]) -> tuple[Modality, Modality]:
+    """Let the user pick a direction that an item with these sides can be asked in."""
+    offered = [name for name, (using, _) in DIRECTIONS.items() if using in sides]
+    chosen = st.segmented_control(
+        "Direction", offered, default=offered[0], key="direction", label_visibility="collapsed", required=True
+    )
+    return DIRECTIONS[chosen or offered[0]]
+
+
+def choose_terms(*, excludable: bool = True, k: int = 12) -> Terms:
+    """Number of hits, filter and exclusion, in a popover; whether it is not the default is said on its button."""
+    where = str(st.session_state.get("where") or "").strip()
+    label = "Hits and filters" + (" (filtered)" if where or st.session_state.get("pictured") else "")
+    with st.popover(label, icon=":material/tune:"):
+        number = st.slider("Hits", 4, 60, k, step=4, key="k", bind="query-params")
+        exclude = "none"
+        if excludable:
+            names = list(_EXCLUDES)
+            exclude = st.radio(
+                "Leave out",
+                names,
+                format_func=lambda name: _EXCLUDES[cast("Exclude", name)],
+                horizontal=True,
+                key="exclude",
+                help="Neighbours on the same slide are easy answers; leaving them out shows what holds elsewhere.",
+            )
+        pictured = st.toggle("Only items with a picture", key="pictured")
+        text = st.text_input(
+            "Filter (SQL)",
+            key="where",
+            placeholder="organ = 'breast' AND patient <> 'C'",
+            help="Columns: slide, patient, cohort, organ, diagnosis, technology, species, licence, kind, label, "
+            "total_counts and the other metadata of an item.",
+            bind="query-params",
+        )
+    parts = [f"({text})"] if text.strip() else []
+    parts += [_PICTURED] if pictured else []
+    return Terms(int(number), " AND ".join(parts) or None, cast("Exclude", exclude))

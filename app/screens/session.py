@@ -1,0 +1,102 @@
+"""What every page needs: the options of the script, the open engine, its tables, and errors as sentences."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from encoders.errors import HistoSeekError
+from search.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the script was started with; never changed from the browser."""
+
+    db: str
+    reference: Path | None = None
+    reference_label: str | None = None
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str]) -> "Options":
+        """Read the arguments after Streamlit's `--`."""
+        parser = argparse.ArgumentParser(prog="histoseek serve", allow_abbrev=False)
+        parser.add_argument("--db", required=True)
+        parser.add_argument("--reference", type=Path)
+        parser.add_argument("--reference-label")
+        known = parser.parse_args(arguments)
+        return cls(known.db, known.reference, known.reference_label)
+
+
+@contextmanager
+def errors_as_sentences() -> Iterator[None]:
+    """Show a `HistoSeekError` of the block as its sentence, and leave the rest of the page standing."""
+    try:
+        yield
+    except HistoSeekError as error:
+        st.error(str(error), icon=":material/error:")
+
+
+def options() -> Options:
+    """Options of this server."""
+    return Options.parse(sys.argv[1:])
+
+
+def stamp() -> str:
+    """Changes when the index on disk does, so that nothing cached outlives a rebuild."""
+    card = Path(options().db) / "card.json"
+    return str(card.stat().st_mtime_ns) if card.is_file() else "remote"
+
+
+def engine() -> Engine:
+    """The open engine of this server's index; one for all visitors. Raises `HistoSeekError`."""
+    return _open_engine(options().db, stamp())
+
+
+def items() -> pd.DataFrame:
+    """Metadata of all items in row order; do not change it in place."""
+    return _items(options().db, stamp())
+
+
+def slides() -> pd.DataFrame:
+    """Rows of the `slides` table, by slide name; do not change it in place."""
+    return _slides(options().db, stamp())
+
+
+def slide_picture(slide: str) -> bytes | None:
+    """JPEG of a whole slide, `None` where it has no image."""
+    picture = slides()["thumbnail"].to_dict()[slide]
+    return picture if isinstance(picture, bytes) else None
+
+
+def rows_of(ids: Sequence[str]) -> list[int]:
+    """Row numbers of items, in the order of `ids`."""
+    index = _id_index(options().db, stamp())
+    return [int(row) for row in index.get_indexer(pd.Index(ids))]
+
+
+@st.cache_resource(max_entries=2, show_spinner="Opening the index")
+def _open_engine(db: str, version: str) -> Engine:  # noqa: ARG001 - part of the cache key
+    return Engine.open(db)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _items(db: str, version: str) -> pd.DataFrame:
+    table: pd.DataFrame = _open_engine(db, version).index.metadata().to_pandas()
+    return table
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _slides(db: str, version: str) -> pd.DataFrame:
+    table: pd.DataFrame = _open_engine(db, version).index.slides().to_pandas()
+    return table.sort_values("slide").set_index("slide", drop=False)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _id_index(db: str, version: str) -> "pd.Index[str]":
+    return pd.Index(_items(db, version)["id"])

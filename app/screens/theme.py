@@ -1,0 +1,69 @@
+"""How the screens look: Streamlit's theme as flags, which hold from any working directory, and one style sheet."""
+
+import streamlit as st
+
+PRIMARY = "#0f766e"
+
+_SHARED = {
+    "baseRadius": "8px",
+    "baseFontSize": "15",
+    "headingFontWeights": "600,600,600",
+    "headingFontSizes": "1.7rem,1.25rem,1.05rem",
+    "showWidgetBorder": "true",
+}
+_LIGHT = {
+    "primaryColor": PRIMARY,
+    "backgroundColor": "#ffffff",
+    "secondaryBackgroundColor": "#f5f6f7",
+    "textColor": "#1f2933",
+    "borderColor": "#dfe3e8",
+}
+_DARK = {
+    "primaryColor": "#2dd4bf",
+    "backgroundColor": "#14181d",
+    "secondaryBackgroundColor": "#1e242b",
+    "textColor": "#e5e9ee",
+    "borderColor": "#333c46",
+}
+
+WORDMARK = """<svg xmlns="http://www.w3.org/2000/svg" width="236" height="48" viewBox="0 0 236 48">
+<g fill="none" stroke="#0f766e" stroke-width="3.4"><circle cx="22" cy="22" r="15"/>
+<path d="M33 33 L43 43" stroke-linecap="round"/></g>
+<g fill="#be5a97"><circle cx="17" cy="18" r="4"/><circle cx="27" cy="19" r="3"/><circle cx="21" cy="28" r="3.4"/></g>
+<text x="54" y="33" font-family="Source Sans Pro, Source Sans 3, Segoe UI, Helvetica, Arial, sans-serif" font-size="28"
+ font-weight="600" fill="#0f766e">HistoSeek</text></svg>"""
+
+_STYLE = """<style>
+.block-container, [data-testid="stMainBlockContainer"] {padding: 3.6rem 2rem 3rem; max-width: 1840px;}
+.hs-gallery {display: grid; grid-template-columns: repeat(auto-fill, minmax(var(--hs-card, 150px), 1fr)); gap: 14px;}
+.hs-card {margin: 0; border: 1px solid rgba(128,140,152,.28); border-radius: 8px; overflow: hidden;
+  display: flex; flex-direction: column; color: inherit; text-decoration: none;}
+a.hs-card:hover, a.hs-card:focus-visible {border-color: #0f766e; box-shadow: 0 0 0 1px #0f766e;}
+.hs-query {border: 2px solid #f97316; max-width: 220px;}
+.hs-picture {position: relative; aspect-ratio: 1; background: rgba(128,140,152,.10);
+  display: flex; align-items: center; justify-content: center;}
+.hs-picture img {display: block; height: auto;}
+.hs-frame {position: relative; line-height: 0;}
+.hs-frame img {width: 100%;}
+.hs-frame svg {position: absolute; inset: 0; width: 100%; height: 100%;}
+.hs-genes {padding: 10px; font-size: .74rem; line-height: 1.45; text-align: left; align-self: flex-start;
+  overflow: hidden; max-height: 100%; opacity: .9;}
+.hs-text {padding: 8px 10px 9px; font-size: .76rem; line-height: 1.4;}
+.hs-head {display: flex; justify-content: space-between; font-size: .9rem; font-weight: 600;
+  font-variant-numeric: tabular-nums;}
+.hs-head span:last-child {font-weight: 400; font-size: .78rem; opacity: .75; align-self: center;}
+.hs-dim {opacity: .72; overflow-wrap: anywhere;}
+</style>"""
+
+
+def theme_flags() -> dict[str, str]:
+    """Streamlit options of the theme, light and dark."""
+    flags = {f"theme.{name}": value for name, value in _SHARED.items()}
+    for mode, colours in (("light", _LIGHT), ("dark", _DARK)):
+        flags |= {f"theme.{mode}.{name}": value for name, value in colours.items()}
+    return flags
+
+
+def apply_style() -> None:
+    """Put the style sheet on the page."""
+    st.html(_STYLE)

@@ -1,0 +1,54 @@
+"""Pictures from outside: bounded in bytes and pixels before anything is decoded."""
+
+import io
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from app.errors import ShowError
+
+MAX_UPLOAD_MB = 20
+MAX_PIXELS = 16_000_000
+FORMATS = ("PNG", "JPEG", "TIFF")
+
+
+def decode_patch(content: bytes) -> npt.NDArray[np.uint8]:
+    """Read an uploaded picture as RGB uint8 `(height, width, 3)`.
+
+    Raises
+    ------
+    ShowError
+        If it is no PNG, JPEG or TIFF, has over `MAX_PIXELS` pixels, or does not decode.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(content), formats=FORMATS)
+    except (UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ShowError(
+            f"The uploaded file ({len(content):,} bytes) is no PNG, JPEG or TIFF picture of up to "
+            f"{MAX_PIXELS:,} pixels. Cut one patch of tissue and save it as PNG."
+        ) from error
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise ShowError(
+            f"The uploaded picture has {width:,} x {height:,} pixels; at most {MAX_PIXELS:,} are read. "
+            "Cut one patch of tissue out of it."
+        )
+    try:
+        return np.asarray(picture.convert("RGB"), dtype=np.uint8)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ShowError(f"The uploaded picture does not decode: {error}. Save it again as PNG.") from error
+
+
+def as_jpeg(pixels: npt.NDArray[np.uint8], side_px: int = 224) -> bytes:
+    """Central square of a picture as a JPEG `side_px` wide, to be shown."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    left, top = (width - side) // 2, (height - side) // 2
+    square = Image.fromarray(pixels[top : top + side, left : left + side]).resize((side_px, side_px))
+    buffer = io.BytesIO()
+    square.save(buffer, format="JPEG", quality=88)
+    return buffer.getvalue()

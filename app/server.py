@@ -1,0 +1,148 @@
+"""Starts the screens: Streamlit on this machine's loopback address, with bounded uploads and no telemetry."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from app.errors import ShowError
+from app.screens.theme import theme_flags
+from app.screens.uploads import MAX_UPLOAD_MB
+
+_SCRIPT = Path(__file__).parent / "screens" / "main.py"
+_ROOT = Path(__file__).resolve().parents[1]  # where the four packages lie
+
+
+def serve(db: Path, port: int = 8501, address: str = "127.0.0.1", *, reference: Path | None = None) -> int:
+    """Show an index in the browser until interrupted.
+
+    Parameters
+    ----------
+    db : Path
+        Folder of the index.
+    port : int
+        TCP port.
+    address : str
+        Interface to listen on; the loopback address unless the user says otherwise.
+    reference : Path, optional
+        Annotated single-cell counts (`.h5ad`) for cell types.
+
+    Returns
+    -------
+    int
+        Exit code of the server; 0 after an interrupt.
+
+    Raises
+    ------
+    ShowError
+        If the port is taken.
+    """
+    _require_free(port, address)
+    process = _start(_command(db, port, address, reference), output=None)
+    # Whoever ends this process ends the server with it.
+    previous = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        _stop(process)
+
+
+@contextmanager
+def serve_in_background(
+    db: Path, port: int | None = None, *, reference: Path | None = None, wait_s: float = 60.0
+) -> Iterator[str]:
+    """Serve while the block runs and give the base URL, once the health endpoint answers.
+
+    Raises
+    ------
+    ShowError
+        If the port is taken, the server ends at once, or it does not answer within `wait_s` seconds.
+    """
+    address = "127.0.0.1"
+    port = _free_port() if port is None else port
+    _require_free(port, address)
+    process = _start(_command(db, port, address, reference), output=subprocess.DEVNULL)
+    url = f"http://{address}:{port}"
+    try:
+        _await_health(process, url, wait_s)
+        yield url
+    finally:
+        _stop(process)
+
+
+def _command(db: Path, port: int, address: str, reference: Path | None) -> list[str]:
+    flags = {
+        "server.address": address,
+        "server.port": str(port),
+        "server.headless": "true",
+        "server.maxUploadSize": str(MAX_UPLOAD_MB),
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",  # a traceback tells a user nothing and a stranger too much
+        **theme_flags(),
+    }
+    options = [part for name, value in flags.items() for part in (f"--{name}", value)]
+    script = ["--db", str(db)] + ([] if reference is None else ["--reference", str(reference)])
+    return [sys.executable, "-m", "streamlit", "run", str(_SCRIPT), *options, "--", *script]
+
+
+def _start(command: list[str], *, output: int | None) -> "subprocess.Popen[bytes]":
+    # No shell, our own interpreter and script; what the user gave are arguments of that script.
+    return subprocess.Popen(command, env=_environment(), stdout=output, stderr=output)  # noqa: S603
+
+
+def _environment() -> dict[str, str]:
+    """Environment in which the four packages import from any working directory."""
+    paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _require_free(port: int, address: str) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise ShowError(
+                f"Cannot listen on {address}:{port}: {error.strerror}. Choose another port with --port."
+            ) from error
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _await_health(process: subprocess.Popen[bytes], url: str, wait_s: float) -> None:
+    give_up = time.monotonic() + wait_s
+    while time.monotonic() < give_up:
+        if process.poll() is not None:
+            raise ShowError(f"The server at {url} ended at once with exit code {process.returncode}.")
+        try:
+            with urlopen(f"{url}/_stcore/health", timeout=2) as answer:  # noqa: S310 - always http on loopback
+                if answer.status == 200:
+                    return
+        except (URLError, OSError):
+            time.sleep(0.1)
+    raise ShowError(f"The server at {url} did not answer within {wait_s:g} s.")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
