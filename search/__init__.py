@@ -1,18 +1,31 @@
 """Query in, hits and analyses out."""
 
+from search.cohorts import Cohorts
+from search.composition import Composition
 from search.engine import Engine
+from search.prediction import Prediction
 from search.query import GenesQuery, ItemQuery, PatchQuery, ProfileQuery, Query, SentenceQuery, SlideQuery
-from search.result import Plan, SearchResult
+from search.reference import CellReference, reference_from_counts, reference_from_h5ad
+from search.result import Findings, Plan, SearchResult
+from search.similarity import SimilarityMap
 
 __all__ = [
+    "CellReference",
+    "Cohorts",
+    "Composition",
     "Engine",
+    "Findings",
     "GenesQuery",
     "ItemQuery",
     "PatchQuery",
     "Plan",
+    "Prediction",
     "ProfileQuery",
     "Query",
     "SearchResult",
     "SentenceQuery",
+    "SimilarityMap",
     "SlideQuery",
+    "reference_from_counts",
+    "reference_from_h5ad",
 ]

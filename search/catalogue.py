@@ -1,6 +1,7 @@
 """The items of an index as search looks them up: by id, by slide, by column."""
 
 import difflib
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -49,6 +50,10 @@ class Catalogue:
         if item not in self._row_by_id:
             raise ItemMissingError(_missing("item", item, list(self._row_by_id)))
         return self._row_by_id[item]
+
+    def rows_of(self, items: Sequence[str]) -> Rows:
+        """Rows of several item ids, int64; raises `ItemMissingError` for the first unknown one."""
+        return np.array([self.row_of(item) for item in items], dtype=np.int64)
 
     def slide_row(self, slide: str) -> int:
         """Row of a slide's own item; raises `ItemMissingError` with the closest names."""

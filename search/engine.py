@@ -1,19 +1,28 @@
 """The facade: open an index, ask it, one method a verb."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from encoders.contracts import Modality
 from encoders.registry import open_space
 from encoders.space import Space
 from indexer.index import Index
-from search.catalogue import Catalogue
-from search.encoding import encode_query
-from search.filters import Exclude
+from search.catalogue import Catalogue, Mask
+from search.cohorts import By, Cohorts, cohorts_of, default_k, eligible_again
+from search.composition import Composition, Source, decompose_counts, decompose_hits, own_profile
+from search.decomposition import Method
+from search.encoding import EncodedQuery, encode_query
+from search.filters import DEFAULT_KINDS, Exclude, scope_of
 from search.hits import GroupBy
-from search.query import Query
+from search.prediction import Mode, Prediction, predict
+from search.profiles import Doubles, has_counts, mean_log_expression
+from search.query import Query, SlideQuery
+from search.reference import CellReference
 from search.result import SearchResult
-from search.retrieval import Request, retrieve
+from search.retrieval import Request, Retrieval, retrieve
+from search.similarity import SimilarityMap, shared_side, similarity_map
 
 
 class Engine:
@@ -92,6 +101,188 @@ class Engine:
         GeneQueryError
             If no gene of the query is known.
         """
-        encoded = encode_query(query, self.catalogue, lambda: self.space)
+        encoded = self._encode(query)
         request = Request(target=target, kind=kind, k=k, where=where, exclude=exclude, group_by=group_by)
-        return retrieve(self.catalogue, encoded, request, self.space.card.calibration).result
+        return self._retrieve(encoded, request).result
+
+    def similar_slides(
+        self,
+        slide: str,
+        *,
+        k: int = 10,
+        using: Modality | None = None,
+        where: str | None = None,
+        exclude: Exclude = "auto",
+    ) -> SearchResult:
+        """Find the slides most like a slide, its own patient left out.
+
+        Slides are compared on one side, by default the one that most other slides share with it (image if equal).
+        Other arguments, result and errors as in `search`.
+        """
+        side = using or shared_side(self.catalogue, slide)
+        return self.search(SlideQuery(slide, side), target=side, kind="slide", k=k, where=where, exclude=exclude)
+
+    def similarity_map(self, query: Query, slide: str, *, target: Modality | None = None) -> SimilarityMap:
+        """Score every tile and spot of a slide against a query, for a map.
+
+        Parameters
+        ----------
+        query : Query
+            As in `search`; nothing is left out, also if it comes from this slide.
+        slide : str
+            Name of the slide.
+        target : {"image", "expression"}, optional
+            The side of its tiles and spots; by default their image where the slide has one.
+
+        Raises
+        ------
+        ItemMissingError
+            If the slide is not in the index.
+        QueryError
+            If it has no place with a vector of that side.
+        """
+        return similarity_map(self.catalogue, self._encode(query), slide, target)
+
+    def cohorts(
+        self,
+        query: Query | SearchResult,
+        *,
+        by: By = "cohort",
+        k: int | None = None,
+        target: Modality = "expression",
+        kind: str | Sequence[str] | None = None,
+        where: str | None = None,
+        exclude: Exclude = "auto",
+    ) -> Cohorts:
+        """Tell which cohorts, organs, diagnoses, patients or labels a query sits nearest to, with patient-level tests.
+
+        Parameters
+        ----------
+        query : Query or SearchResult
+            A query, or hits found before, of which all are counted; the other arguments but `by` are then not read.
+        by : {"cohort", "organ", "diagnosis", "patient", "label", "technology"}
+            Column to group by.
+        k : int, optional
+            Hits to count; by default 100, and at most a quarter of the items that may answer.
+        exclude : {"auto", "none", "slide", "patient"}
+            `auto` leaves out the query's own patient here, whose other slides would say nothing new.
+        target, kind, where
+            As in `search`.
+
+        Returns
+        -------
+        Cohorts
+            See `search.cohorts.cohorts_of` for the tests.
+        """
+        if isinstance(query, SearchResult):
+            rows = self.catalogue.rows_of(query.table.column("id").to_pylist())
+            eligible = eligible_again(self.catalogue, query)
+            return cohorts_of(self.catalogue, rows, eligible, by, query=query.query)
+        encoded = self._encode(query)
+        if exclude == "auto" and encoded.patient is not None:
+            exclude = "patient"
+        request = Request(target=target, kind=kind, k=k or 1, where=where, exclude=exclude)
+        if k is None:
+            scope = scope_of(self.catalogue, encoded, target, kind=kind, where=where, exclude=exclude)
+            request = replace(request, k=default_k(int(scope.mask.sum())))
+        found = self._retrieve(encoded, request)
+        rows = found.scored.rows[: request.k]
+        result, scope = found.result, found.scope
+        return cohorts_of(self.catalogue, rows, scope.mask, by, query=result.query, notes=scope.notes)
+
+    def predict_expression(
+        self,
+        query: Query,
+        *,
+        genes: Sequence[str] | None = None,
+        n_genes: int = 50,
+        k: int = 50,
+        mode: Mode = "softmax",
+        where: str | None = None,
+        exclude: Exclude = "auto",
+    ) -> Prediction:
+        """Predict expression from the measured profiles of the most similar spots, cells and transcriptomes.
+
+        Parameters
+        ----------
+        query : Query
+            As in `search`; its own slide (a slide's own patient) is left out.
+        genes : sequence of str, optional
+            Symbols of the panel; by default the `n_genes` predicted furthest above their mean over the index.
+        n_genes : int
+            Genes shown when none are named.
+        k : int
+            Neighbours averaged in mode `softmax`.
+        mode : {"softmax", "mean50", "raw"}
+            How they are weighted; see `search.prediction.neighbourhood`.
+        where, exclude
+            As in `search`.
+
+        Raises
+        ------
+        QueryError
+            If no item with counts is left, no gene is in the panel, or the mode is not known.
+        """
+        encoded = self._encode(query)
+        near = self._with_counts(encoded, k=k, where=where, exclude=exclude)
+        background = self._mean_log_expression
+        return predict(self.catalogue, encoded, near, background, genes=genes, n_genes=n_genes, k=k, mode=mode)
+
+    def decompose(
+        self,
+        query: Query,
+        reference: CellReference,
+        *,
+        source: Source = "auto",
+        markers: Sequence[str] | None = None,
+        method: Method = "reweighted",
+        k: int = 50,
+        where: str | None = None,
+        exclude: Exclude = "auto",
+    ) -> Composition:
+        """Tell the cell types of a query, from its own counts or from those of its hits.
+
+        Parameters
+        ----------
+        query : Query
+            As in `search`.
+        reference : CellReference
+            Cell types, from `reference_from_h5ad` or `reference_from_counts`.
+        source : {"auto", "counts", "hits"}
+            `auto` takes the query's own counts where it has some, unless it asks with its image.
+        markers : sequence of str, optional
+            Genes to decompose on; by default chosen from the reference.
+        method : {"reweighted", "plain"}
+            See `search.decomposition.proportions`.
+        k : int
+            Hits averaged, weighted as in `predict_expression`.
+        where, exclude
+            As in `search`; for hits only.
+
+        Raises
+        ------
+        CellReferenceError
+            If reference and counts share no gene.
+        QueryError
+            If the query has no counts to decompose, or no hit has.
+        """
+        profile = None if source == "hits" else own_profile(self.catalogue, query, forced=source == "counts")
+        if profile is not None:
+            return decompose_counts(profile, reference, markers=markers, method=method)
+        near = self._with_counts(self._encode(query), k=k, where=where, exclude=exclude)
+        return decompose_hits(self.catalogue, near, reference, k=k, markers=markers, method=method)
+
+    def _encode(self, query: Query) -> EncodedQuery:
+        return encode_query(query, self.catalogue, lambda: self.space)
+
+    def _retrieve(self, query: EncodedQuery, request: Request, among: Mask | None = None) -> Retrieval:
+        return retrieve(self.catalogue, query, request, self.space.card.calibration, among)
+
+    def _with_counts(self, query: EncodedQuery, *, k: int, where: str | None, exclude: Exclude) -> Retrieval:
+        kinds = DEFAULT_KINDS["expression"]
+        request = Request(target="expression", kind=kinds, k=k, where=where, exclude=exclude)
+        return self._retrieve(query, request, has_counts(self.catalogue))
+
+    @cached_property
+    def _mean_log_expression(self) -> Doubles:
+        return mean_log_expression(self.catalogue)

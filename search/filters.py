@@ -17,7 +17,7 @@ from search.errors import FilterError, QueryError
 Exclude = Literal["auto", "none", "slide", "patient"]
 KINDS = ("slide", "tile", "spot", "cell", "transcriptome")
 _EXCLUDES = ("auto", "none", "slide", "patient")
-_DEFAULT_KINDS: dict[Modality, tuple[str, ...]] = {
+DEFAULT_KINDS: dict[Modality, tuple[str, ...]] = {
     "image": ("tile", "spot"),
     "expression": ("spot", "cell", "transcriptome"),
 }
@@ -43,6 +43,8 @@ class Scope:
         Kinds looked at.
     exclude : {"none", "slide", "patient"}
         What was left out, `auto` resolved.
+    left_out : str or None
+        The slide or patient left out.
     notes : tuple of str
         What was left out, in words.
     """
@@ -50,6 +52,7 @@ class Scope:
     mask: Mask
     kinds: tuple[str, ...]
     exclude: Literal["none", "slide", "patient"]
+    left_out: str | None
     notes: tuple[str, ...]
 
 
@@ -73,19 +76,23 @@ def scope_of(
     """
     kinds = _kinds(kind, query, target)
     resolved = _resolve(exclude, query)
-    mask = np.isin(catalogue.column("kind"), kinds) & catalogue.has(target)
-    if where is not None:
-        mask &= where_mask(catalogue, where)
+    mask = candidates(catalogue, target, kinds, where)
     notes = []
-    if resolved != "none":
-        own = query.slide if resolved == "slide" else query.patient
-        is_own = catalogue.column(resolved) == own
-        notes.append(f"Own {resolved} {own!r} left out ({int((mask & is_own).sum()):,} items).")
+    left_out = {"none": None, "slide": query.slide, "patient": query.patient}[resolved]
+    if left_out is not None:
+        is_own = catalogue.column(resolved) == left_out
+        notes.append(f"Own {resolved} {left_out!r} left out ({int((mask & is_own).sum()):,} items).")
         mask &= ~is_own
     elif query.row is not None and query.modality == target:
         mask[query.row] = False
         notes.append("The query item itself is left out.")
-    return Scope(mask, kinds, resolved, tuple(notes))
+    return Scope(mask, kinds, resolved, left_out, tuple(notes))
+
+
+def candidates(catalogue: Catalogue, target: Modality, kinds: Sequence[str], where: str | None) -> Mask:
+    """Items of some kinds with a vector of the target modality that a `where` text allows, bool `(n_items,)`."""
+    mask = np.isin(catalogue.column("kind"), list(kinds)) & catalogue.has(target)
+    return mask if where is None else mask & where_mask(catalogue, where)
 
 
 def where_mask(catalogue: Catalogue, where: str) -> Mask:
@@ -124,7 +131,7 @@ def _columns_hint() -> str:
 
 def _kinds(kind: str | Sequence[str] | None, query: EncodedQuery, target: Modality) -> tuple[str, ...]:
     if kind is None:
-        return ("slide",) if query.whole_slide else _DEFAULT_KINDS[target]
+        return ("slide",) if query.whole_slide else DEFAULT_KINDS[target]
     kinds = (kind,) if isinstance(kind, str) else tuple(kind)
     unknown = [name for name in kinds if name not in KINDS]
     if unknown or not kinds:

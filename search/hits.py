@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from encoders.contracts import Modality
+from encoders.contracts import Floats, Modality
 from search.calibration import Significance
 from search.catalogue import Catalogue, Rows
 from search.errors import QueryError
@@ -21,10 +21,8 @@ def pick(scored: Scored, catalogue: Catalogue, k: int, group_by: GroupBy | None)
     Raises
     ------
     QueryError
-        If k is below 1 or the grouping is not known.
+        If the grouping is not known.
     """
-    if k < 1:
-        raise QueryError(f"k is {k}; expected at least 1 hit.")
     if group_by is None:
         return np.arange(min(k, len(scored.rows)))
     if group_by not in ("slide", "patient"):
@@ -40,18 +38,16 @@ def hits_table(
     """Hits with their provenance, `HITS_SCHEMA`, best first."""
     metadata = catalogue.table.take(pa.array(scored.rows[places]))
     n = len(places)
-    columns = {
-        "rank": np.arange(1, n + 1, dtype=np.int32),
-        "score": scored.scores[places],
-        "p_value": pa.nulls(n) if significance.p_values is None else significance.p_values[places],
-        "fdr": pa.nulls(n) if significance.fdr is None else significance.fdr[places],
-        "modality": [modality] * n,
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {
+        "rank": pa.array(np.arange(1, n + 1)),
+        "score": pa.array(scored.scores[places]),
+        "p_value": _or_nulls(significance.p_values, places),
+        "fdr": _or_nulls(significance.fdr, places),
+        "modality": pa.array([modality] * n, pa.string()),
     }
     columns |= {name: metadata.column(name) for name in metadata.column_names}
-    arrays = [
-        pa.chunked_array([pa.array(columns[f.name])])
-        if not isinstance(columns[f.name], pa.ChunkedArray)
-        else columns[f.name]
-        for f in HITS_SCHEMA
-    ]
-    return pa.table([array.cast(f.type) for array, f in zip(arrays, HITS_SCHEMA, strict=True)], schema=HITS_SCHEMA)
+    return pa.table([columns[field.name].cast(field.type) for field in HITS_SCHEMA], schema=HITS_SCHEMA)
+
+
+def _or_nulls(values: Floats | None, places: Rows) -> pa.Array:
+    return pa.nulls(len(places)) if values is None else pa.array(values[places])

@@ -1,6 +1,6 @@
 """What a search returns: hits as an Arrow table, with the plan that found them and what the user should know."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import pandas as pd
@@ -29,6 +29,38 @@ class Plan:
     n_allowed: int
     n_scored: int
     stage_ms: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Answer of an analysis; each verb has its own, with its columns and figures.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+        One row a gene, cell type, group or place.
+    query : dict
+        What was asked, JSON-ready.
+    notes : tuple of str
+        Sentences the user should read.
+    """
+
+    table: pa.Table
+    query: dict[str, Any]
+    notes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The table as a data frame."""
+        frame: pd.DataFrame = self.table.to_pandas()
+        return frame
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form: query, notes, the figures of this analysis and its rows."""
+        figures = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("table", "query", "notes")}
+        return {"query": self.query, "notes": list(self.notes), **figures, "rows": self.table.to_pylist()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from encoders.contracts import Modality
 from encoders.space import Calibration
 from search.calibration import significance
-from search.catalogue import Catalogue
+from search.catalogue import Catalogue, Mask
 from search.encoding import EncodedQuery
 from search.errors import QueryError
 from search.filters import Exclude, Scope, scope_of
@@ -36,18 +36,30 @@ class Retrieval:
     scored: Scored
 
 
-def retrieve(catalogue: Catalogue, query: EncodedQuery, request: Request, calibration: Calibration) -> Retrieval:
-    """Answer an encoded query; see `Engine.search` for arguments and errors."""
+def retrieve(
+    catalogue: Catalogue,
+    query: EncodedQuery,
+    request: Request,
+    calibration: Calibration,
+    among: Mask | None = None,
+) -> Retrieval:
+    """Answer an encoded query; see `Engine.search` for arguments and errors.
+
+    `among`, bool `(n_items,)`, narrows the items further, such as to those with counts.
+    """
     if request.target not in ("image", "expression"):
         raise QueryError(f"target={request.target!r} is not known; choose image or expression.")
+    if request.k < 1:
+        raise QueryError(f"k is {request.k}; expected at least 1 hit.")
     timer = StageTimer()
     with timer.stage("filter"):
         scope = scope_of(
             catalogue, query, request.target, kind=request.kind, where=request.where, exclude=request.exclude
         )
+        allowed = scope.mask if among is None else scope.mask & among
     with timer.stage("score"):
         scored = score(
-            catalogue, query.vector, request.target, scope.mask, k=request.k, grouped=request.group_by is not None
+            catalogue, query.vector, request.target, allowed, k=request.k, grouped=request.group_by is not None
         )
     with timer.stage("rank"):
         places = pick(scored, catalogue, request.k, request.group_by)
@@ -61,6 +73,7 @@ def retrieve(catalogue: Catalogue, query: EncodedQuery, request: Request, calibr
         "k": request.k,
         "where": request.where,
         "exclude": scope.exclude,
+        "left_out": scope.left_out,
         "group_by": request.group_by,
     }
     plan = Plan(scored.strategy, scored.n_allowed, len(scored.rows), timer.stage_ms)
