@@ -45,3 +45,7 @@ class SidecarError(StoreError):
 
 class WriteError(StoreError):
     """A write could not be finished (no space, no permission, a second writer); nothing was changed."""
+
+
+class WhereError(StoreError):
+    """A `where` text does not parse or names a column the tables do not have."""

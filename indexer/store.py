@@ -1,1 +1,160 @@
-"""An index on disk or object storage: LanceDB tables and a card. The only module that touches LanceDB."""
+"""The four LanceDB tables of an index, read at fixed versions or written. The only module that touches LanceDB."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from indexer.errors import IndexFormatError, WhereError, WriteError
+from indexer.schema import FAILED_SCHEMA, GENES_SCHEMA, SLIDES_SCHEMA, items_schema
+
+if TYPE_CHECKING:
+    from lancedb.table import Table
+
+TABLES = ("items", "slides", "genes", "failed_items")
+_SETTINGS_KEY = b"histoseek"
+_BATCH_ROWS = 1_024
+
+RowIds = npt.NDArray[np.uint64]
+
+
+class Store:
+    """Tables of one index. Rows keep the order in which they were committed.
+
+    A store opened at fixed versions is read-only; `create` and `open_latest` give writable ones.
+    """
+
+    def __init__(self, tables: dict[str, "Table"]) -> None:
+        self._tables = tables
+
+    @classmethod
+    def open(cls, uri: str | Path, versions: Mapping[str, int]) -> "Store":
+        """Open the tables at the versions of a card; raises `IndexFormatError` if one of them is not there."""
+        tables = _open_tables(uri)
+        for name, table in tables.items():
+            try:
+                table.checkout(versions[name])
+            except (KeyError, ValueError, RuntimeError, OSError) as error:
+                raise IndexFormatError(
+                    f"Table {name} of index {uri} has no version {versions.get(name)}, which the card names: {error}. "
+                    "Put the folder back together from one backup, or ingest the data into a new index."
+                ) from error
+        return cls(tables)
+
+    @classmethod
+    def open_latest(cls, uri: str | Path) -> "Store":
+        """Open the tables at their newest versions; raises `IndexFormatError` if one is missing or damaged."""
+        return cls(_open_tables(uri))
+
+    @classmethod
+    def create(cls, uri: str | Path, dim: int, settings: str) -> "Store":
+        """Create the tables that are not there yet; `settings` is kept in the schema of `items`."""
+        import lancedb
+
+        schemas = {
+            "items": items_schema(dim).with_metadata({_SETTINGS_KEY: settings.encode()}),
+            "slides": SLIDES_SCHEMA,
+            "genes": GENES_SCHEMA,
+            "failed_items": FAILED_SCHEMA,
+        }
+        with _writing(f"the tables of index {uri}"):
+            database = lancedb.connect(str(uri))
+            for name, schema in schemas.items():
+                database.create_table(name, schema=schema, exist_ok=True)
+        return cls.open_latest(uri)
+
+    @property
+    def settings(self) -> str:
+        """The settings text the index was created with."""
+        return str((self._tables["items"].schema.metadata or {}).get(_SETTINGS_KEY, b"").decode())
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """Version of each table."""
+        return {name: int(table.version) for name, table in self._tables.items()}
+
+    def roll_back(self, versions: Mapping[str, int]) -> None:
+        """Make older versions the newest ones again; raises `WriteError`."""
+        for name, table in self._tables.items():
+            if table.version != versions[name]:
+                with _writing(f"table {name}"):
+                    table.restore(versions[name])
+
+    def count(self, table: str, where: str | None = None) -> int:
+        """Rows of a table."""
+        return int(self._tables[table].count_rows(where))
+
+    def read(self, table: str, columns: Sequence[str]) -> tuple[pa.Table, RowIds]:
+        """All rows of some columns in the order they were committed, with their row ids."""
+        query = self._tables[table].search().select(list(columns)).with_row_id(with_row_id=True)
+        rows = query.limit(None).to_arrow()
+        row_ids = rows.column("_rowid").to_numpy()
+        order = np.argsort(row_ids)
+        rows = rows.select(list(columns)).replace_schema_metadata(None)
+        # Lance scans in order as a rule; only a table that came otherwise is copied.
+        if not np.array_equal(order, np.arange(len(order))):
+            rows = rows.take(order)
+        return rows, row_ids[order]
+
+    def matching(self, table: str, where: str) -> RowIds:
+        """Row ids a SQL condition allows, ascending; raises `WhereError` if it does not parse."""
+        try:
+            rows = self._tables[table].search().where(where).select(["_rowid"]).limit(None).to_arrow()
+        except (ValueError, RuntimeError) as error:
+            raise WhereError(f"The condition {where!r} is refused: {error}") from error
+        return np.sort(rows.column("_rowid").to_numpy())
+
+    def take(self, table: str, row_ids: RowIds, columns: Sequence[str]) -> pa.Table:
+        """Rows by row id, in the order asked for, repeats included."""
+        if not len(row_ids):
+            return self._tables[table].schema.empty_table().select(list(columns))
+        unique, place = np.unique(row_ids, return_inverse=True)
+        found = self._tables[table].take_row_ids(unique.tolist()).select([*columns, "_rowid"]).to_arrow()
+        order = np.argsort(found.column("_rowid").to_numpy())
+        return found.select(list(columns)).take(order[place])
+
+    def append(self, table: str, rows: Sequence[pa.Table]) -> None:
+        """Add rows as one version; raises `WriteError`, and then no row of them is there."""
+        schema = self._tables[table].schema
+        batches = (batch for part in rows for batch in part.cast(schema).to_batches(max_chunksize=_BATCH_ROWS))
+        with _writing(f"table {table}"):
+            self._tables[table].add(pa.RecordBatchReader.from_batches(schema, batches))
+
+    def delete_slide(self, table: str, slide: str) -> None:
+        """Take the rows of a slide out as one version; no version is made if there are none."""
+        where = f"slide = '{slide.replace(chr(39), chr(39) * 2)}'"
+        with _writing(f"table {table}"):
+            if self._tables[table].count_rows(where):
+                self._tables[table].delete(where)
+
+
+def _open_tables(uri: str | Path) -> dict[str, "Table"]:
+    import lancedb
+
+    database = lancedb.connect(str(uri))
+    tables = {}
+    for name in TABLES:
+        try:
+            tables[name] = database.open_table(name)
+        except (ValueError, RuntimeError, OSError) as error:
+            raise IndexFormatError(
+                f"Table {name} of index {uri} is missing or damaged: {error}. "
+                "Delete the folder and run `histoseek ingest` on it again."
+            ) from error
+    return tables
+
+
+@contextmanager
+def _writing(what: str) -> Iterator[None]:
+    # LanceDB reports a full disk as OSError, RuntimeError or ValueError, depending on the layer that met it.
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        raise WriteError(
+            f"Writing {what} failed: {error}. Committed slides are untouched; free some space or mend the "
+            "permissions, then run this again."
+        ) from error

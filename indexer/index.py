@@ -1,0 +1,173 @@
+"""An index opened for reading: one consistent state of its tables, with its vectors beside."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import scipy.sparse as sp
+
+from encoders.contracts import Modality, Vectors
+from encoders.space import SpaceCard
+from indexer.card import IndexCard, check_space, local_folder, read_card
+from indexer.errors import IndexFormatError
+from indexer.schema import FAILED_SCHEMA, GENES_SCHEMA, ITEM_COLUMNS, SLIDES_SCHEMA
+from indexer.sidecar import VectorTable, open_vectors, rows_digest
+from indexer.store import RowIds, Store
+from indexer.vectors import VectorSet
+
+Rows = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+class Index:
+    """One committed state of an index. Later commits are seen by opening it again.
+
+    Rows are numbered 0 to n - 1 in the order they were committed; every method that takes or gives rows means these
+    numbers. Opened by `Index.open`; read-only, so many threads may share one.
+    """
+
+    def __init__(self, folder: Path, card: IndexCard, store: Store) -> None:
+        self.folder = folder
+        self.card = card
+        self.store = store
+        self._vectors: dict[Modality, VectorSet] = {}
+
+    @classmethod
+    def open(cls, uri: str | Path, *, space: SpaceCard | None = None) -> "Index":
+        """Open an index at its last commit.
+
+        Parameters
+        ----------
+        uri : str or Path
+            Folder of the index.
+        space : SpaceCard, optional
+            The space the caller will query in; checked against the index's own.
+
+        Raises
+        ------
+        IndexMissingError
+            If there is no index.
+        IndexFormatError
+            If it is half-written, damaged, or of another format version.
+        SpaceMismatchError
+            If it was built in another space or revision.
+        """
+        folder = local_folder(uri)
+        card = read_card(folder)
+        if space is not None:
+            check_space(card.space, space)
+        return cls(folder, card, Store.open(folder, card.table_versions))
+
+    def check_space(self, space: SpaceCard) -> None:
+        """Raise `SpaceMismatchError` unless the index was built in `space`, same revision."""
+        check_space(self.card.space, space)
+
+    def __len__(self) -> int:
+        return int(self.metadata().num_rows)
+
+    def metadata(self) -> pa.Table:
+        """Columns `ITEM_COLUMNS` of all items; the place of a row is its number."""
+        return self._items[0]
+
+    def slides(self) -> pa.Table:
+        """All slides, `SLIDES_SCHEMA`, in the order they were committed."""
+        return self._slides
+
+    def failed(self) -> pa.Table:
+        """Slides that could not be ingested, `FAILED_SCHEMA`, with the reason."""
+        return self.store.read("failed_items", FAILED_SCHEMA.names)[0]
+
+    @cached_property
+    def genes(self) -> tuple[str, ...]:
+        """Symbols of the panel, in the order of `expression` columns."""
+        return tuple(self._genes.column("symbol").to_pylist())
+
+    @cached_property
+    def ensembl_ids(self) -> tuple[str | None, ...]:
+        """Ensembl id of each gene of the panel, `None` where unknown."""
+        return tuple(self._genes.column("ensembl_id").to_pylist())
+
+    def vectors(self, modality: Modality) -> VectorSet:
+        """Vectors of the items that have one in this modality; from the sidecar, which is mended if need be."""
+        if modality not in self._vectors:
+            self._vectors[modality] = open_vectors(self.folder, modality, self.vector_table())
+        return self._vectors[modality]
+
+    def expression(self, rows: Sequence[int] | Rows) -> sp.csr_matrix:
+        """Raw counts of some rows over the panel, csr float32 `(len(rows), n_genes)`; empty where there are none."""
+        wanted = np.asarray(rows, dtype=np.int64)
+        found = self._take(wanted, ["gene_index", "gene_count"])
+        columns, counts = found.column("gene_index"), found.column("gene_count")
+        lengths = np.array([0 if length is None else length for length in _lengths(columns)], dtype=np.int64)
+        indptr = np.concatenate([[0], np.cumsum(lengths)])
+        data = _flat(counts).astype(np.float32, copy=False)
+        return sp.csr_matrix((data, _flat(columns), indptr), shape=(len(wanted), len(self.genes)))
+
+    def thumbnails(self, rows: Sequence[int] | Rows) -> list[bytes | None]:
+        """JPEG of each row's patch, `None` where there is none."""
+        found: list[bytes | None] = self._take(np.asarray(rows, dtype=np.int64), ["thumbnail"]).column(0).to_pylist()
+        return found
+
+    def filter_rows(self, where: str) -> Mask:
+        """Rows a SQL condition over `ITEM_COLUMNS` allows, bool `(n_items,)`; raises `WhereError`."""
+        mask = np.zeros(len(self), dtype=np.bool_)
+        mask[np.searchsorted(self._items[1], self.store.matching("items", where))] = True
+        return mask
+
+    def vector_table(self) -> VectorTable:
+        """What the sidecars of this state are derived from."""
+        metadata = self.metadata()
+        ids, slides = metadata.column("id").to_pylist(), metadata.column("slide").to_pylist()
+        content = dict(zip(self._slides["slide"].to_pylist(), self._slides["content_sha256"].to_pylist(), strict=True))
+        return VectorTable(
+            n_items=len(ids),
+            version=self.card.table_versions["items"],
+            space_revision=self.card.space.revision,
+            digest_of=lambda n: rows_digest(ids[:n], slides[:n], content),
+            read=self.stored_vectors,
+        )
+
+    def stored_vectors(self, modality: Modality, start: int = 0) -> tuple[Rows, Vectors]:
+        """Vectors as the table holds them, from row `start` on: row numbers and float32 `(m, dim)`."""
+        name = f"{modality}_vector"
+        if start:
+            column = self._take(np.arange(start, len(self)), [name]).column(0)
+        else:
+            column = self.store.read("items", [name])[0].column(0)
+        array = column.combine_chunks()
+        present = np.asarray(array.is_valid())
+        values = np.asarray(array.flatten(), dtype=np.float32).reshape(-1, self.card.space.dim)
+        return start + np.flatnonzero(present), np.ascontiguousarray(values)
+
+    @cached_property
+    def _items(self) -> tuple[pa.Table, RowIds]:
+        return self.store.read("items", ITEM_COLUMNS)
+
+    @cached_property
+    def _slides(self) -> pa.Table:
+        return self.store.read("slides", SLIDES_SCHEMA.names)[0]
+
+    @cached_property
+    def _genes(self) -> pa.Table:
+        return self.store.read("genes", GENES_SCHEMA.names)[0]
+
+    def _take(self, rows: Rows, columns: list[str]) -> pa.Table:
+        if len(rows) and (rows.min() < 0 or rows.max() >= len(self)):
+            raise IndexFormatError(f"Row {rows.max()} does not exist: the index has {len(self):,} rows, from 0 on.")
+        return self.store.take("items", self._items[1][rows], columns)
+
+
+def _lengths(column: pa.ChunkedArray) -> list[int | None]:
+    import pyarrow.compute as pc
+
+    lengths: list[int | None] = pc.list_value_length(column).to_pylist()
+    return lengths
+
+
+def _flat(column: pa.ChunkedArray) -> npt.NDArray[np.generic]:
+    import pyarrow.compute as pc
+
+    return np.asarray(pc.list_flatten(column))

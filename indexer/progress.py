@@ -1,0 +1,60 @@
+"""How a build tells the outside how far it is, and what each stage cost."""
+
+import resource
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Listener of a build; the command line draws bars with it."""
+
+    def update(self, stage: str, done: int, total: int | None, slide: str) -> None:
+        """Take note of an advance.
+
+        Parameters
+        ----------
+        stage : str
+            `slides` (slides finished), `read`, `tile`, `encode` (patches of one slide), `write` or `sidecar`.
+        done, total : int, int or None
+            Units done and expected in this stage; `total` is `None` where it is not known.
+        slide : str
+            The slide being worked on, empty for stages of the whole index.
+        """
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def update(self, stage: str, done: int, total: int | None, slide: str) -> None:
+        """Do nothing."""
+
+
+class StageClock:
+    """Seconds spent in each stage of a build, summed over slides."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time of the block to a stage, also when it fails."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[name] += time.perf_counter() - start
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds by stage, in the order the stages first ran."""
+        return {name: round(value, 3) for name, value in self._seconds.items()}
+
+
+def peak_rss_mb() -> float:
+    """Largest resident memory of this process so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
