@@ -60,7 +60,7 @@ def draw_bars(axes: "Axes", bars: Bars) -> None:
     rows = list(range(len(bars.labels)))
     axes.barh(rows, bars.values, height=0.62, color=BLUE, zorder=2)
     ends = list(bars.values)
-    if bars.spreads:
+    if len(bars.spreads):
         axes.errorbar(bars.values, rows, xerr=bars.spreads, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2, zorder=3)
         ends = [value + spread for value, spread in zip(bars.values, bars.spreads, strict=True)]
     measured = [(row, mark) for row, mark in zip(rows, bars.marks, strict=False) if mark is not None]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.table_view import Column, TableView, listed, number, p_text, text
+from search.engine import Engine
 from search.result import SearchResult
 
 _COLUMNS = (
@@ -41,6 +42,11 @@ def provenance(rows: Iterable[Mapping[str, Any]], *, space: str) -> str:
     marked = "GENERATED DATA, not from tissue. " if any(row.get("generated") for row in seen) else ""
     data = f"Data: {listed(licences)}. " if licences else ""
     return f"{marked}{data}Space: {space}."
+
+
+def index_provenance(engine: Engine) -> str:
+    """Provenance of an answer that draws on the whole index."""
+    return provenance(engine.index.slides().to_pylist(), space=engine.space.card.name)
 
 
 def _row(hit: Mapping[str, Any]) -> tuple[str, ...]:

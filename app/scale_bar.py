@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_LEFT = 0.07  # of the axes' width
 _ROUND = (1.0, 2.0, 5.0, 10.0)
 
 
-def round_length_um(width_um: float, *, share: float = 0.3) -> float:
+def round_length_um(width_um: float, *, share: float = 0.33) -> float:
     """Longest of 1, 2, 5 x 10^n micrometres that is at most `share` of a picture `width_um` wide.
 
     Raises
@@ -44,8 +45,8 @@ def draw_scale_bar(axes: "Axes", *, um_per_unit: float, colour: str = "black") -
     share = length_um / um_per_unit / (right - left)
     plate = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "boxstyle": "round,pad=0.25"}
     axes.text(
-        0.05 + share / 2,
-        0.075,
+        _LEFT + share / 2,
+        0.085,
         length_text(length_um),
         transform=axes.transAxes,
         ha="center",
@@ -56,8 +57,8 @@ def draw_scale_bar(axes: "Axes", *, um_per_unit: float, colour: str = "black") -
         zorder=6,
     )
     axes.plot(
-        [0.05, 0.05 + share],
-        [0.055, 0.055],
+        [_LEFT, _LEFT + share],
+        [0.06, 0.06],
         transform=axes.transAxes,
         color=colour,
         linewidth=2.5,

@@ -12,7 +12,7 @@ from app.table_view import Column, TableView
 
 Names = Annotated[list[str], typer.Argument(metavar="DATASET...", help="Data sets of the manifest.")]
 Slides = Annotated[list[str] | None, typer.Option("--slide", help="Only this slide; may be repeated.")]
-Stride = Annotated[float | None, typer.Option("--tile-stride-um", min=1, help="Distance between tissue tiles.")]
+Stride = Annotated[float, typer.Option("--tile-stride-um", min=1, help="Distance between tissue tiles.")]
 
 
 def register(command: typer.Typer) -> None:
@@ -30,15 +30,14 @@ def ingest(
     db: Db = DEFAULT_DB,
     slide: Slides = None,
     space: Space = "mini",
-    tile_stride_um: Stride = None,
+    tile_stride_um: Stride = 200.0,
     manifest: ManifestPath = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
     """Read data sets into an index; a second run adds nothing, a killed run continues."""
-    from indexer.build import build_index
-
     from encoders.registry import open_space
+    from indexer.build import build_index
     from indexer.manifest import load_manifest
     from indexer.sources import open_sources
 
@@ -48,8 +47,8 @@ def ingest(
         sources = [source for name in names for source in open_sources(name, manifest=loaded, slides=slide)]
         report = build_index(db, sources, opened, tile_stride_um=tile_stride_um, progress=progress)
     line = (
-        f"{len(report.added)} slides added, {len(report.skipped)} were there, {len(report.failed)} failed; "
-        f"the index {db} holds {report.n_items:,} items."
+        f"{len(report.added)} slides added, {len(report.replaced)} replaced, {len(report.skipped)} were there, "
+        f"{len(report.failed)} failed; the index {db} holds {report.n_items:,} items."
     )
     tables = [seconds_table(report.seconds)]
     if report.failed:

@@ -1,11 +1,13 @@
 """From what was typed to an engine and a query."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from app.cli.options import IndexOptions
+from encoders.contracts import Modality
 from search.errors import QueryError
 from search.query import GenesQuery, ItemQuery, PatchQuery, Query, SlideQuery
 
@@ -40,19 +42,31 @@ def patch_query(file: Path, mpp: float) -> PatchQuery:
     return PatchQuery(pixels, mpp)
 
 
-def one_query(*, item: str | None, slide: str | None, genes: str | None) -> Query:
-    """The one query among three ways to give it.
+def one_query(
+    *,
+    item: str | None = None,
+    slide: str | None = None,
+    genes: str | None = None,
+    patch: Path | None = None,
+    mpp: float | None = None,
+    using: Modality | None = None,
+) -> Query:
+    """The one query among four ways to give it.
 
     Raises
     ------
     QueryError
-        If none or several were given.
+        If none or several were given, or a patch without its mpp.
     """
-    given: list[Query] = [
-        *([ItemQuery(item)] if item is not None else []),
-        *([SlideQuery(slide)] if slide is not None else []),
-        *([GenesQuery(genes)] if genes is not None else []),
-    ]
+    if patch is not None and mpp is None:
+        raise QueryError(f"The patch {patch} was given without --mpp; say how many micrometres one of its pixels is.")
+    ways: dict[str, Callable[[], Query]] = {
+        "--item": lambda: ItemQuery(item or "", using),
+        "--slide": lambda: SlideQuery(slide or "", using),
+        "--genes": lambda: GenesQuery(genes or ""),
+        "--patch": lambda: patch_query(patch or Path(), mpp or 0.0),
+    }
+    given = [way for way, value in zip(ways, (item, slide, genes, patch), strict=True) if value is not None]
     if len(given) != 1:
-        raise QueryError(f"{len(given)} queries were given; give one of --item, --slide and --genes.")
-    return given[0]
+        raise QueryError(f"Got {' and '.join(given) or 'no query'}; give exactly one of {', '.join(ways)}.")
+    return ways[given[0]]()

@@ -10,7 +10,9 @@ from app.cli.output import show
 from app.cli.questions import open_engine, patch_query
 from app.hit_tables import hits_table
 from encoders.contracts import Modality
-from search.query import GenesQuery, ItemQuery, Query, SentenceQuery, SlideQuery
+from search.engine import Engine
+from search.query import GenesQuery, ItemQuery, Query, SentenceQuery
+from search.result import SearchResult
 
 Target = Annotated[Modality, typer.Option("--target", help="Which side of the items is compared.")]
 
@@ -78,8 +80,9 @@ def slide(
     options: SearchOptions,
 ) -> None:
     """Find the slides most like a slide; its own patient is left out unless `--exclude` says otherwise."""
-    target = using or "expression"
-    _answer(SlideQuery(name, using=using), f"slide {name}", target, options)
+    engine = open_engine(options)
+    result = engine.similar_slides(name, k=options.k, using=using, where=options.where, exclude=options.exclude)
+    _show(result, f"slide {name}", engine, options)
 
 
 def _answer(query: Query, asked: str, target: Modality, options: SearchOptions) -> None:
@@ -93,6 +96,9 @@ def _answer(query: Query, asked: str, target: Modality, options: SearchOptions) 
         exclude=options.exclude,
         group_by=options.group_by,
     )
-    title = f"{asked} -> {target}"
-    table = hits_table(result, title=title, space=engine.space.card.name)
+    _show(result, asked, engine, options)
+
+
+def _show(result: SearchResult, asked: str, engine: Engine, options: SearchOptions) -> None:
+    table = hits_table(result, title=f"{asked} -> {result.query['target']}", space=engine.space.card.name)
     show(result.to_dict(), [table], as_json=options.as_json)

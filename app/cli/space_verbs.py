@@ -58,10 +58,10 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Learn a space from the paired her2st sections, and measure it on the held-out patient; deterministic."""
-    from app.training_run import train_space
+    from search.training import train_mini
 
     with bars() as progress:
-        space = train_space(name, out, device=device, progress=progress)
+        space = train_mini(out, name=name, device=device, progress=progress)
     show(
         {"space": space.card.model_dump(mode="json", exclude={"calibration"}), "out": out},
         [f"Written to {out}.", quality_table(space.card)],

@@ -19,8 +19,8 @@ from app.scale_bar import draw_scale_bar, length_text, round_length_um
 def test_bar_is_round_and_fits(width_um):
     length = round_length_um(width_um)
     mantissa = length / 10 ** np.floor(np.log10(length) + 1e-9)
-    assert length <= width_um * 0.3 * (1 + 1e-6)
-    assert length >= width_um * 0.3 / 2.5 * (1 - 1e-6)
+    assert length <= width_um * 0.33 * (1 + 1e-6)
+    assert length >= width_um * 0.33 / 2.5 * (1 - 1e-6)
     assert round(mantissa, 6) in {1, 2, 5}
 
 

@@ -1,0 +1,92 @@
+"""Cohorts, predicted expression and cell types as tables."""
+
+from collections.abc import Sequence
+
+from app.table_view import Column, TableView, number, p_text
+from search.cohorts import Cohorts
+from search.composition import Composition
+from search.prediction import Prediction
+
+
+def cohorts_table(found: Cohorts, *, title: str, provenance: str) -> TableView:
+    """Groups among the hits, the most enriched first."""
+    return TableView(
+        title=title,
+        columns=(
+            Column(found.by),
+            Column("hits", "right"),
+            Column("of hits", "right"),
+            Column("by chance", "right"),
+            Column("enrichment", "right"),
+            Column("patients hit", "right"),
+            Column("patients", "right"),
+            Column("p", "right"),
+            Column("FDR", "right"),
+        ),
+        rows=[
+            (
+                row["group"],
+                str(row["n_hits"]),
+                number(row["hit_fraction"]),
+                number(row["base_fraction"]),
+                number(row["enrichment"], 2),
+                str(row["patients_hit"]),
+                str(row["patients_in_index"]),
+                p_text(row["p_value"]),
+                p_text(row["fdr"]),
+            )
+            for row in found.table.to_pylist()
+        ],
+        caption=caption(
+            (f"{found.n_hits:,} hits of {found.n_eligible:,} items; test: {found.test}.", *found.notes), provenance
+        ),
+    )
+
+
+def prediction_table(found: Prediction, *, title: str, provenance: str) -> TableView:
+    """Predicted expression with its spread, the mean of the index, and what was measured where it was."""
+    names = ("predicted", "sd", "index_mean", "measured")
+    headings = ("predicted", "sd", "index mean", "measured")
+    return TableView(
+        title=title,
+        columns=(Column("gene"), *(Column(heading, "right") for heading in headings)),
+        rows=[(row["gene"], *(number(row[name], 2) for name in names)) for row in found.table.to_pylist()],
+        caption=caption((*prediction_said(found), *found.notes), provenance),
+    )
+
+
+def prediction_said(found: Prediction) -> tuple[str, ...]:
+    """Unit and number of neighbours of a prediction."""
+    return (
+        "log(1 + counts per 10,000).",
+        f"{found.n_neighbours} neighbours, worth {found.n_effective:.1f} equally weighted ones ({found.mode}).",
+    )
+
+
+def composition_table(found: Composition, *, title: str, provenance: str) -> TableView:
+    """Cell types and their shares."""
+    return TableView(
+        title=title,
+        columns=(
+            Column("cell type"),
+            Column("proportion", "right"),
+            Column("sd over hits", "right"),
+            Column("reference cells", "right"),
+        ),
+        rows=[
+            (row["type"], number(row["proportion"]), number(row["sd"]), f"{row['n_cells']:,}")
+            for row in found.table.to_pylist()
+        ],
+        caption=caption((composition_said(found), *found.notes), provenance),
+    )
+
+
+def composition_said(found: Composition) -> str:
+    """Where the proportions come from, and how well they fit."""
+    source = "the item's own counts" if found.source == "counts" else "the counts of its hits"
+    return f"From {source}, {found.n_markers} marker genes, correlation of the fit {found.fit:.2f}."
+
+
+def caption(sentences: Sequence[str], provenance: str) -> str:
+    """Sentences as one paragraph, the provenance last."""
+    return " ".join([*(s if s.endswith(".") else f"{s}." for s in sentences), provenance])

@@ -1,0 +1,116 @@
+"""`histoseek predict | decompose | cohorts`: what the hits of a query say of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.analysis_tables import cohorts_table, composition_table, prediction_table
+from app.cell_types import reference_of_index
+from app.cli.options import IndexOptions, LeftOut, Using, Where, with_options
+from app.cli.output import show
+from app.cli.questions import one_query, open_engine
+from app.hit_tables import index_provenance
+from search.cohorts import By
+from search.composition import Source
+from search.decomposition import Method
+from search.prediction import Mode
+from search.query import Query
+from search.reference import reference_from_h5ad
+
+K = Annotated[int | None, typer.Option("-k", min=1, help="Hits to read; the analysis has its own default.")]
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisOptions(IndexOptions):
+    """The query, given in one of four ways, and what may answer."""
+
+    item: Annotated[str | None, typer.Option("--item", help="Id of an item of the index.")] = None
+    slide: Annotated[str | None, typer.Option("--slide", help="Name of a slide of the index.")] = None
+    genes: Annotated[str | None, typer.Option("--genes", help='Weighted genes: "ERBB2:2 KRT19 -VIM".')] = None
+    patch: Annotated[Path | None, typer.Option("--patch", help="Image file of one tile; needs --mpp.")] = None
+    mpp: Annotated[float | None, typer.Option("--mpp", help="Micrometres per pixel of the patch.")] = None
+    using: Using = None
+    k: K = None
+    where: Where = None
+    exclude: LeftOut = "auto"
+
+    @property
+    def query(self) -> Query:
+        """The one query that was given."""
+        return one_query(
+            item=self.item, slide=self.slide, genes=self.genes, patch=self.patch, mpp=self.mpp, using=self.using
+        )
+
+    @property
+    def asked(self) -> str:
+        """The query in a word, for titles."""
+        return str(self.item or self.slide or self.genes or self.patch)
+
+
+def register(command: typer.Typer) -> None:
+    """Add the verbs to `command`."""
+    for verb in (predict, decompose, cohorts):
+        command.command(verb.__name__)(verb)
+
+
+@with_options(AnalysisOptions)
+def predict(
+    *,
+    gene: Annotated[list[str] | None, typer.Option("--gene", help="Only this gene; may be repeated.")] = None,
+    n_genes: Annotated[int, typer.Option("--n-genes", min=1, help="Genes shown when none is named.")] = 20,
+    mode: Annotated[Mode, typer.Option("--mode", help="How neighbours are weighted.")] = "softmax",
+    options: AnalysisOptions,
+) -> None:
+    """Predict the expression of a query from the measured profiles of its hits."""
+    query, engine = options.query, open_engine(options)
+    found = engine.predict_expression(
+        query, genes=gene, n_genes=n_genes, k=options.k or 50, mode=mode, where=options.where, exclude=options.exclude
+    )
+    title = f"Predicted expression of {options.asked}"
+    table = prediction_table(found, title=title, provenance=index_provenance(engine))
+    show(found.to_dict(), [table], as_json=options.as_json)
+
+
+@with_options(AnalysisOptions)
+def decompose(
+    *,
+    reference: Annotated[
+        Path | None, typer.Option("--reference", help="Labelled cells (.h5ad); default: the cells of the index.")
+    ] = None,
+    label: Annotated[
+        str, typer.Option("--label", help="Column of the reference that names the type.")
+    ] = "celltype_major",
+    source: Annotated[Source, typer.Option("--source", help="Own counts, or those of the hits.")] = "auto",
+    method: Annotated[Method, typer.Option("--method", help="How genes are weighted.")] = "reweighted",
+    options: AnalysisOptions,
+) -> None:
+    """Tell the cell types of a query, from its own counts or from those of its hits."""
+    query, engine = options.query, open_engine(options)
+    cells = reference_from_h5ad(reference, label) if reference else reference_of_index(engine)
+    found = engine.decompose(
+        query,
+        cells,
+        source=source,
+        method=method,
+        k=options.k or 50,
+        where=options.where,
+        exclude=options.exclude,
+    )
+    table = composition_table(found, title=f"Cell types of {options.asked}", provenance=index_provenance(engine))
+    show(found.to_dict(), [table], as_json=options.as_json)
+
+
+@with_options(AnalysisOptions)
+def cohorts(
+    *,
+    by: Annotated[By, typer.Option("--by", help="Column to group by.")] = "cohort",
+    options: AnalysisOptions,
+) -> None:
+    """Tell which cohorts, diagnoses or patients a query sits nearest to, tested over patients."""
+    query, engine = options.query, open_engine(options)
+    found = engine.cohorts(query, by=by, k=options.k, where=options.where, exclude=options.exclude)
+    title = f"Nearest to {options.asked}, by {by}"
+    table = cohorts_table(found, title=title, provenance=index_provenance(engine))
+    show(found.to_dict(), [table], as_json=options.as_json)
