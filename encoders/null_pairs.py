@@ -1,49 +1,79 @@
 """The null of a space: scores of pairs that do not belong together, as quantiles."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from encoders.contracts import Vectors
+from encoders.contracts import ExpressionEncoder, Vectors
 from encoders.errors import TrainingError
+from encoders.gene_lists import WeightedGenes
+from encoders.sections import ExpressionSection
+from encoders.sentences import sentences_of
 from encoders.space import Calibration
 
 _BODY = np.linspace(0.0, 0.99, 100)
 _TAILS = [1 - np.arange(9, 0, -1) * 10.0**-digits for digits in (3, 4, 5)]
-PROBABILITIES = tuple(np.round(np.concatenate([_BODY, *_TAILS, [1.0]]), 5).tolist())
-_DRAWS_AT_ONCE = 4
+PROBABILITIES: tuple[float, ...] = tuple(np.round(np.concatenate([_BODY, *_TAILS, [1.0]]), 5).tolist())
+_NOWHERE = -1
+_N_GENE_LISTS = 5_000
+_LONGEST_LIST = 20
+_SENTENCES_A_SECTION = 100
 
 
 @dataclass(frozen=True, slots=True)
-class EncodedSection:
-    """Unit vectors of one section's spots, as an index would hold them; `image` is `None` without pictures."""
+class Pool:
+    """Vectors to draw from, with the section and patient of each, by number; -1 where they come from none."""
 
-    slide: str
-    patient: str
-    expression: Vectors
-    image: Vectors | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Pool:
     vectors: Vectors
     section: npt.NDArray[np.int64]
     patient: npt.NDArray[np.int64]
 
 
-def calibrate(sections: Sequence[EncodedSection], *, n_pairs: int, seed: int) -> tuple[Calibration, dict[str, str]]:
-    """Quantiles of the cosine of mismatched spots for the four directions.
+def pool(vectors: Sequence[Vectors], sections: Sequence[int], patients: Sequence[str]) -> Pool:
+    """Stack vectors section by section; `sections` and `patients` say of which section each part is."""
+    sizes = [len(part) for part in vectors]
+    numbers = {patient: i for i, patient in enumerate(sorted(set(patients)))}
+    of_part = [numbers[patients[section]] for section in sections]
+    return Pool(np.concatenate(vectors), np.repeat(sections, sizes), np.repeat(of_part, sizes))
 
-    Spots of different patients are drawn where there are two patients on the two sides, else of different sections.
+
+def gene_list_pool(encoder: ExpressionEncoder, *, seed: int) -> Pool:
+    """Random gene lists, which belong to no spot: 1 to 20 genes of weight 1."""
+    rng = np.random.default_rng(seed)
+    genes = np.asarray(encoder.genes, dtype=object)
+    vectors = []
+    for size in rng.integers(1, min(_LONGEST_LIST, len(genes)) + 1, size=_N_GENE_LISTS):
+        symbols = tuple(rng.choice(genes, size=size, replace=False))
+        vectors.append(encoder.encode_list(WeightedGenes(symbols, (1.0,) * len(symbols))).vectors)
+    nowhere = np.full(_N_GENE_LISTS, _NOWHERE)
+    return Pool(np.concatenate(vectors), nowhere, nowhere)
+
+
+def sentence_vectors(encoder: ExpressionEncoder, section: ExpressionSection) -> Vectors:
+    """Vectors of the sentences of up to 100 spots spread over a section; spots without a known gene are left out."""
+    n_spots = section.counts.shape[0]
+    rows = np.unique(np.linspace(0, n_spots - 1, min(n_spots, _SENTENCES_A_SECTION)).astype(np.int64))
+    known = set(encoder.genes)
+    sentences = [s for s in sentences_of(section.counts[rows], section.genes) if known.intersection(s.symbols)]
+    empty = np.empty((0, encoder.info.dim), dtype=np.float32)
+    return np.concatenate([empty, *(encoder.encode_sentence(sentence).vectors for sentence in sentences)])
+
+
+def calibrate(
+    queries: Mapping[str, Pool], targets: Mapping[str, Pool], *, n_pairs: int, seed: int
+) -> tuple[Calibration, dict[str, str]]:
+    """Quantiles of the cosine of mismatched pairs for every direction `query->target`.
+
+    Pairs of different patients are drawn where the two sides have two patients, else of different sections.
 
     Returns
     -------
     Calibration
-        Quantiles at `PROBABILITIES`, by direction.
+        Quantiles at `PROBABILITIES`.
     dict of str to str
-        By direction, which spots were drawn: `different patients` or `different sections`.
+        By direction, what was drawn: `different patients` or `different sections`.
 
     Raises
     ------
@@ -51,43 +81,33 @@ def calibrate(sections: Sequence[EncodedSection], *, n_pairs: int, seed: int) ->
         If there is one section only.
     """
     rng = np.random.default_rng(seed)
-    pools = {"image": _pool(sections, image=True), "expression": _pool(sections, image=False)}
     quantiles, drawn = {}, {}
-    for query in ("image", "expression"):
-        for target in ("image", "expression"):
-            scores, kind = _mismatched(pools[query], pools[target], n_pairs, rng)
+    for query, query_pool in queries.items():
+        for target, target_pool in targets.items():
             key = f"{query}->{target}"
+            group = _group_apart(query_pool, target_pool)
+            scores = _mismatched(query_pool, target_pool, group, n_pairs, rng)
             quantiles[key] = tuple(np.round(np.quantile(scores, PROBABILITIES), 6).tolist())
-            drawn[key] = kind
+            drawn[key] = f"different {group}s"
     return Calibration(n_pairs=n_pairs, probabilities=PROBABILITIES, quantiles=quantiles), drawn
 
 
-def _pool(sections: Sequence[EncodedSection], *, image: bool) -> _Pool:
-    patients = {patient: i for i, patient in enumerate(sorted({s.patient for s in sections}))}
-    parts, section, patient = [], [], []
-    for i, encoded in enumerate(sections):
-        vectors = encoded.image if image else encoded.expression
-        if vectors is not None:
-            parts.append(vectors)
-            section += [i] * len(vectors)
-            patient += [patients[encoded.patient]] * len(vectors)
-    return _Pool(np.concatenate(parts), np.asarray(section), np.asarray(patient))
+def _group_apart(queries: Pool, targets: Pool) -> str:
+    if len(np.union1d(queries.patient, targets.patient)) > 1:
+        return "patient"
+    if len(np.union1d(queries.section, targets.section)) > 1:
+        return "section"
+    raise TrainingError("There is 1 section, so there are no mismatched pairs; give two sections or more.")
 
 
 def _mismatched(
-    queries: _Pool, targets: _Pool, n_pairs: int, rng: np.random.Generator
-) -> tuple[npt.NDArray[np.float32], str]:
-    group = "patient"
-    if len(np.union1d(queries.patient, targets.patient)) < 2:
-        group = "section"
-    if len(np.union1d(queries.section, targets.section)) < 2:
-        raise TrainingError("There is 1 section, so no mismatched pairs; give two or more, or expression-only ones.")
+    queries: Pool, targets: Pool, group: str, n_pairs: int, rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
     of_query, of_target = getattr(queries, group), getattr(targets, group)
     scores: list[npt.NDArray[np.float32]] = []
     while sum(map(len, scores)) < n_pairs:
-        q = rng.integers(len(of_query), size=_DRAWS_AT_ONCE * n_pairs)
-        t = rng.integers(len(of_target), size=_DRAWS_AT_ONCE * n_pairs)
+        q = rng.integers(len(of_query), size=n_pairs)
+        t = rng.integers(len(of_target), size=n_pairs)
         apart = of_query[q] != of_target[t]
-        q, t = q[apart][:n_pairs], t[apart][:n_pairs]
-        scores.append(np.einsum("ij,ij->i", queries.vectors[q], targets.vectors[t]))
-    return np.concatenate(scores)[:n_pairs], f"different {group}s"
+        scores.append(np.einsum("ij,ij->i", queries.vectors[q[apart]], targets.vectors[t[apart]]))
+    return np.concatenate(scores)[:n_pairs]

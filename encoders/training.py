@@ -1,6 +1,6 @@
 """Learns a space of the `mini` family from paired sections: deterministic, closed form, minutes on a CPU."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from encoders.efficientnet import Backbone, EfficientNetLite0
 from encoders.errors import TrainingError
 from encoders.expression_basis import ExpressionBasis, fit_basis, rank_curve
 from encoders.mini import MiniWeights
-from encoders.null_pairs import EncodedSection, calibrate
+from encoders.null_pairs import calibrate, gene_list_pool, pool, sentence_vectors
 from encoders.profiles import Profiles
 from encoders.saving import assemble
 from encoders.sections import ExpressionSection, PairedSection, check_paired, read_profiles
@@ -79,6 +79,7 @@ def align(
     recipe: Recipe | None = None,
     backbone: Backbone | None = None,
     device: str = "cpu",
+    on_section: Callable[[int, int, str], None] | None = None,
 ) -> Space:
     """Learn a space: principal components of both views, ridge CCA, directions weighted by their correlation.
 
@@ -92,6 +93,8 @@ def align(
         Settings.
     backbone : Backbone, optional
         Image features; EfficientNet-Lite0 on `device` if not given.
+    on_section : callable, optional
+        Told after each paired section: sections encoded, sections in all, slide.
 
     Raises
     ------
@@ -111,7 +114,11 @@ def align(
     paired = profiles[: len(sections)]
     _check_size(paired, recipe, backbone)
     stains = [measure_stain(section.patches) for section in sections]
-    features = [_see(s.patches, stain, recipe, backbone) for s, stain in zip(sections, stains, strict=True)]
+    features = []
+    for section, stain in zip(sections, stains, strict=True):
+        features.append(_see(section.patches, stain, recipe, backbone))
+        if on_section is not None:
+            on_section(len(features), len(sections), section.slide)
     weights = MiniWeights(
         **_projections(features, [basis.standardise(p) for p in paired], basis, recipe),
         image_centre=_float32(np.mean([f.mean(axis=0, dtype=np.float64) for f in features], axis=0)),
@@ -217,13 +224,21 @@ def _calibrated(
     recipe: Recipe,
 ) -> Space:
     """The space with its null, measured on the vectors an index of the training sections would hold."""
+    every = [*(s.expression for s in sections), *extra]
+    patients = [s.patient for s in every]
     images = [space.image.project(f, centre=f.mean(axis=0)) for f in features]
-    encoded = []
-    for i, section in enumerate((*(s.expression for s in sections), *extra)):
-        vectors = space.expression.encode_counts(section.counts, section.genes, by_section=True).vectors
-        image = images[i] if i < len(images) else None
-        encoded.append(EncodedSection(section.slide, section.patient, vectors, image))
-    calibration, drawn = calibrate(encoded, n_pairs=recipe.n_null_pairs, seed=recipe.seed)
+    spots = [space.expression.encode_counts(s.counts, s.genes, by_section=True).vectors for s in every]
+    sentences = [sentence_vectors(space.expression, s) for s in every]
+    targets = {
+        "image": pool(images, range(len(images)), patients),
+        "expression": pool(spots, range(len(spots)), patients),
+    }
+    queries = {
+        **targets,
+        "genes": gene_list_pool(space.expression, seed=recipe.seed),
+        "sentence": pool(sentences, range(len(sentences)), patients),
+    }
+    calibration, drawn = calibrate(queries, targets, n_pairs=recipe.n_null_pairs, seed=recipe.seed)
     notes = {f"null {direction}": kind for direction, kind in drawn.items()}
     card = space.card.model_copy(update={"calibration": calibration, "recipe": {**space.card.recipe, **notes}})
     return replace(space, card=card)
