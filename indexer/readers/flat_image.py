@@ -42,22 +42,11 @@ class FlatImage:
 
         What lies outside the picture is white. Raises `SlideError` if the picture cannot be decoded.
         """
-        picture = self._pixels()
-        left, top = x_px - side_px / 2, y_px - side_px / 2
-        first = (int(np.floor(left)), int(np.floor(top)))
-        last = (int(np.ceil(left + side_px)), int(np.ceil(top + side_px)))
-        region = crop_on_white(picture, first, last)
-        inner = (left - first[0], top - first[1], left - first[0] + side_px, top - first[1] + side_px)
-        resized = region.resize((out_px, out_px), Image.Resampling.BILINEAR, box=inner)
-        return np.asarray(resized, dtype=np.uint8)
+        return cut_square(self._pixels(), x_px, y_px, side_px, out_px)
 
     def thumbnail(self, max_px: int) -> Pixels:
         """Whole picture, RGB uint8 `(height, width, 3)`, its longer side at most `max_px`."""
-        picture = self._pixels()
-        scale = min(1.0, max_px / max(self._size))
-        size = (max(1, round(self._size[0] * scale)), max(1, round(self._size[1] * scale)))
-        small = picture.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
-        return np.asarray(small, dtype=np.uint8)
+        return shrink(self._pixels(), max_px)
 
     def close(self) -> None:
         """Give the decoded pixels back; the next read decodes again."""
@@ -99,6 +88,23 @@ def image_size(path: Path) -> tuple[int, int]:
             "Convert it to a pyramidal TIFF, which is read by region."
         )
     return width, height
+
+
+def cut_square(picture: Image.Image, x_px: float, y_px: float, side_px: float, out_px: int) -> Pixels:
+    """Square of a picture by its centre, resampled to RGB uint8 `(out_px, out_px, 3)`; white where it ends."""
+    left, top = x_px - side_px / 2, y_px - side_px / 2
+    first = (int(np.floor(left)), int(np.floor(top)))
+    last = (int(np.ceil(left + side_px)), int(np.ceil(top + side_px)))
+    region = crop_on_white(picture, first, last)
+    inner = (left - first[0], top - first[1], left - first[0] + side_px, top - first[1] + side_px)
+    return np.asarray(region.resize((out_px, out_px), Image.Resampling.BILINEAR, box=inner), dtype=np.uint8)
+
+
+def shrink(picture: Image.Image, max_px: int) -> Pixels:
+    """Whole RGB picture as uint8 `(height, width, 3)`, its longer side at most `max_px`, never enlarged."""
+    scale = min(1.0, max_px / max(picture.size))
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return np.asarray(picture.resize(size, Image.Resampling.BOX, reducing_gap=2.0), dtype=np.uint8)
 
 
 def crop_on_white(picture: Image.Image, first: tuple[int, int], last: tuple[int, int]) -> Image.Image:
