@@ -1,0 +1,1 @@
+"""Speed and quality tables, one command each: `python -m benchmarks.<name> --json`."""
