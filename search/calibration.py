@@ -8,7 +8,8 @@ import numpy.typing as npt
 from encoders.contracts import Floats
 from encoders.space import Calibration
 
-RESEMBLES_FDR = 0.1  # hits below this false-discovery rate count as resembling the query
+RESEMBLES_FDR = 0.1  # a hit below this false-discovery rate stands out from pairs that do not belong together
+RESEMBLES_P = 0.05  # if not even one hit is as unlikely as this on its own, nothing resembles the query
 _NULL_NAMES = {"genes": "short gene lists", "sentence": "gene sentences", "slide": "whole slides"}
 
 
@@ -74,11 +75,20 @@ def significance(scores: Floats, n_compared: int, calibration: Calibration, key:
         return Significance(None, None, (f"The space has no null distribution for {name}: scores carry no p-value.",))
     p_values = tail_probabilities(scores, calibration, key)
     fdr = benjamini_hochberg(p_values, n_compared)
-    notes: tuple[str, ...] = ()
-    if len(fdr) and not (fdr < RESEMBLES_FDR).any():
+    return Significance(p_values, fdr, _verdict(p_values, fdr, n_compared))
+
+
+def _verdict(p_values: Floats, fdr: Floats, n_compared: int) -> tuple[str, ...]:
+    if not len(fdr) or fdr.min() < RESEMBLES_FDR:
+        return ()
+    if p_values.min() > RESEMBLES_P:
         message = (
-            f"Nothing in this index resembles the query: of {n_compared:,} items compared, none has a "
-            f"false-discovery rate below {RESEMBLES_FDR:g} (lowest {fdr.min():.2g})."
+            f"Nothing in this index resembles the query: the best score of {n_compared:,} items compared is reached by "
+            f"{p_values.min():.0%} of pairs that do not belong together."
         )
-        notes = (message,)
-    return Significance(p_values, fdr, notes)
+    else:
+        message = (
+            f"No single hit stands out: among {n_compared:,} items compared the lowest false-discovery rate is "
+            f"{fdr.min():.2g} (below {RESEMBLES_FDR:g} would). Read what the hits share rather than any one of them."
+        )
+    return (message,)

@@ -1,7 +1,6 @@
 """The facade: open an index, ask it, one method a verb."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from search.decomposition import Method
 from search.encoding import EncodedQuery, encode_query
 from search.filters import DEFAULT_KINDS, Exclude, scope_of
 from search.hits import GroupBy
-from search.prediction import Mode, Prediction, predict
+from search.prediction import PREDICTION_K, Mode, Prediction, predict
 from search.profiles import Doubles, has_counts, mean_log_expression
 from search.query import Query, SlideQuery
 from search.reference import CellReference
@@ -181,10 +180,10 @@ class Engine:
         encoded = self._encode(query)
         if exclude == "auto" and encoded.patient is not None:
             exclude = "patient"
-        request = Request(target=target, kind=kind, k=k or 1, where=where, exclude=exclude)
         if k is None:
             scope = scope_of(self.catalogue, encoded, target, kind=kind, where=where, exclude=exclude)
-            request = replace(request, k=default_k(int(scope.mask.sum())))
+            k = default_k(int(scope.mask.sum()))
+        request = Request(target=target, kind=kind, k=k, where=where, exclude=exclude)
         found = self._retrieve(encoded, request)
         rows = found.scored.rows[: request.k]
         result, scope = found.result, found.scope
@@ -196,7 +195,7 @@ class Engine:
         *,
         genes: Sequence[str] | None = None,
         n_genes: int = 50,
-        k: int = 50,
+        k: int = PREDICTION_K,
         mode: Mode = "softmax",
         where: str | None = None,
         exclude: Exclude = "auto",
@@ -212,7 +211,9 @@ class Engine:
         n_genes : int
             Genes shown when none are named.
         k : int
-            Neighbours averaged in mode `softmax`.
+            Neighbours averaged in mode `softmax`. On her2st (other patients' spots -> B4, C4) 500 predict better than
+            50 and than the plain mean of 50: mean Pearson over the 50 most variable genes .12 against .10 and .11 on
+            B4, .36 against .32 and .32 on C4.
         mode : {"softmax", "mean50", "raw"}
             How they are weighted; see `search.prediction.neighbourhood`.
         where, exclude

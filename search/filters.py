@@ -110,7 +110,7 @@ def check_where(where: str) -> None:
     if not rest.strip():
         raise FilterError(f"The filter is empty; leave it out, or write a condition. {_columns_hint()}")
     if rest.replace("''", "").count("'"):
-        raise FilterError(f"The filter {where!r} has an unclosed quote; write text as 'text'.")
+        raise FilterError(f"The filter {where!r} has an unclosed quote; write text as 'text'. {_columns_hint()}")
     if ";" in rest or "--" in rest or "/*" in rest:
         raise FilterError(
             f"The filter {where!r} holds a statement or comment; expected one condition. {_columns_hint()}"

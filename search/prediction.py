@@ -19,6 +19,7 @@ from search.retrieval import Retrieval
 Mode = Literal["softmax", "mean50", "raw"]
 MODES: tuple[Mode, ...] = ("softmax", "mean50", "raw")
 TEMPERATURE = 0.1  # cosine difference over which the weight of a neighbour falls by a factor e
+PREDICTION_K = 500  # neighbours in mode softmax; their weights fall off by themselves
 _MEAN_K = 50  # BLEEP's number of neighbours
 _TINY = 1e-6
 
@@ -68,8 +69,10 @@ def neighbourhood(retrieval: Retrieval, k: int, mode: Mode) -> Neighbourhood:
     Raises
     ------
     QueryError
-        If there is no neighbour with counts, or the raw cosines cancel out.
+        If the mode is not known, there is no neighbour with counts, or the raw cosines cancel out.
     """
+    if mode not in MODES:
+        raise QueryError(f"mode={mode!r} is not known; choose one of {', '.join(MODES)}.")
     rows, scores = retrieval.scored.rows, retrieval.scored.scores.astype(np.float64)
     if not len(rows):
         raise QueryError("No item with counts is left to predict from; loosen the filter or the exclusion.")
@@ -116,6 +119,8 @@ def predict(
             "measured": _measured(catalogue, query, columns),
         }
     )
+    if near.n_effective < 1:
+        notes = (*notes, "The weights nearly cancel out, so the values are far off any measured one; use 'softmax'.")
     return Prediction(
         table=table,
         query=retrieval.result.query | {"k": k, "mode": mode},

@@ -20,13 +20,16 @@ def has_counts(catalogue: Catalogue) -> Mask:
 def per_10k(catalogue: Catalogue, rows: Rows) -> sp.csr_matrix:
     """Counts per 10,000 of the item's whole library, float32 csr `(len(rows), n_panel)`."""
     counts = catalogue.index.expression(rows)
-    totals = catalogue.column("total_counts")[rows].astype(np.float64)
-    return sp.csr_matrix(sp.diags(PER / totals) @ counts, dtype=np.float32)
+    scale = PER / catalogue.column("total_counts")[rows].astype(np.float64)
+    counts.data *= np.repeat(scale, np.diff(counts.indptr)).astype(np.float32)
+    return counts
 
 
 def log_per_10k(catalogue: Catalogue, rows: Rows) -> sp.csr_matrix:
     """Natural logarithm of 1 + counts per 10,000, float32 csr `(len(rows), n_panel)`."""
-    return per_10k(catalogue, rows).log1p()
+    values = per_10k(catalogue, rows)
+    np.log1p(values.data, out=values.data)
+    return values
 
 
 def weighted_moments(catalogue: Catalogue, rows: Rows, weights: Doubles) -> tuple[Doubles, Doubles]:
@@ -41,13 +44,14 @@ def weighted_moments(catalogue: Catalogue, rows: Rows, weights: Doubles) -> tupl
     weights : float64 (n,)
         Their sum is 1.
     """
-    mean = np.zeros(len(catalogue.index.genes))
-    square = np.zeros_like(mean)
+    n_genes = len(catalogue.index.genes)
+    mean, square = np.zeros(n_genes), np.zeros(n_genes)
     for start in range(0, len(rows), _CHUNK_ROWS):
         part = slice(start, start + _CHUNK_ROWS)
-        values = log_per_10k(catalogue, rows[part]).astype(np.float64)
-        mean += values.T @ weights[part]
-        square += values.multiply(values).T @ weights[part]
+        values = log_per_10k(catalogue, rows[part])
+        weighted = values.data * np.repeat(weights[part], np.diff(values.indptr))
+        mean += np.bincount(values.indices, weighted, minlength=n_genes)
+        square += np.bincount(values.indices, weighted * values.data, minlength=n_genes)
     return mean, square
 
 

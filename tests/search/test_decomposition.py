@@ -1,0 +1,124 @@
+"""Cell types: planted mixtures, references that cannot be used, and the published proportions of her2st."""
+
+import json
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from search import ItemQuery, ProfileQuery, reference_from_counts, reference_from_h5ad
+from search.decomposition import marker_system, proportions
+from search.errors import CellReferenceError, QueryError
+
+
+@pytest.fixture(scope="module")
+def reference(planted):
+    tissues = np.repeat([0, 1, 2], 12)
+    return reference_from_counts(
+        planted.counts_of(tissues, seed=99), planted.GENES, [planted.TISSUES[t] for t in tissues]
+    )
+
+
+def as_dict(found):
+    return dict(zip(*found.to_pandas()[["type", "proportion"]].to_numpy().T, strict=True))
+
+
+@pytest.mark.parametrize("method", ["reweighted", "plain"])
+def test_planted_mixtures_are_recovered(reference, method):
+    truth = np.random.default_rng(5).dirichlet([0.6] * 3, 40)
+    random = np.random.default_rng(6)
+    mixed = truth @ reference.profiles
+    counts = np.array([random.multinomial(3_000, row / row.sum()) for row in mixed]).astype(float)
+    system = marker_system(reference, reference.genes)
+    values = counts[:, system.columns] / counts.sum(axis=1, keepdims=True) * 10_000
+    found = proportions(system, values, method=method)
+    assert found.sum(axis=1) == pytest.approx(np.ones(40))
+    assert np.abs(found - truth).max() < 0.1
+
+
+def test_a_spot_is_decomposed_from_its_counts(engine, reference):
+    found = engine.decompose(ItemQuery("A1/spot/s0", "expression"), reference)
+    assert found.source == "counts"
+    assert as_dict(found)["tumour"] > 0.9
+    assert sum(as_dict(found).values()) == pytest.approx(1)
+    assert found.table.column("sd").null_count == 3
+    assert found.fit > 0.9
+    assert json.dumps(found.to_dict())
+
+
+def test_a_tile_is_decomposed_from_its_hits_with_spread(engine, reference):
+    found = engine.decompose(ItemQuery("A1/tile/900x500"), reference, k=20)
+    assert found.source == "hits"
+    assert found.to_pandas().iloc[0]["type"] == "immune"
+    assert sum(as_dict(found).values()) == pytest.approx(1)
+    assert found.table.column("sd").null_count == 0
+    assert any("not from the query itself" in note for note in found.notes)
+
+
+def test_source_can_be_chosen(engine, reference, planted):
+    assert engine.decompose(ItemQuery("A1/spot/s0"), reference).source == "counts"
+    assert engine.decompose(ItemQuery("A1/spot/s0"), reference, source="hits").source == "hits"
+    assert engine.decompose(ItemQuery("A1/spot/s0", "image"), reference).source == "hits"
+    assert engine.decompose(ItemQuery("A1/spot/s0", "image"), reference, source="counts").source == "counts"
+    profile = ProfileQuery(planted.counts_of([1]).toarray()[0], planted.GENES)
+    assert as_dict(engine.decompose(profile, reference))["stroma"] > 0.9
+    with pytest.raises(QueryError, match="no counts of its own"):
+        engine.decompose(ItemQuery("A1/tile/100x100"), reference, source="counts")
+
+
+def test_markers_can_be_given(engine, reference):
+    found = engine.decompose(ItemQuery("A1/spot/s0"), reference, markers=["TUM1", "STR1", "IMM1", "NOSUCH"])
+    assert found.n_markers == 3
+    assert any("rough" in note for note in found.notes)
+    with pytest.raises(CellReferenceError, match="None of the 1 markers"):
+        engine.decompose(ItemQuery("A1/spot/s0"), reference, markers=["NOSUCH"])
+
+
+def test_references_that_cannot_be_used(engine, reference, planted):
+    counts = planted.counts_of([0, 0, 1, 1, 2])
+    labels = ["a", "a", "b", "b", "c"]
+    with pytest.raises(CellReferenceError, match="Only one cell is labelled c"):
+        reference_from_counts(counts, planted.GENES, labels)
+    assert reference_from_counts(counts, planted.GENES, labels, min_cells=2).dropped == ("c",)
+    merged = reference_from_counts(counts, planted.GENES, labels, merge={"c": "b"})
+    assert (merged.types, merged.n_cells) == (("a", "b"), (2, 3))
+    with pytest.raises(CellReferenceError, match="no cells labelled z"):
+        reference_from_counts(counts, planted.GENES, labels, merge={"z": "a"})
+    with pytest.raises(CellReferenceError, match="None of the 5 cells has a label"):
+        reference_from_counts(counts, planted.GENES, [None, float("nan"), "", None, None])
+    with pytest.raises(CellReferenceError, match="4 labels for 5 cells"):
+        reference_from_counts(counts, planted.GENES, labels[:4])
+    with pytest.raises(CellReferenceError, match="Fewer than two cell types"):
+        reference_from_counts(counts, planted.GENES, labels, min_cells=50)
+    mouse = reference_from_counts(counts, [f"Mm{i}" for i in range(30)], ["a", "a", "b", "b", "b"])
+    with pytest.raises(CellReferenceError, match=r"30 genes, such as Mm0.*shares no gene.*IMM0"):
+        engine.decompose(ItemQuery("A1/spot/s0"), mouse)
+    with pytest.raises(QueryError, match="method='magic'"):
+        engine.decompose(ItemQuery("A1/spot/s0"), reference, method="magic")
+
+
+def test_repeated_symbols_are_summed():
+    counts = sp.csr_matrix(np.array([[1, 2, 7], [0, 5, 5]], dtype=np.float32))
+    reference = reference_from_counts(counts, ["X", "X", "Y"], ["a", "b"], min_cells=1)
+    assert reference.genes == ("X", "Y")
+    assert reference.profiles == pytest.approx(np.array([[3_000, 7_000], [5_000, 5_000]]))
+
+
+def test_h5ad_references(tmp_path, planted):
+    import anndata
+    import pandas as pd
+
+    path = tmp_path / "cells.h5ad"
+    names = [f"c{i}" for i in range(6)]
+    obs = pd.DataFrame({"type": ["a", "b"] * 3}, index=names)
+    var = pd.DataFrame(index=list(planted.GENES))
+    counts = planted.counts_of([0, 1] * 3)
+    anndata.AnnData(X=counts, obs=obs, var=var).write_h5ad(path)
+    assert reference_from_h5ad(path, "type").n_cells == (3, 3)
+    with pytest.raises(CellReferenceError, match="no label column 'kind'; its columns: type"):
+        reference_from_h5ad(path, "kind")
+    with pytest.raises(CellReferenceError, match="no reference file"):
+        reference_from_h5ad(tmp_path / "none.h5ad", "type")
+    anndata.AnnData(X=counts.log1p(), obs=obs, var=var).write_h5ad(path)
+    with pytest.raises(CellReferenceError, match="not raw counts"):
+        reference_from_h5ad(path, "type")
