@@ -21,7 +21,8 @@ def per_10k(catalogue: Catalogue, rows: Rows) -> sp.csr_matrix:
     """Counts per 10,000 of the item's whole library, float32 csr `(len(rows), n_panel)`."""
     counts = catalogue.index.expression(rows)
     scale = PER / catalogue.column("total_counts")[rows].astype(np.float64)
-    counts.data *= np.repeat(scale, np.diff(counts.indptr)).astype(np.float32)
+    # The counts are a read-only view of the table, so the values are written anew.
+    counts.data = counts.data * np.repeat(scale, np.diff(counts.indptr)).astype(np.float32)
     return counts
 
 
