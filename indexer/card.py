@@ -6,6 +6,7 @@ knows them for the leftovers of a build that was killed.
 """
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from encoders.contracts import EncoderInfo, Modality
 from encoders.errors import SpaceMismatchError
 from encoders.space import SpaceCard
-from indexer.errors import IndexFormatError, IndexMissingError, WriteError
+from indexer.errors import CardLostError, IndexFormatError, IndexMissingError, WriteError
 from indexer.schema import FORMAT_VERSION
 
 CARD_NAME = "card.json"
@@ -90,36 +91,41 @@ def read_card(folder: Path) -> IndexCard:
     ------
     IndexMissingError
         If there is no index in that folder.
+    CardLostError
+        If the card is missing beside tables, or damaged.
     IndexFormatError
-        If the card is missing beside tables, damaged, or of another format version.
+        If it is of another format version.
     """
     path = folder / CARD_NAME
     try:
         text = path.read_text()
     except FileNotFoundError as error:
         if any(folder.glob("*.lance")):
-            raise IndexFormatError(f"Index {folder} is half-written: it has no {CARD_NAME}. {_REPAIR}") from error
+            raise CardLostError(f"Index {folder} is half-written: it has no {CARD_NAME}. {_REPAIR}") from error
         raise IndexMissingError(
             f"There is no index at {folder} (no {CARD_NAME}). Build one: `histoseek ingest --db {folder} ...`."
         ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise IndexFormatError(f"{path} cannot be read: {error}. {_REPAIR}") from error
+        raise CardLostError(f"{path} cannot be read: {error}. {_REPAIR}") from error
     return _parse(path, text)
 
 
 def _parse(path: Path, text: str) -> IndexCard:
     try:
-        card = IndexCard.model_validate_json(text)
+        version = json.loads(text)["format_version"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise CardLostError(f"{path} is damaged: it is no JSON with a format version. {_REPAIR}") from error
+    if version != FORMAT_VERSION:
+        raise IndexFormatError(
+            f"{path} says format version {version}; this HistoSeek reads {FORMAT_VERSION}. "
+            "Update HistoSeek, or ingest the data into a new index."
+        )
+    try:
+        return IndexCard.model_validate_json(text)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"])) or "the whole file"
-        raise IndexFormatError(f"{path} is damaged at {where}: {problem['msg']}. {_REPAIR}") from error
-    if card.format_version != FORMAT_VERSION:
-        raise IndexFormatError(
-            f"{path} says format version {card.format_version}; this HistoSeek reads {FORMAT_VERSION}. "
-            "Update HistoSeek, or ingest the data into a new index."
-        )
-    return card
+        raise CardLostError(f"{path} is damaged at {where}: {problem['msg']}. {_REPAIR}") from error
 
 
 def write_card(folder: Path, card: IndexCard) -> None:

@@ -39,6 +39,10 @@ class IndexFormatError(StoreError):
     """The index is half-written, of another format version, or damaged."""
 
 
+class CardLostError(IndexFormatError):
+    """The card is missing or damaged, but the tables are there: the next build makes it again."""
+
+
 class SidecarError(StoreError):
     """The derived vector index does not match the table it was derived from."""
 

@@ -13,6 +13,7 @@ from indexer.errors import IndexFormatError, WhereError, WriteError
 from indexer.schema import FAILED_SCHEMA, GENES_SCHEMA, SLIDES_SCHEMA, items_schema
 
 if TYPE_CHECKING:
+    from lancedb.db import DBConnection
     from lancedb.table import Table
 
 TABLES = ("items", "slides", "genes", "failed_items")
@@ -51,8 +52,8 @@ class Store:
         return cls(_open_tables(uri))
 
     @classmethod
-    def create(cls, uri: str | Path, dim: int, settings: str) -> "Store":
-        """Create the tables that are not there yet; `settings` is kept in the schema of `items`."""
+    def create(cls, uri: str | Path, dim: int, settings: str, *, overwrite: bool = False) -> "Store":
+        """Create the tables that are not there yet, or all; `settings` is kept in the schema of `items`."""
         import lancedb
 
         schemas = {
@@ -64,7 +65,8 @@ class Store:
         with _writing(f"the tables of index {uri}"):
             database = lancedb.connect(str(uri))
             for name, schema in schemas.items():
-                database.create_table(name, schema=schema, exist_ok=True)
+                if overwrite or not _has_table(database, name):
+                    database.create_table(name, schema=schema, mode="overwrite")
         return cls.open_latest(uri)
 
     @property
@@ -130,6 +132,14 @@ class Store:
         with _writing(f"table {table}"):
             if self._tables[table].count_rows(where):
                 self._tables[table].delete(where)
+
+
+def _has_table(database: "DBConnection", name: str) -> bool:
+    try:
+        database.open_table(name)
+    except ValueError:  # what LanceDB says of a table that is not there
+        return False
+    return True
 
 
 def _open_tables(uri: str | Path) -> dict[str, "Table"]:

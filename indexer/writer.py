@@ -11,23 +11,30 @@ from pathlib import Path
 import pyarrow as pa
 from pydantic import ValidationError
 
-from indexer.card import CARD_NAME, BuildSettings, IndexCard, check_space, read_card, write_card
-from indexer.errors import IndexFormatError, IndexMissingError, WriteError
+from indexer.card import BuildSettings, IndexCard, check_space, read_card, write_card
+from indexer.errors import CardLostError, IndexFormatError, IndexMissingError, WriteError
 from indexer.genes import Panel
 from indexer.schema import FAILED_SCHEMA, GENES_SCHEMA
-from indexer.store import Store
+from indexer.store import TABLES, Store
 
 KINDS = ("slide", "tile", "spot", "cell", "transcriptome")
 
 
 def stored_panel(folder: Path) -> Panel | None:
-    """Panel of the index in a folder, `None` if there is no index or none was finished."""
+    """Panel of the index in a folder, `None` if there is no index or its making was cut short.
+
+    Raises `IndexFormatError` if the index is of another format version or damaged beyond repair.
+    """
     try:
         store = Store.open(folder, read_card(folder).table_versions)
-    except (IndexMissingError, IndexFormatError):  # the writer will make or mend it
+    except IndexMissingError:
         return None
+    except CardLostError:
+        if not all((folder / f"{table}.lance").exists() for table in TABLES):
+            return None
+        store = Store.open_latest(folder)
     genes = store.read("genes", GENES_SCHEMA.names)[0]
-    return Panel(tuple(genes["symbol"].to_pylist()), tuple(genes["ensembl_id"].to_pylist()))
+    return Panel(tuple(genes["symbol"].to_pylist()), tuple(genes["ensembl_id"].to_pylist())) if len(genes) else None
 
 
 class IndexWriter:
@@ -58,25 +65,22 @@ class IndexWriter:
         """
         try:
             card = read_card(folder)
-        except IndexMissingError:
-            card = None
-        except IndexFormatError:
-            if (folder / CARD_NAME).exists() and not any(folder.glob("*.lance")):
-                raise  # nothing to derive a card from
-            card = None
-        if card is not None:
-            _check_settings(folder, card, settings)
-            store = Store.open_latest(folder)
-            store.roll_back(card.table_versions)
-            writer = cls(folder, settings, Store.open_latest(folder))
-        else:
+        except (IndexMissingError, CardLostError):
             writer = cls._make_or_mend(folder, settings, panel)
+        else:
+            _check_settings(folder, card, settings)
+            Store.open_latest(folder).roll_back(card.table_versions)
+            writer = cls(folder, settings, Store.open_latest(folder))
         writer.write_card()
         return writer
 
     @classmethod
     def _make_or_mend(cls, folder: Path, settings: BuildSettings, panel: Panel) -> "IndexWriter":
-        store = Store.create(folder, settings.space.dim, settings.model_dump_json())
+        described = settings.model_dump_json()
+        store = Store.create(folder, settings.space.dim, described)
+        if store.count("genes") == 0:  # the making was cut short before anything could be committed
+            store = Store.create(folder, settings.space.dim, described, overwrite=True)
+            store.append("genes", [pa.table([panel.symbols, panel.ensembl_ids], schema=GENES_SCHEMA)])
         try:
             made_with = BuildSettings.model_validate_json(store.settings)
         except ValidationError as error:
@@ -84,11 +88,9 @@ class IndexWriter:
                 f"Index {folder} does not say what it was built with. Delete it and ingest the data again."
             ) from error
         _check_settings(folder, made_with, settings)
-        if store.count("genes") == 0:
-            store.append("genes", [pa.table([panel.symbols, panel.ensembl_ids], schema=GENES_SCHEMA)])
         writer = cls(folder, settings, store)
         items, _ = store.read("items", ["slide"])
-        for slide in set(items["slide"].to_pylist()) - set(writer.committed):
+        for slide in sorted(set(items["slide"].to_pylist()) - set(writer.committed)):
             store.delete_slide("items", slide)
         return writer
 

@@ -1,0 +1,83 @@
+"""Does an index hold what it says? Compares tables, card, genes and vectors with each other."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from encoders.contracts import Modality
+from indexer.genes import Panel
+from indexer.index import Index
+from indexer.sidecar import MODALITIES
+
+_UNIT_TOLERANCE = 1e-3
+
+
+def find_problems(index: Index) -> list[str]:
+    """Sentences about what is wrong with an index; empty if nothing is.
+
+    Reads the whole tables, so it takes as long as a copy of them.
+    """
+    return [
+        *_count_problems(index),
+        *_row_problems(index.metadata(), index.slides()),
+        *_gene_problems(index),
+        *(problem for modality in MODALITIES for problem in _vector_problems(index, modality)),
+    ]
+
+
+def _count_problems(index: Index) -> list[str]:
+    card = index.card
+    kinds = pc.value_counts(index.metadata()["kind"])
+    found = {row["values"]: row["counts"] for row in kinds.to_pylist()}
+    pairs = {
+        "items by kind": (card.counts, found),
+        "slides": (card.n_slides, index.slides().num_rows),
+        "failed slides": (card.n_failed, index.failed().num_rows),
+        "genes": (card.n_genes, len(index.genes)),
+    }
+    return [
+        f"The card counts {said} {what}, the tables hold {held}."
+        for what, (said, held) in pairs.items()
+        if said != held
+    ]
+
+
+def _row_problems(items: pa.Table, slides: pa.Table) -> list[str]:
+    problems = []
+    n_ids = pc.count_distinct(items["id"]).as_py()
+    if n_ids != items.num_rows:
+        problems.append(f"{items.num_rows - n_ids} items have an id that another item has.")
+    committed = slides["slide"].to_pylist()
+    if len(set(committed)) != len(committed):
+        problems.append(f"{len(committed) - len(set(committed))} slides are there more than once.")
+    of_items = set(pc.unique(items["slide"]).to_pylist())
+    if orphans := sorted(of_items - set(committed)):
+        problems.append(f"Slides {', '.join(orphans)} have items but no row of their own.")
+    if empty := sorted(set(committed) - of_items):
+        problems.append(f"Slides {', '.join(empty)} have no items.")
+    return problems
+
+
+def _gene_problems(index: Index) -> list[str]:
+    problems = []
+    if Panel(index.genes, index.ensembl_ids).sha256 != index.card.panel_sha256:
+        problems.append("The genes are not those of the panel whose digest is in the card.")
+    columns = index.store.read("items", ["gene_index"])[0]["gene_index"]
+    flat = pc.list_flatten(columns)
+    if len(flat) and (pc.min(flat).as_py() < 0 or pc.max(flat).as_py() >= len(index.genes)):
+        problems.append(f"Some counts belong to gene numbers outside 0 to {len(index.genes) - 1}.")
+    return problems
+
+
+def _vector_problems(index: Index, modality: Modality) -> list[str]:
+    problems = []
+    rows, stored = index.stored_vectors(modality)
+    n_wrong = int((~(np.abs(np.linalg.norm(stored, axis=1) - 1) < _UNIT_TOLERANCE)).sum())
+    if n_wrong:
+        problems.append(f"{n_wrong} {modality} vectors are not of norm 1.")
+    searched = index.vectors(modality)
+    if not (np.array_equal(searched.rows, rows) and np.array_equal(searched.vectors, stored)):
+        problems.append(f"The {modality} sidecar does not hold the vectors of the table.")
+    if searched.ann.n_rows > len(rows):
+        problems.append(f"The {modality} FAISS index holds {searched.ann.n_rows} vectors, the table {len(rows)}.")
+    return problems
