@@ -50,9 +50,9 @@ def weighted_moments(catalogue: Catalogue, rows: Rows, weights: Doubles) -> tupl
     for start in range(0, len(rows), _CHUNK_ROWS):
         part = slice(start, start + _CHUNK_ROWS)
         values = log_per_10k(catalogue, rows[part])
-        weighted = values.data * np.repeat(weights[part], np.diff(values.indptr))
-        mean += np.bincount(values.indices, weighted, minlength=n_genes)
-        square += np.bincount(values.indices, weighted * values.data, minlength=n_genes)
+        mean += values.T @ weights[part]
+        np.square(values.data, out=values.data)
+        square += values.T @ weights[part]
     return mean, square
 
 
