@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +74,23 @@ class PointColours:
     colour_map: str = COLOUR_MAPS[0]
 
 
+class _Window(NamedTuple):
+    """Part of a slide, level-0 pixels."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        return self.bottom - self.top
+
+
 def slide_map(
     view: SlideView,
     points: pd.DataFrame,
@@ -81,7 +98,7 @@ def slide_map(
     colours: PointColours | None = None,
     chosen: str | None = None,
     opacity: float = 0.55,
-    height: int = 640,
+    height: int = 560,
 ) -> go.Figure:
     """Draw a slide with its items; a click on one gives its id as `customdata[0]`.
 
@@ -101,12 +118,13 @@ def slide_map(
         Of the figure, in screen pixels.
     """
     figure = go.Figure()
-    per_px = height / max(view.height_px, view.width_px * 0.8)  # screen pixels per level-0 pixel, about
+    window = _window(view, points)
+    per_px = height / max(window.height, window.width)  # screen pixels per level-0 pixel, about
     for kind, group in points.reset_index(drop=True).groupby("kind", sort=True):
         figure.add_trace(_points_trace(str(kind), group, view, colours, chosen, opacity, per_px))
-    _frame(figure, view, height)
+    _frame(figure, view, window, height)
     if view.mpp:
-        _add_scale_bar(figure, view, view.mpp)
+        _add_scale_bar(figure, window, view.mpp)
     if colours is not None:
         figure.update_layout(coloraxis=_colour_axis(colours))
     return figure
@@ -156,11 +174,29 @@ def _marker_size(kind: str, group: pd.DataFrame, view: SlideView, per_px: float)
     return float(np.clip(side_px * per_px, _MIN_MARKER, _MAX_MARKER))
 
 
-def _frame(figure: go.Figure, view: SlideView, height: int) -> None:
+def _window(view: SlideView, points: pd.DataFrame) -> _Window:
+    """What is shown at first: the points with a margin; the whole slide without any."""
+    x, y = points["x_px"].dropna(), points["y_px"].dropna()
+    if x.empty or y.empty:
+        return _Window(0.0, 0.0, view.width_px, view.height_px)
+    margin = 0.06 * max(np.ptp(x), np.ptp(y), 0.05 * view.width_px)
+    left, top = max(0.0, x.min() - margin), max(0.0, y.min() - margin)
+    right, bottom = min(view.width_px, x.max() + margin), min(view.height_px, y.max() + margin)
+    return _Window(float(left), float(top), float(right), float(bottom))
+
+
+def _frame(figure: go.Figure, view: SlideView, window: _Window, height: int) -> None:
     """Axes in level-0 pixels: equal aspect, y downwards, the thumbnail underneath."""
     hidden = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": "", "showline": False}
-    figure.update_xaxes(range=[0, view.width_px], constrain="domain", **hidden)
-    figure.update_yaxes(range=[view.height_px, 0], scaleanchor="x", scaleratio=1, constrain="domain", **hidden)
+    figure.update_xaxes(range=[window.left, window.right], constrain="domain", constraintoward="left", **hidden)
+    figure.update_yaxes(
+        range=[window.bottom, window.top],
+        scaleanchor="x",
+        scaleratio=1,
+        constrain="domain",
+        constraintoward="top",
+        **hidden,
+    )
     figure.update_layout(
         height=height,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
@@ -185,11 +221,11 @@ def _frame(figure: go.Figure, view: SlideView, height: int) -> None:
         )
 
 
-def _add_scale_bar(figure: go.Figure, view: SlideView, mpp: float) -> None:
-    length_um = round_length_um(view.width_px * mpp, share=0.2)
+def _add_scale_bar(figure: go.Figure, window: _Window, mpp: float) -> None:
+    length_um = round_length_um(window.width * mpp, share=0.2)
     length_px = length_um / mpp
-    left, bottom = 0.03 * view.width_px, 0.965 * view.height_px
-    thick = 0.006 * view.height_px
+    left, bottom = window.left + 0.03 * window.width, window.bottom - 0.035 * window.height
+    thick = 0.008 * window.height
     figure.add_shape(
         type="rect",
         x0=left,

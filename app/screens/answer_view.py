@@ -15,15 +15,20 @@ _TABLE_COLUMNS = [
 ]  # fmt: skip
 
 
-def show_hits(result: SearchResult, *, card_px: int = 150) -> None:
-    """Notes, gallery and table of a result."""
-    for note in result.notes:
+def show_notes(notes: tuple[str, ...]) -> None:
+    """Sentences the user should read."""
+    for note in notes:
         st.caption(f":material/info: {note}")
+
+
+def show_hits(result: SearchResult, *, query: Card | None = None) -> None:
+    """Notes, gallery and table of a result, after the card of what was asked with."""
+    show_notes(result.notes)
     if not len(result):
         st.info("No item passes these filters. Widen the filter, or leave less out.", icon=":material/search_off:")
         return
     frame = result.to_pandas()
-    show_gallery(cards_of(frame), card_px=card_px)
+    show_gallery(cards_of(frame), query=query)
     with st.expander("As a table"):
         st.dataframe(frame[_TABLE_COLUMNS], hide_index=True, alt="Hits with score, p-value and provenance")
     plan = result.plan

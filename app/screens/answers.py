@@ -5,14 +5,19 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from app.screens.session import engine, options, rows_of, stamp
+from app.screens.session import Options, engine, items, options, rows_of, stamp
 from encoders.contracts import Modality
 from encoders.sentences import sentences_of
+from search.cohorts import By, Cohorts
+from search.composition import Composition, Source
 from search.filters import Exclude
-from search.query import Query
+from search.prediction import Prediction
+from search.query import ItemQuery, Query
+from search.reference import CellReference, reference_from_h5ad
 from search.result import SearchResult
 
 _KEPT = 256  # answers of each kind kept in memory
+_MIN_CELLS = 10  # a mean of fewer cells is mostly noise
 
 
 def hits(
@@ -46,6 +51,26 @@ def gene_sentences(ids: tuple[str, ...]) -> list[str]:
 def panel() -> list[str]:
     """Symbols an expression query may name, in alphabetical order."""
     return _panel(options().db, stamp())
+
+
+def similar_slides(slide: str, k: int) -> SearchResult:
+    """Answer of `Engine.similar_slides`."""
+    return _similar_slides(options().db, stamp(), slide, k)
+
+
+def prediction(query: Query, *, genes: tuple[str, ...], where: str | None, exclude: Exclude) -> Prediction:
+    """Answer of `Engine.predict_expression`; without genes, those that stand out."""
+    return _prediction(options().db, stamp(), query, genes, where, exclude)
+
+
+def compositions(query: Query, *, where: str | None, exclude: Exclude) -> tuple[Composition, ...]:
+    """Answers of `Engine.decompose` with this server's reference: from own counts if there are any, and from hits."""
+    return _compositions(options(), stamp(), query, where, exclude)
+
+
+def cohorts(query: Query, *, by: By, target: Modality, where: str | None, exclude: Exclude) -> Cohorts:
+    """Answer of `Engine.cohorts`."""
+    return _cohorts(options().db, stamp(), query, by, target, where, exclude)
 
 
 @st.cache_data(max_entries=_KEPT, show_spinner="Searching")
@@ -83,3 +108,59 @@ def _gene_sentences(db: str, version: str, ids: tuple[str, ...]) -> list[str]:  
 @st.cache_data(max_entries=2, show_spinner=False)
 def _panel(db: str, version: str) -> list[str]:  # noqa: ARG001
     return sorted(engine().index.genes)
+
+
+@st.cache_data(max_entries=_KEPT, show_spinner="Comparing slides")
+def _similar_slides(db: str, version: str, slide: str, k: int) -> SearchResult:  # noqa: ARG001
+    return engine().similar_slides(slide, k=k)
+
+
+@st.cache_data(max_entries=_KEPT, show_spinner="Predicting")
+def _prediction(
+    db: str,  # noqa: ARG001
+    version: str,  # noqa: ARG001
+    query: Query,
+    genes: tuple[str, ...],
+    where: str | None,
+    exclude: Exclude,
+) -> Prediction:
+    return engine().predict_expression(query, genes=genes or None, n_genes=24, where=where, exclude=exclude)
+
+
+@st.cache_data(max_entries=_KEPT, show_spinner="Decomposing")
+def _compositions(
+    chosen: Options,
+    version: str,  # noqa: ARG001
+    query: Query,
+    where: str | None,
+    exclude: Exclude,
+) -> tuple[Composition, ...]:
+    reference = _reference(str(chosen.reference), chosen.reference_label)
+    sources: tuple[Source, ...] = ("counts", "hits") if _has_counts(query) else ("hits",)
+    return tuple(
+        engine().decompose(query, reference, source=source, where=where, exclude=exclude) for source in sources
+    )
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the cell-type reference")
+def _reference(path: str, label: str) -> CellReference:
+    return reference_from_h5ad(path, label, min_cells=_MIN_CELLS)
+
+
+def _has_counts(query: Query) -> bool:
+    if not isinstance(query, ItemQuery):
+        return False
+    return bool(items()["total_counts"].iloc[rows_of([query.id])[0]] > 0)
+
+
+@st.cache_data(max_entries=_KEPT, show_spinner="Comparing cohorts")
+def _cohorts(
+    db: str,  # noqa: ARG001
+    version: str,  # noqa: ARG001
+    query: Query,
+    by: By,
+    target: Modality,
+    where: str | None,
+    exclude: Exclude,
+) -> Cohorts:
+    return engine().cohorts(query, by=by, target=target, where=where, exclude=exclude)

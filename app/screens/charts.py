@@ -1,8 +1,9 @@
 """Plotly charts of analyses: predicted genes, cell types, cohorts. Values come from `search`; nothing is computed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -81,27 +82,60 @@ def composition_bars(parts: Mapping[str, pd.Series]) -> go.Figure:
     return figure
 
 
-def enrichment_bars(
-    groups: Sequence[str], values: Sequence[float], p_values: Sequence[float], fdr: Sequence[float], *, x_title: str
-) -> go.Figure:
-    """One bar a group with its p-value and false-discovery rate written at its end; those with FDR below .05 filled."""
-    colours = [POINT_COLOUR if rate < 0.05 else "rgba(15,118,110,0.35)" for rate in fdr]
-    notes = [f"p {p_text(p)}, FDR {p_text(rate)}" for p, rate in zip(p_values, fdr, strict=True)]
+def enrichment_bars(table: pd.DataFrame) -> go.Figure:
+    """Share of each group among the hits, its share of the index beside it, p and FDR at the end.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns of `search.cohorts.Cohorts`, in the order to be drawn, top first.
+    """
     figure = go.Figure(
         go.Bar(
-            y=list(groups),
-            x=list(values),
+            y=table["group"],
+            x=table["hit_fraction"],
             orientation="h",
-            marker_color=colours,
-            text=notes,
-            textposition="outside",
-            cliponaxis=False,
-            hovertemplate="%{y}: %{x:.2f}<br>%{text}<extra></extra>",
+            name="among the hits",
+            marker_color=[
+                POINT_COLOUR if rate < 0.05 else "rgba(15,118,110,0.45)" for rate in table["fdr"].astype(float)
+            ],
+            hovertemplate="%{y}: %{x:.1%} of the hits<extra></extra>",
         )
     )
-    _horizontal(figure, n_rows=len(groups), x_title=x_title, row_px=34)
-    figure.update_xaxes(range=[0, 1.35 * max([*values, 1e-6])])
+    figure.add_trace(
+        go.Scatter(
+            y=table["group"],
+            x=table["base_fraction"],
+            mode="markers",
+            name="in the index",
+            marker={"symbol": "line-ns", "size": 18, "line": {"width": 2.5, "color": CHOSEN_COLOUR}},
+            hovertemplate="%{y}: %{x:.1%} of the items that might have been hits<extra></extra>",
+        )
+    )
+    figure.add_trace(
+        go.Scatter(
+            y=table["group"],
+            x=table[["hit_fraction", "base_fraction"]].max(axis=1),
+            mode="text",
+            text=[f"  {_enrichment_text(row)}" for row in table.to_dict("records")],
+            textposition="middle right",
+            showlegend=False,
+            hoverinfo="skip",
+        )
+    )
+    _horizontal(figure, n_rows=len(table), x_title="share", row_px=34)
+    highest = float(table[["hit_fraction", "base_fraction"]].to_numpy().max()) if len(table) else 1.0
+    step = 0.25 if highest > 0.5 else 0.1 if highest > 0.2 else 0.05
+    ticks = np.arange(0, highest + step / 2, step)
+    figure.update_xaxes(range=[0, 1.7 * highest], tickformat=".0%", tickvals=ticks)
     return figure
+
+
+def _enrichment_text(row: Mapping[Any, Any]) -> str:
+    text = f"{row['enrichment']:.1f} x, {row['patients_hit']} of {row['patients_in_index']} patients"
+    if pd.notna(row["p_value"]):
+        text += f", p {p_text(row['p_value'])}, FDR {p_text(row['fdr'])}"
+    return text
 
 
 def _horizontal(figure: go.Figure, *, n_rows: int, x_title: str, row_px: int = _ROW_PX, extra_px: int = 90) -> None:

@@ -33,27 +33,27 @@ class Card:
     genes: str = ""
 
 
-def show_query(card: Card) -> None:
-    """Show the item asked with, larger than a hit."""
-    st.html(f'<div class="hs-gallery" style="--hs-card: 200px">{_card(card, scale=1.0, role="query")}</div>')
-
-
-def show_gallery(cards: Sequence[Card], *, card_px: int = 150) -> None:
-    """Show hits in order; all pictures are drawn at the same micrometres per screen pixel.
+def show_gallery(hits: Sequence[Card], *, query: Card | None = None) -> None:
+    """Show hits in order, after what was asked with; all pictures have the same micrometres per screen pixel.
 
     Parameters
     ----------
-    cards : sequence of Card
+    hits : sequence of Card
         Best first.
-    card_px : int
-        Smallest width of a card on the screen.
+    query : Card, optional
+        Shown first, with a frame.
     """
-    widest = max((_number(card.facts.get("side_um")) or 0.0 for card in cards), default=0.0)
-    drawn = []
-    for card in cards:
-        side = _number(card.facts.get("side_um"))
-        drawn.append(_card(card, scale=side / widest if side and widest else 1.0, role="hit"))
-    st.html(f'<div class="hs-gallery" style="--hs-card: {card_px}px">{"".join(drawn)}</div>')
+    shown = [card for card in (query, *hits) if card is not None]
+    widest = max((_number(card.facts.get("side_um")) or 0.0 for card in shown), default=0.0)
+    asked = _query_card(query, _share(query, widest)) if query is not None else ""
+    found = "".join(_hit_card(card, _share(card, widest)) for card in hits)
+    st.html(f'<div class="hs-answer">{asked}<div class="hs-gallery">{found}</div></div>')
+
+
+def _share(card: Card, widest_um: float) -> float:
+    """Part of a card's width that its picture takes up."""
+    side = _number(card.facts.get("side_um"))
+    return side / widest_um if side and widest_um else 1.0
 
 
 def item_link(facts: dict[str, Any]) -> str:
@@ -61,13 +61,30 @@ def item_link(facts: dict[str, Any]) -> str:
     return "./?" + urlencode({"slide": facts["slide"], "item": facts["id"]})
 
 
-def _card(card: Card, *, scale: float, role: str) -> str:
-    body = f'<div class="hs-picture">{_picture(card, scale)}</div><div class="hs-text">{_text(card.facts, role)}</div>'
-    if role == "query":
-        return f'<div class="hs-card hs-query">{body}</div>'
-    name = escape(f"{card.facts['id']}: open on its slide")
-    link = escape(item_link(card.facts))
-    return f'<a class="hs-card" href="{link}" target="_self" title="{name}">{body}</a>'
+def _query_card(card: Card, scale: float) -> str:
+    side = card.facts.get("modality")
+    head = _head("Query", f"asked with its {side}" if side else "")
+    return f'<div class="hs-card hs-query">{_body(card, scale, head)}</div>'
+
+
+def _hit_card(card: Card, scale: float) -> str:
+    facts = card.facts
+    p_value = _number(facts.get("p_value"))
+    head = _head(
+        f"{facts['rank']}. {number(_number(facts['score']))}", "" if p_value is None else f"p {p_text(p_value)}"
+    )
+    name = escape(f"{facts['id']}: open on its slide")
+    link = escape(item_link(facts))
+    return f'<a class="hs-card" href="{link}" target="_self" title="{name}">{_body(card, scale, head)}</a>'
+
+
+def _body(card: Card, scale: float, head: str) -> str:
+    text = head + _provenance(card.facts)
+    return f'<div class="hs-picture">{_picture(card, scale)}</div><div class="hs-text">{text}</div>'
+
+
+def _head(left: str, right: str) -> str:
+    return f'<div class="hs-head"><span>{escape(left)}</span><span>{escape(right)}</span></div>'
 
 
 def _picture(card: Card, scale: float) -> str:
@@ -82,49 +99,32 @@ def _picture(card: Card, scale: float) -> str:
 
 
 def _marks(side_um: float, spot_um: float | None) -> str:
-    """Scale bar and outline of the spot, in percent of the picture."""
+    """Scale bar and outline of the spot, in percent of the picture; plain boxes, for drawings are not let through."""
     length_um = round_length_um(side_um)
-    share = 100 * length_um / side_um
     bar = (
-        f'<rect x="5" y="92" width="{share:.2f}" height="2.4" fill="#111827" stroke="#fff" stroke-width=".7"/>'
-        f'<text x="{5 + share / 2:.2f}" y="89.6" text-anchor="middle" font-size="7.5" font-weight="600" fill="#111827" '
-        f'stroke="#fff" stroke-width="1.8" paint-order="stroke">{length_text(length_um)}</text>'
+        f'<span class="hs-bar" style="width: {100 * length_um / side_um:.2f}%"></span>'
+        f'<span class="hs-length">{length_text(length_um)}</span>'
     )
-    ring = ""
-    if spot_um and spot_um <= side_um:
-        radius = 50 * spot_um / side_um
-        ring = (
-            f'<circle cx="50" cy="50" r="{radius:.2f}" fill="none" stroke="#111827" stroke-opacity=".85" '
-            'stroke-width=".9" stroke-dasharray="3 2"/>'
-        )
-    return f'<svg viewBox="0 0 100 100" aria-hidden="true">{ring}{bar}</svg>'
+    if not spot_um or spot_um > side_um:
+        return bar
+    share = 100 * spot_um / side_um
+    ring = f"width: {share:.2f}%; height: {share:.2f}%; left: {50 - share / 2:.2f}%; top: {50 - share / 2:.2f}%"
+    return f'{bar}<span class="hs-ring" style="{ring}"></span>'
 
 
-def _text(facts: dict[str, Any], role: str) -> str:
-    lines = []
-    if role == "hit":
-        score, p_value = _number(facts.get("score")), _number(facts.get("p_value"))
-        lines.append(
-            f'<div class="hs-head"><span>{facts["rank"]}. {number(score)}</span><span>p {p_text(p_value)}</span></div>'
-        )
-    else:
-        lines.append('<div class="hs-head"><span>Query</span></div>')
-    lines.append(f"<div><b>{escape(str(facts['slide']))}</b>, patient {escape(str(facts['patient']))}</div>")
-    lines += [f'<div class="hs-dim">{escape(part)}</div>' for part in _provenance(facts) if part]
-    return "".join(lines)
-
-
-def _provenance(facts: dict[str, Any]) -> list[str]:
+def _provenance(facts: dict[str, Any]) -> str:
     x, y = _number(facts.get("x_px")), _number(facts.get("y_px"))
-    place = f"x {x:.0f}, y {y:.0f} px" if x is not None and y is not None else ""
-    kind = f"{facts['kind']} {str(facts['id']).rsplit('/', 1)[-1]}"
-    return [
-        kind,
-        place,
+    name = f"{facts['kind']} {str(facts['id']).rsplit('/', 1)[-1]}"
+    source = str(facts["cohort"]) + (", generated" if facts.get("generated") else "")
+    lines = [
+        name,
+        f"at {x:.0f}, {y:.0f} px" if x is not None and y is not None else "",
         str(facts.get("label") or ""),
-        str(facts["cohort"]) + (", generated" if facts.get("generated") else ""),
-        str(facts["licence"]),
+        f"{source}; {facts['licence']}",
     ]
+    first = f"<div><b>{escape(str(facts['slide']))}</b>, patient {escape(str(facts['patient']))}</div>"
+    rest = [f'<div class="hs-dim" title="{escape(line)}">{escape(line)}</div>' for line in lines if line]
+    return first + "".join(rest)
 
 
 def _number(value: Any) -> float | None:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.screens.answer_view import show_hits
 from app.screens.answers import hits, panel
+from app.screens.links import keep, restore
 from app.screens.question import choose_terms
 from app.screens.session import errors_as_sentences
 from app.screens.slide_picker import choose_overlay, choose_slide, draw_map, items_on
@@ -35,10 +36,11 @@ def show() -> None:
 
 def _choose_genes() -> str:
     """Gene list typed, or put together from the panel."""
-    typed, picked = st.columns([3, 2], gap="large", vertical_alignment="bottom")
+    restore("genes")
+    typed, picked = st.columns([7, 5], gap="large", vertical_alignment="bottom")
     with typed:
         text = st.text_input(
-            "Genes", key="genes", placeholder=_EXAMPLE, max_chars=20_000, bind="query-params",
+            "Genes", key="genes", placeholder=_EXAMPLE, max_chars=20_000,
             help="SYMBOL or SYMBOL:WEIGHT, separated by spaces or commas; -SYMBOL asks for low expression.",
         )  # fmt: skip
     with picked:
@@ -49,7 +51,9 @@ def _choose_genes() -> str:
             on_change=_add_picked,
             placeholder="Begin to type a symbol",
         )
-    return str(text).strip()
+    genes = str(text).strip()
+    keep("genes", genes)
+    return genes
 
 
 def _add_picked() -> None:

@@ -1,6 +1,7 @@
 """Page: what is in the index, how good its space is, under which licences, and what failed."""
 
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -80,7 +81,7 @@ def _show_failed() -> None:
 
 
 def _show_licences() -> None:
-    sources = slides().groupby(["cohort", "licence", "citation"], sort=True, as_index=False)["slide"].count()
+    sources = slides().groupby(["cohort", "licence", "citation"], sort=True, as_index=False).agg({"slide": "count"})
     for row in sources.to_dict("records"):
         st.markdown(f"**{row['cohort']}** ({row['slide']} slides). Licence: {row['licence']}.  \n{row['citation']}")
 
@@ -88,7 +89,7 @@ def _show_licences() -> None:
 def _show_versions() -> None:
     card = engine().index.card
     installed = {name: _installed(name) for name in _PACKAGES}
-    lines = [f"index format {card.format_version}", f"index `{options().db}`"]
+    lines = [f"index format {card.format_version}", f"index `{Path(options().db).name}`"]
     lines += [f"{name} {number}" for name, number in installed.items() if number]
     st.caption(" · ".join(lines))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.screens.session import errors_as_sentences, slides
-from app.screens.theme import WORDMARK, apply_style
+from app.screens.theme import ICON, WORDMARK, apply_style
 
 _PAGES = (
     ("tissue.py", "Tissue", ":material/biotech:"),
@@ -17,7 +17,7 @@ _PAGES = (
 
 def show() -> None:
     """Set the page up, say if the data is generated, and run the chosen page."""
-    st.set_page_config(page_title="HistoSeek", page_icon=":material/biotech:", layout="wide")
+    st.set_page_config(page_title="HistoSeek", page_icon=ICON, layout="wide")
     apply_style()
     st.logo(WORDMARK, size="large")
     here = Path(__file__).parent

@@ -5,6 +5,7 @@ from typing import cast
 
 import streamlit as st
 
+from app.screens.links import keep, restore
 from encoders.contracts import Modality
 from search.filters import Exclude
 
@@ -42,10 +43,11 @@ def choose_direction(sides: tuple[Modality, ...]) -> tuple[Modality, Modality]:
 
 def choose_terms(*, excludable: bool = True, k: int = 12) -> Terms:
     """Number of hits, filter and exclusion, in a popover; whether it is not the default is said on its button."""
+    restore("where")
     where = str(st.session_state.get("where") or "").strip()
-    label = "Hits and filters" + (" (filtered)" if where or st.session_state.get("pictured") else "")
+    label = "Filters" + (" (on)" if where or st.session_state.get("pictured") else "")
     with st.popover(label, icon=":material/tune:"):
-        number = st.slider("Hits", 4, 60, k, step=4, key="k", bind="query-params")
+        number = st.slider("Hits", 4, 60, k, step=4, key="k")
         exclude = "none"
         if excludable:
             names = list(_EXCLUDES)
@@ -64,8 +66,8 @@ def choose_terms(*, excludable: bool = True, k: int = 12) -> Terms:
             placeholder="organ = 'breast' AND patient <> 'C'",
             help="Columns: slide, patient, cohort, organ, diagnosis, technology, species, licence, kind, label, "
             "total_counts and the other metadata of an item.",
-            bind="query-params",
         )
+    keep("where", text)
     parts = [f"({text})"] if text.strip() else []
     parts += [_PICTURED] if pictured else []
     return Terms(int(number), " AND ".join(parts) or None, cast("Exclude", exclude))

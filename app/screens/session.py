@@ -13,6 +13,8 @@ import streamlit as st
 from encoders.errors import HistoSeekError
 from search.engine import Engine
 
+DEFAULT_LABEL = "celltype_major"
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -20,7 +22,7 @@ class Options:
 
     db: str
     reference: Path | None = None
-    reference_label: str | None = None
+    reference_label: str = DEFAULT_LABEL
 
     @classmethod
     def parse(cls, arguments: Sequence[str]) -> "Options":
@@ -28,7 +30,7 @@ class Options:
         parser = argparse.ArgumentParser(prog="histoseek serve", allow_abbrev=False)
         parser.add_argument("--db", required=True)
         parser.add_argument("--reference", type=Path)
-        parser.add_argument("--reference-label")
+        parser.add_argument("--reference-label", default=DEFAULT_LABEL)
         known = parser.parse_args(arguments)
         return cls(known.db, known.reference, known.reference_label)
 
@@ -99,4 +101,5 @@ def _slides(db: str, version: str) -> pd.DataFrame:
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _id_index(db: str, version: str) -> "pd.Index[str]":
-    return pd.Index(_items(db, version)["id"])
+    index: pd.Index[str] = pd.Index(_items(db, version)["id"])
+    return index

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.maps import COLOUR_MAPS, PointColours, SlideView, slide_map
 from app.screens.answers import similarity
+from app.screens.links import keep, restore
 from app.screens.session import items, slides
 from search.query import Query
 
@@ -28,7 +29,10 @@ def choose_slide(*, with_image_first: bool = True) -> str:
     table = slides()
     bare = table["thumbnail"].isna()
     order = list(table.index[~bare]) + list(table.index[bare]) if with_image_first else list(table.index)
-    return str(st.selectbox("Slide", order, format_func=_slide_label, key="slide", bind="query-params", required=True))
+    restore("slide", order)
+    slide = str(st.selectbox("Slide", order, format_func=_slide_label, key="slide"))
+    keep("slide", slide)
+    return slide
 
 
 def items_on(slide: str, kind: str | None = None) -> pd.DataFrame:

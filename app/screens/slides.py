@@ -1,15 +1,19 @@
 """Page: pick a slide, see the slides most like it and the groups it sits nearest to."""
 
 import base64
+from typing import cast
 
 import streamlit as st
 
+from app.screens.answer_view import show_notes
 from app.screens.answers import similar_slides
 from app.screens.item_views import show_cohorts
 from app.screens.question import Terms
 from app.screens.session import errors_as_sentences, slide_picture, slides
 from app.screens.slide_picker import choose_slide
+from encoders.contracts import Modality
 from search.query import SlideQuery
+from search.result import SearchResult
 
 _COLUMNS = ["picture", "rank", "slide", "score", "p_value", "fdr", "patient", "organ", "diagnosis", "cohort", "licence"]
 
@@ -26,35 +30,37 @@ def show() -> None:
             st.info("This slide has expression only; it is compared by its mean profile.", icon=":material/image:")
         row = slides().loc[slide]
         st.caption(f"{row['citation']} Licence: {row['licence']}.")
-    with right:
-        k = int(st.slider("Slides", 3, 30, 8, key="slides_k"))
-        with errors_as_sentences():
-            st.subheader("Similar slides")
-            _show_similar(slide, k)
-        with errors_as_sentences():
-            st.subheader("Nearest cohorts")
-            show_cohorts(SlideQuery(slide), Terms(k=k, where=None, exclude="auto"))
+    with right, errors_as_sentences():
+        k = int(st.slider("How many", 3, 30, 8, key="slides_k", width=260))
+        result = similar_slides(slide, k)
+        st.subheader("Similar slides")
+        _show_similar(slide, result)
+        st.subheader("Nearest cohorts")
+        # The side that the slides above were compared on.
+        side = cast("Modality", result.query["using"])
+        show_cohorts(SlideQuery(slide, side), Terms(k=k, where=None, exclude="auto"), target=side)
 
 
-def _show_similar(slide: str, k: int) -> None:
-    result = similar_slides(slide, k)
-    for note in result.notes:
-        st.caption(f":material/info: {note}")
+def _show_similar(slide: str, result: SearchResult) -> None:
+    show_notes(result.notes)
     frame = result.to_pandas()
     frame["picture"] = [_data_uri(name) for name in frame["slide"]]
+    shown = [column for column in _COLUMNS if frame[column].notna().any()]
     st.dataframe(
-        frame[_COLUMNS],
+        frame[shown],
         hide_index=True,
-        row_height=72,
+        row_height=72 if "picture" in shown else None,
+        height="content",
         column_config={
             "picture": st.column_config.ImageColumn("", width="small"),
-            "rank": st.column_config.NumberColumn("rank", width="small"),
+            "rank": st.column_config.NumberColumn("rank", width=50),
             "score": st.column_config.NumberColumn("score", format="%.3f"),
             "p_value": st.column_config.NumberColumn("p", format="%.2g"),
             "fdr": st.column_config.NumberColumn("FDR", format="%.2g"),
         },
         alt=f"Slides most similar to {slide}",
     )
+    st.caption(f"Compared by their mean {result.query['using']} vector. Score: cosine.")
 
 
 def _data_uri(slide: str) -> str | None:

@@ -7,8 +7,8 @@ PRIMARY = "#0f766e"
 _SHARED = {
     "baseRadius": "8px",
     "baseFontSize": "15",
-    "headingFontWeights": "600,600,600",
-    "headingFontSizes": "1.7rem,1.25rem,1.05rem",
+    "headingFontWeights": "[600, 600, 600]",
+    "headingFontSizes": '["1.7rem", "1.25rem", "1.05rem"]',
     "showWidgetBorder": "true",
 }
 _LIGHT = {
@@ -26,6 +26,13 @@ _DARK = {
     "borderColor": "#333c46",
 }
 
+#: Icon of the page, inline: a named one would be loaded from another host.
+ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 46 46" width="46" height="46">
+<g fill="none" stroke="#0f766e" stroke-width="4"><circle cx="19" cy="19" r="15"/>
+<path d="M30 30 L42 42" stroke-linecap="round"/></g>
+<g fill="#be5a97"><circle cx="14" cy="15" r="4"/><circle cx="24" cy="16" r="3"/><circle cx="18" cy="25" r="3.4"/></g>
+</svg>"""
+
 WORDMARK = """<svg xmlns="http://www.w3.org/2000/svg" width="236" height="48" viewBox="0 0 236 48">
 <g fill="none" stroke="#0f766e" stroke-width="3.4"><circle cx="22" cy="22" r="15"/>
 <path d="M33 33 L43 43" stroke-linecap="round"/></g>
@@ -34,25 +41,31 @@ WORDMARK = """<svg xmlns="http://www.w3.org/2000/svg" width="236" height="48" vi
  font-weight="600" fill="#0f766e">HistoSeek</text></svg>"""
 
 _STYLE = """<style>
-.block-container, [data-testid="stMainBlockContainer"] {padding: 3.6rem 2rem 3rem; max-width: 1840px;}
-.hs-gallery {display: grid; grid-template-columns: repeat(auto-fill, minmax(var(--hs-card, 150px), 1fr)); gap: 14px;}
+.block-container, [data-testid="stMainBlockContainer"] {padding: 4.8rem 2rem 3rem; max-width: 1840px;}
+.hs-answer {display: flex; gap: 14px; align-items: flex-start;}
+.hs-gallery {flex: 1; display: grid; grid-template-columns: repeat(auto-fill, 156px); gap: 14px;}
+.hs-query {flex: 0 0 156px; position: sticky; top: 4.6rem;}
 .hs-card {margin: 0; border: 1px solid rgba(128,140,152,.28); border-radius: 8px; overflow: hidden;
   display: flex; flex-direction: column; color: inherit; text-decoration: none;}
 a.hs-card:hover, a.hs-card:focus-visible {border-color: #0f766e; box-shadow: 0 0 0 1px #0f766e;}
-.hs-query {border: 2px solid #f97316; max-width: 220px;}
+.hs-query {border: 2px solid #f97316;}
 .hs-picture {position: relative; aspect-ratio: 1; background: rgba(128,140,152,.10);
   display: flex; align-items: center; justify-content: center;}
 .hs-picture img {display: block; height: auto;}
 .hs-frame {position: relative; line-height: 0;}
 .hs-frame img {width: 100%;}
-.hs-frame svg {position: absolute; inset: 0; width: 100%; height: 100%;}
+.hs-bar {position: absolute; left: 5%; bottom: 5%; height: 2.5%; background: #111827; outline: 1px solid #fff;}
+.hs-length {position: absolute; left: 5%; bottom: 10%; font-size: .68rem; line-height: 1; font-weight: 600;
+  color: #111827; background: rgba(255,255,255,.78); padding: 2px 4px; border-radius: 3px;}
+.hs-ring {position: absolute; border: 1.5px dashed rgba(17,24,39,.8); border-radius: 50%;}
 .hs-genes {padding: 10px; font-size: .74rem; line-height: 1.45; text-align: left; align-self: flex-start;
   overflow: hidden; max-height: 100%; opacity: .9;}
 .hs-text {padding: 8px 10px 9px; font-size: .76rem; line-height: 1.4;}
 .hs-head {display: flex; justify-content: space-between; font-size: .9rem; font-weight: 600;
   font-variant-numeric: tabular-nums;}
 .hs-head span:last-child {font-weight: 400; font-size: .78rem; opacity: .75; align-self: center;}
-.hs-dim {opacity: .72; overflow-wrap: anywhere;}
+.hs-dim {opacity: .75; white-space: nowrap; overflow: hidden; text-overflow: ellipsis;}
+.st-key-side {position: sticky; top: 4.6rem;}
 </style>"""
 
 

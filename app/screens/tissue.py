@@ -1,12 +1,16 @@
 """Page: pick a slide, click a tile or spot on it, read what it matches."""
 
+from dataclasses import replace
+
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.screens.answer_view import cards_of, show_hits
 from app.screens.answers import hits
-from app.screens.gallery import Card, show_query
+from app.screens.gallery import Card, show_gallery
 from app.screens.item_views import show_cell_types, show_cohorts, show_predicted_genes
+from app.screens.links import keep, restore
 from app.screens.question import Terms, choose_direction, choose_terms
 from app.screens.session import engine, errors_as_sentences, items, slides
 from app.screens.slide_picker import central_item, choose_overlay, choose_slide, draw_map, items_on
@@ -20,25 +24,42 @@ _VIEWS = ("Hits", "Predicted genes", "Cell types", "Nearest cohorts")
 def show() -> None:
     """Draw the page."""
     left, right = st.columns([5, 7], gap="large")
-    with left:
-        slide = choose_slide()
-        points = _choose_layer(slide)
-        item = _choose_item(points)
-        overlay = choose_overlay(ItemQuery(item) if item else None, on=False)
+    with left, st.container(key="side"):
+        slide, points, item = _choose()
+        about, colours = st.columns([3, 1])
+        with about:
+            _describe_slide(slide)
+        with colours:
+            overlay = choose_overlay(ItemQuery(item) if item else None, on=False)
         with errors_as_sentences():
             draw_map(slide, points, overlay, chosen=_drawn(item), key=f"map-{slide}")
-        _describe_slide(slide)
     with right:
+        _answer(item)
+
+
+def _answer(item: str | None) -> None:
+    controls = st.container(horizontal=True, vertical_alignment="center")
+    asking = controls.container(width="content")
+    with controls.container(width="content"):
         upload = choose_upload()
-        if upload is not None:
-            query, card = upload
-            _show_answers(query, card, ("image",))
-        elif item is None:
-            st.info("This slide has no items with a position to click on. Choose another slide.")
-        else:
-            row = items().loc[items()["id"] == item]
-            sides = engine().catalogue.modalities_of(int(row.index[0]))
-            _show_answers(None, cards_of(row)[0], sides)
+    if upload is not None:
+        query, card = upload
+        _show_answers(query, card, ("image",), asking)
+    elif item is None:
+        st.info("This slide has no items with a position to click on. Choose another slide.")
+    else:
+        row = items().loc[items()["id"] == item]
+        _show_answers(None, cards_of(row)[0], engine().catalogue.modalities_of(int(row.index[0])), asking)
+
+
+def _choose() -> tuple[str, pd.DataFrame, str | None]:
+    """Slide, its items of one kind, and the item picked."""
+    names, layers = st.columns([3, 2], vertical_alignment="bottom")
+    with names:
+        slide = choose_slide()
+    with layers:
+        points = _choose_layer(slide)
+    return slide, points, _choose_item(points)
 
 
 def _choose_layer(slide: str) -> pd.DataFrame:
@@ -48,37 +69,36 @@ def _choose_layer(slide: str) -> pd.DataFrame:
     if len(kinds) < 2:
         return on_slide
     linked = on_slide.loc[on_slide["id"] == st.query_params.get("item"), "kind"]
-    if "layer" not in st.session_state and len(linked):
-        st.session_state["layer"] = linked.iloc[0]
+    if "layer" not in st.session_state:
+        st.session_state["layer"] = linked.iloc[0] if len(linked) else kinds[0]
     kind = st.segmented_control(
         "Show",
         kinds,
         format_func=lambda kind: f"{kind.capitalize()}s ({(on_slide['kind'] == kind).sum():,})",
-        default=None if "layer" in st.session_state else kinds[0],
         key="layer",
         required=True,
         label_visibility="collapsed",
     )
-    return items_on(slide, str(kind or kinds[0]))
+    return items_on(slide, str(kind))
 
 
 def _choose_item(points: pd.DataFrame) -> str | None:
-    """Item picked on the map or in the list."""
+    """Item picked on the map or in the list; the one in the middle to begin with."""
     ids = list(points["id"])
     if not ids:
         return None
-    middle = central_item(points)
-    if "item" in st.session_state and st.session_state["item"] not in ids:
-        st.session_state["item"] = ids[middle]
-    chosen = st.selectbox(
-        "Item: click on the map, or choose here",
-        ids,
-        index=middle,
-        key="item",
-        bind="query-params",
-        on_change=lambda: st.session_state.pop("from_map", None),
+    restore("item", ids)
+    item = str(
+        st.selectbox(
+            "Item: click on the map, or choose here",
+            ids,
+            index=central_item(points),
+            key="item",
+            on_change=lambda: st.session_state.pop("from_map", None),
+        )
     )
-    return str(chosen)
+    keep("item", item)
+    return item
 
 
 def _drawn(item: str | None) -> str | None:
@@ -91,38 +111,40 @@ def _drawn(item: str | None) -> str | None:
 
 def _describe_slide(slide: str) -> None:
     row = slides().loc[slide]
-    mpp = f"{row['mpp']:.3f} um/px (from the {row['mpp_source']})" if pd.notna(row["mpp"]) else "mpp not known"
-    st.caption(
-        f"**{slide}**: {row['organ']}, {row['diagnosis']}, {row['technology']}, patient {row['patient']}, cohort "
-        f"{row['cohort']}, {mpp}. Licence: {row['licence']}."
-    )
+    mpp = f"{row['mpp']:.3f} um/px ({row['mpp_source']})" if pd.notna(row["mpp"]) else "mpp not known"
+    parts = (row["organ"], row["diagnosis"], row["technology"], mpp, row["licence"])
+    st.caption(" · ".join(map(str, parts)))
 
 
-def _show_answers(outside: PatchQuery | None, card: Card, sides: tuple[Modality, ...]) -> None:
-    asked, controls = st.columns([2, 5], gap="medium")
-    with asked:
-        show_query(card)
-    with controls:
+def _show_answers(outside: PatchQuery | None, card: Card, sides: tuple[Modality, ...], place: DeltaGenerator) -> None:
+    with place.container(horizontal=True):
         using, target = choose_direction(sides)
         terms = choose_terms(excludable=outside is None)
-        view = st.segmented_control(
-            "Answer", _VIEWS, default=_VIEWS[0], key="view", required=True, label_visibility="collapsed"
-        )
+    view = st.segmented_control(
+        "Answer", _VIEWS, default=_VIEWS[0], key="view", required=True, label_visibility="collapsed"
+    )
     query: Query = outside if outside is not None else ItemQuery(str(card.facts["id"]), using)
+    asked = replace(card, facts={**card.facts, "modality": using})
     with errors_as_sentences():
-        _show_view(str(view), query, target, terms)
+        if view == "Hits":
+            found = hits(query, target=target, k=terms.k, where=terms.where, exclude=terms.exclude)
+            show_hits(found, query=asked)
+            return
+        beside, answer = st.columns([1, 3], gap="medium")
+        with beside:
+            show_gallery((), query=asked)
+        with answer:
+            _show_analysis(view, query, terms)
 
 
-def _show_view(view: str, query: Query, target: Modality, terms: Terms) -> None:
+def _show_analysis(view: str, query: Query, terms: Terms) -> None:
     match view:
         case "Predicted genes":
             show_predicted_genes(query, terms)
         case "Cell types":
-            show_cell_types(query)
-        case "Nearest cohorts":
-            show_cohorts(query, terms)
+            show_cell_types(query, terms)
         case _:
-            show_hits(hits(query, target=target, k=terms.k, where=terms.where, exclude=terms.exclude))
+            show_cohorts(query, terms)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from search.query import PatchQuery
 def choose_upload() -> tuple[PatchQuery, Card] | None:
     """Let the user ask with a picture of their own; `None` without one, or if it cannot be read."""
     side_um = engine().space.card.patch_side_um
-    with st.expander("Ask with a patch of your own", icon=":material/upload:"):
+    with st.popover("Upload", icon=":material/upload:"):
         file = st.file_uploader(
             f"One patch of H&E, at least {side_um:g} um wide (PNG, JPEG or TIFF, up to {MAX_UPLOAD_MB} MB)",
             type=["png", "jpg", "jpeg", "tif", "tiff"],

@@ -41,8 +41,11 @@ def _trace(figure, name):
 
 def test_y_runs_downwards_at_equal_aspect(view, points):
     figure = slide_map(view, points)
-    assert tuple(figure.layout.yaxis.range) == (3000, 0)
-    assert tuple(figure.layout.xaxis.range) == (0, 4000)
+    bottom, top = figure.layout.yaxis.range
+    left, right = figure.layout.xaxis.range
+    # The points with a margin, cut at the edge of the slide.
+    assert (0 <= top < 50, 600 < bottom <= 3000) == (True, True)
+    assert (0 <= left < 100, 900 < right <= 4000) == (True, True)
     assert (figure.layout.yaxis.scaleanchor, figure.layout.yaxis.scaleratio) == ("x", 1)
 
 
@@ -72,9 +75,15 @@ def test_only_the_chosen_item_is_marked(view, points):
 def test_scale_bar_has_the_length_it_says(view, points):
     figure = slide_map(view, points)
     (bar,) = figure.layout.shapes
-    # 4000 px at 0.5 um/px are 2000 um; a fifth is 400 um, so 200 um, which are 400 px.
-    assert bar.x1 - bar.x0 == pytest.approx(400)
-    assert "200 \N{MICRO SIGN}m" in figure.layout.annotations[0].text
+    # 896 px at 0.5 um/px are 448 um; a fifth is 90 um, so 50 um, which are 100 px.
+    assert bar.x1 - bar.x0 == pytest.approx(100)
+    assert "50 \N{MICRO SIGN}m" in figure.layout.annotations[0].text
+
+
+def test_without_points_the_whole_slide_is_shown(view, points):
+    figure = slide_map(view, points.head(0))
+    assert tuple(figure.layout.yaxis.range) == (3000, 0)
+    assert tuple(figure.layout.xaxis.range) == (0, 4000)
 
 
 def test_no_mpp_no_scale_bar(points):
