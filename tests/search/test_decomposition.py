@@ -122,3 +122,55 @@ def test_h5ad_references(tmp_path, planted):
     anndata.AnnData(X=counts.log1p(), obs=obs, var=var).write_h5ad(path)
     with pytest.raises(CellReferenceError, match="not raw counts"):
         reference_from_h5ad(path, "type")
+
+
+PUBLISHED = {
+    "CAFs": "CAFs",
+    "Cancer Epithelial": "Epithelial",
+    "Endothelial": "Endothelial",
+    "Myeloid": "Myeloid",
+    "PVL": "PVL",
+    "Plasmablasts": "Plasma Cells",
+    "T-cells": "T-cells",
+}
+#: Highest figures of plain NNLS with weighted genes over eight sections, the floor to beat.
+FLOOR = {
+    "CAFs": 0.71,
+    "Cancer Epithelial": 0.78,
+    "Endothelial": 0.66,
+    "Myeloid": 0.47,
+    "PVL": 0.45,
+    "Plasmablasts": 0.70,
+    "T-cells": 0.50,
+}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("section", ["C2", "G2"])
+def test_shares_agree_with_the_published_ones(mirror, section):
+    import zipfile
+
+    import pandas as pd
+
+    from indexer.manifest import load_manifest
+    from indexer.sources import open_sources
+
+    reference = reference_from_h5ad(
+        mirror / "wu2021" / "wu2021_CID4465_1564cells.h5ad",
+        "celltype_major",
+        merge={"B-cells": "Plasmablasts", "Normal Epithelial": "Cancer Epithelial"},
+        min_cells=10,
+    )
+    with zipfile.ZipFile(mirror / "her2st" / "deconv" / "props_major.zip") as archive:
+        published = pd.read_csv(archive.open(f"major/{section}-proportion.tsv"), sep="\t", index_col=0)
+    (source,) = open_sources("her2st", manifest=load_manifest(), slides=[section])
+    measured = source.read_expression()
+    system = marker_system(reference, measured.genes)
+    totals = np.asarray(measured.counts.sum(axis=1))
+    values = measured.counts[:, system.columns].toarray() / totals * 10_000
+    found = pd.DataFrame(proportions(system, values), index=list(measured.names), columns=list(reference.types))
+    both = found.index.intersection(published.index)
+    assert len(both) > 150
+    for ours, theirs in PUBLISHED.items():
+        agreement = np.corrcoef(found.loc[both, ours], published.loc[both, theirs])[0, 1]
+        assert agreement > FLOOR[ours], ours
