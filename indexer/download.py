@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FetchProgress = Callable[[str, int, int], None]
 
 _ATTEMPTS = 3  # of one address, each going on where the last one stopped
-_BLOCK = 1 << 18
+_BLOCK = 1 << 16
 _CONNECT_S, _READ_S = 10.0, 60.0
 
 

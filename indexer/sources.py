@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from indexer.download import FetchProgress, fetch
+from indexer.download import FetchProgress, fetch, verify
 from indexer.errors import ManifestError
+from indexer.genes import read_gene_table
 from indexer.manifest import Dataset, Manifest, Role
 from indexer.readers import h5ad_cells, her2st, openslide_image
 from indexer.settings import Settings
@@ -59,6 +60,19 @@ def open_sources(
     names = list(dataset.slides) if slides is None else list(slides)
     local = fetch(dataset, files=source_files(dataset, slides=names), progress=progress, settings=settings)
     return [_open_slide(dataset, name, local) for name in names]
+
+
+def local_gene_table(manifest: Manifest, *, settings: Settings | None = None) -> dict[str, str] | None:
+    """Ensembl id of each symbol from the manifest's gene table, or `None` where it is not on this machine.
+
+    Nothing is downloaded: `histoseek data fetch gencode` does that. Raises `CountsError` for a malformed table.
+    """
+    for dataset in manifest.datasets.values():
+        paths = dataset.shared.get("gene_table", ())
+        for state in verify(dataset, settings=settings) if paths else ():
+            if state.path in paths and state.state == "verified" and state.where is not None:
+                return read_gene_table(state.where)
+    return None
 
 
 def _open_slide(dataset: Dataset, name: str, local: Mapping[str, Path]) -> SlideSource:

@@ -109,11 +109,11 @@ def checked_counts(values: object, where: str) -> sp.csr_matrix:
     """
     if not sp.issparse(values) and not isinstance(values, np.ndarray):
         raise CountsError(f"{where}: X is a {type(values).__name__}; expected a matrix of raw counts.")
+    if values.dtype.kind not in "iufb":
+        raise CountsError(f"{where}: X holds {values.dtype}; expected raw counts, numbers of at least 0.")
     counts = sp.csr_matrix(values)
     if counts.shape[0] == 0 or counts.shape[1] == 0:
         raise CountsError(f"{where}: X has the shape {counts.shape}; expected at least one row and one gene.")
-    if counts.dtype.kind not in "iufb":
-        raise CountsError(f"{where}: X holds {counts.dtype}; expected raw counts, numbers of at least 0.")
     counts = counts.astype(np.float32)
     counts.sum_duplicates()
     bad = np.flatnonzero(~(np.isfinite(counts.data) & (counts.data >= 0)))
