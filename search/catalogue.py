@@ -93,6 +93,11 @@ class Catalogue:
             )
         return np.asarray(self.index.vectors(modality).vectors[position], dtype=np.float32)
 
+    def generated_note(self, rows: Rows) -> tuple[str, ...]:
+        """A sentence for the user if some of these items are generated, not measured."""
+        n = int(self.column("generated")[rows].sum())
+        return (f"{n:,} of {len(rows):,} items here are generated data, not measured tissue.",) if n else ()
+
 
 def _missing(what: str, name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)

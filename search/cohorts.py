@@ -118,7 +118,7 @@ def cohorts_of(
     return Cohorts(
         table=_table(tally, p_values),
         query=query | {"by": by},
-        notes=(*notes, *extra),
+        notes=(*notes, *extra, *catalogue.generated_note(kept)),
         by=by,
         test=test,
         n_hits=len(kept),

@@ -104,7 +104,11 @@ def decompose_hits(
     system = marker_system(reference, catalogue.index.genes, markers=markers)
     values = per_10k(catalogue, hits.rows)[:, system.columns].toarray().astype(np.float64)
     query = near.result.query | {"k": k, "source": "hits"}
-    notes = (f"From the counts of {len(hits.rows)} hits, not from the query itself.", *near.scope.notes)
+    notes = (
+        f"From the counts of {len(hits.rows)} hits, not from the query itself.",
+        *near.scope.notes,
+        *catalogue.generated_note(hits.rows),
+    )
     return _answer(reference, system, values, hits.weights, method=method, query=query, notes=notes)
 
 

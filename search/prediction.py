@@ -124,7 +124,7 @@ def predict(
     return Prediction(
         table=table,
         query=retrieval.result.query | {"k": k, "mode": mode},
-        notes=(*retrieval.scope.notes, *notes),
+        notes=(*retrieval.scope.notes, *notes, *catalogue.generated_note(near.rows)),
         mode=mode,
         n_neighbours=len(near.rows),
         n_effective=near.n_effective,

@@ -66,7 +66,8 @@ def retrieve(
         key = f"{query.null}->{request.target}"
         worth = significance(scored.scores, scored.n_allowed, calibration, key)
         table = hits_table(scored, places, worth, catalogue, request.target)
-    notes = (*scope.notes, *_count_notes(len(places), scored, request), *worth.notes)
+    generated = catalogue.generated_note(scored.rows[places])
+    notes = (*scope.notes, *_count_notes(len(places), scored, request), *worth.notes, *generated)
     described = query.description | {
         "target": request.target,
         "kind": list(scope.kinds),
