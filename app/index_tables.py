@@ -50,7 +50,7 @@ def cohorts_held_table(index: Index) -> TableView:
     rows = []
     for (cohort, organ, technology, licence, generated), slides in groups.items():
         n_patients = len({slide["patient"] for slide in slides})
-        n_images = sum(slide["image_path"] is not None for slide in slides)
+        n_images = sum(slide["width_px"] is not None for slide in slides)
         counts = [str(sum(slide[name] for slide in slides)) for name in ("n_spots", "n_cells", "n_tiles")]
         rows.append(
             (cohort, organ, technology, str(n_patients), str(len(slides)), str(n_images), *counts, generated, licence)

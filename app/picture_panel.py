@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SectionPlace:
-    """Where an item without an image lies: centres of its section's items in micrometres, and its own."""
+    """Where an item without an image lies: centres of its section's spots in micrometres, and its own.
+
+    Without `here_um` it stands for the whole section, and is drawn at the scale of the other panels.
+    """
 
     xy_um: npt.NDArray[np.float64]
-    here_um: tuple[float, float]
+    here_um: tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def draw_picture(axes: "Axes", picture: Picture, *, field_um: float) -> None:
     if picture.pixels is not None:
         _draw_patch(axes, picture, picture.pixels, field_um)
     elif picture.place is not None:
-        _draw_place(axes, picture.place)
+        _draw_place(axes, picture.place, field_um)
     else:
         axes.text(0.5, 0.5, "no image", transform=axes.transAxes, ha="center", va="center", color=MUTED)
         axes.set_facecolor("#f4f6f7")
@@ -96,13 +99,14 @@ def _draw_patch(axes: "Axes", picture: Picture, pixels: Pixels, field_um: float)
     draw_scale_bar(axes, um_per_unit=1.0)
 
 
-def _draw_place(axes: "Axes", place: SectionPlace) -> None:
+def _draw_place(axes: "Axes", place: SectionPlace, field_um: float) -> None:
     low, high = place.xy_um.min(axis=0), place.xy_um.max(axis=0)
-    centre, half = (low + high) / 2, float((high - low).max()) / 2 * 1.15 + 1
-    axes.scatter(place.xy_um[:, 0], place.xy_um[:, 1], s=3, color="#b9c2c9", linewidths=0, zorder=1)
-    axes.scatter(
-        [place.here_um[0]], [place.here_um[1]], s=42, color=VERMILION, edgecolors="white", linewidths=0.8, zorder=3
-    )
+    centre = (low + high) / 2
+    half = field_um / 2 if place.here_um is None else float((high - low).max()) / 2 * 1.15 + 1
+    axes.scatter(place.xy_um[:, 0], place.xy_um[:, 1], s=3, color="#a9b4bc", linewidths=0, zorder=1)
+    if place.here_um is not None:
+        x, y = place.here_um
+        axes.scatter([x], [y], s=42, color=VERMILION, edgecolors="white", linewidths=0.8, zorder=3)
     axes.set_xlim(centre[0] - half, centre[0] + half)
     axes.set_ylim(centre[1] + half, centre[1] - half)
     axes.set_aspect("equal")

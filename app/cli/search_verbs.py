@@ -100,5 +100,5 @@ def _answer(query: Query, asked: str, target: Modality, options: SearchOptions) 
 
 
 def _show(result: SearchResult, asked: str, engine: Engine, options: SearchOptions) -> None:
-    table = hits_table(result, title=f"{asked} -> {result.query['target']}", space=engine.space.card.name)
+    table = hits_table(result, title=f"{asked} -> {result.query['target']}", space=engine.space.card)
     show(result.to_dict(), [table], as_json=options.as_json)

@@ -1,0 +1,123 @@
+"""The demo's maps and charts: from answers to what is drawn."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from app.analysis_tables import composition_said, prediction_said
+from app.bar_figure import Bars, draw_bars
+from app.demo_choice import Choice
+from app.figure_style import foot, new_figure, style, titled
+from app.hit_tables import index_provenance
+from app.map_figure import SlideMap
+from app.pictures import decoded
+from app.table_view import p_text
+from search.cohorts import Cohorts
+from search.composition import Composition
+from search.engine import Engine
+from search.prediction import Prediction
+from search.similarity import SimilarityMap
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MOST_GROUPS = 8
+_SPOT_UM = 100.0  # drawn where items have no size of their own
+
+
+def is_generated(engine: Engine) -> bool:
+    """Whether any slide of the index was generated."""
+    return any(engine.index.slides().column("generated").to_pylist())
+
+
+def map_of(
+    engine: Engine, found: SimilarityMap, *, title: str, subtitle: str, query: tuple[float, float] | None = None
+) -> SlideMap:
+    """A similarity map over its slide's thumbnail; spots only where there are spots, so that circles do not overlap."""
+    table = found.table.to_pandas()
+    spots = table[table["kind"] == "spot"]
+    table = spots if len(spots) else table
+    (slide,) = (row for row in engine.index.slides().to_pylist() if row["slide"] == found.slide)
+    row = engine.catalogue.row_of(table["id"].iloc[0])
+    return SlideMap(
+        title=title,
+        subtitle=subtitle,
+        value_name="cosine",
+        xy_px=table[["x_px", "y_px"]].to_numpy(dtype=np.float64),
+        values=table["score"].to_numpy(dtype=np.float64),
+        mpp=slide["mpp"],
+        item_um=engine.catalogue.value(row, "spot_um") or _SPOT_UM,
+        thumbnail=None if slide["thumbnail"] is None else decoded(slide["thumbnail"]),
+        thumbnail_scale=slide["thumbnail_scale"] or 1.0,
+        query_px=query,
+        provenance=index_provenance(engine),
+        generated=slide["generated"],
+    )
+
+
+def cohorts_bars(found: Cohorts, title: str, engine: Engine) -> Bars:
+    """Share of the hits in each group, with the share by chance."""
+    rows = found.table.sort_by([("hit_fraction", "descending")]).slice(0, _MOST_GROUPS).to_pylist()
+    return Bars(
+        title=title,
+        subtitle=f"{found.n_hits:,} hits; {found.test}",
+        value_name="share of the hits",
+        labels=[row["group"] for row in rows],
+        values=[row["hit_fraction"] for row in rows],
+        marks=[row["base_fraction"] for row in rows],
+        mark_name="share by chance",
+        notes=[
+            f"p {p_text(row['p_value'])}  ({row['patients_hit']} of {row['patients_in_index']} patients)"
+            for row in rows
+        ],
+        provenance=index_provenance(engine),
+        generated=is_generated(engine),
+    )
+
+
+def predicted_bars(found: Prediction, item: str, engine: Engine) -> Bars:
+    """Predicted genes with their spread, and the measured values where there are some."""
+    rows = found.table.to_pylist()
+    return Bars(
+        title="Predicted expression",
+        subtitle=f"{item}, from its picture. {prediction_said(found)[1]}",
+        value_name="log(1 + counts per 10,000)",
+        labels=[row["gene"] for row in rows],
+        values=[row["predicted"] for row in rows],
+        spreads=[row["sd"] or 0.0 for row in rows],
+        marks=[row["measured"] for row in rows],
+        mark_name="measured",
+        provenance=index_provenance(engine),
+        generated=is_generated(engine),
+    )
+
+
+def composition_bars(found: Composition, title: str) -> Bars:
+    """Shares of the cell types."""
+    rows = found.table.to_pylist()
+    spreads = [] if rows[0]["sd"] is None else [row["sd"] for row in rows]
+    return Bars(
+        title=title,
+        subtitle=composition_said(found),
+        value_name="proportion",
+        labels=[row["type"] for row in rows],
+        values=[row["proportion"] for row in rows],
+        spreads=spreads,
+    )
+
+
+def cell_types_figure(spot: Composition, tile: Composition, choice: Choice, engine: Engine) -> "Figure":
+    """Two compositions side by side."""
+    n_rows = max(len(spot), len(tile))
+    width, height = 11.0, 1.9 + 0.27 * n_rows
+    with style():
+        figure = new_figure(width, height)
+        generated = is_generated(engine)
+        titled(figure, "Cell types", "Non-negative least squares on the index's labelled cells", generated=generated)
+        for left, found, title in ((0.13, spot, f"Spot {choice.spot}"), (0.62, tile, f"Tile {choice.tile}")):
+            bars = composition_bars(found, title)
+            axes = figure.add_axes((left, 0.85 / height, 0.34, 0.27 * n_rows / height))
+            draw_bars(axes, bars)
+            axes.set_title(f"{bars.title}\n{bars.subtitle}", loc="left", fontsize=7.5, pad=6)
+        foot(figure, index_provenance(engine))
+    return figure

@@ -1,0 +1,126 @@
+"""Items and slides of an index as picture panels."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+
+from app.picture_panel import Picture, SectionPlace
+from app.table_view import number, p_text
+from indexer.slides import Pixels
+from search.catalogue import Rows
+from search.engine import Engine
+from search.result import SearchResult
+
+_LINE_CHARS, _LICENCE_LINES = 31, 2
+
+
+def hit_pictures(engine: Engine, result: SearchResult, *, at_most: int = 10) -> list[Picture]:
+    """One panel a hit: its patch, or its place on its section where it has no image."""
+    hits = result.table.slice(0, at_most).to_pylist()
+    rows = engine.catalogue.rows_of([hit["id"] for hit in hits])
+    thumbnails = engine.index.thumbnails(rows)
+    return [
+        _picture(engine, hit, thumbnail, heading=str(hit["rank"]), first=_score_line(hit))
+        for hit, thumbnail in zip(hits, thumbnails, strict=True)
+    ]
+
+
+def item_picture(engine: Engine, item: str) -> Picture:
+    """The panel of a query that is an item of the index."""
+    row = engine.catalogue.row_of(item)
+    facts = engine.catalogue.table.slice(row, 1).to_pylist()[0]
+    (thumbnail,) = engine.index.thumbnails([row])
+    return _picture(engine, facts, thumbnail, heading="Query", first="")
+
+
+def slide_pictures(engine: Engine, result: SearchResult, slide: str, *, at_most: int = 10) -> list[Picture]:
+    """The query slide and its hits as whole sections."""
+    slides = {row["slide"]: row for row in engine.index.slides().to_pylist()}
+    hits = result.table.slice(0, at_most).to_pylist()
+    pictures = [_section_picture(engine, slides[slide], "Query", "")]
+    for hit in hits:
+        pictures.append(_section_picture(engine, slides[hit["slide"]], str(hit["rank"]), _score_line(hit)))
+    return pictures
+
+
+def decoded(jpeg: bytes) -> Pixels:
+    """Pixels of a stored thumbnail, uint8 `(height, width, 3)`."""
+    from PIL import Image
+
+    with Image.open(BytesIO(jpeg)) as image:
+        return np.asarray(image.convert("RGB"), dtype=np.uint8)
+
+
+def _picture(engine: Engine, facts: Mapping[str, Any], thumbnail: bytes | None, *, heading: str, first: str) -> Picture:
+    name = facts["id"].split("/", 1)[1]  # the slide stands on a line of its own
+    label = f" · {facts['label']}" if facts["label"] else ""
+    lines = [*([first] if first else []), _fit(f"{name}{label}"), *_provenance_lines(facts)]
+    return Picture(
+        heading=heading,
+        lines=tuple(lines),
+        pixels=None if thumbnail is None else decoded(thumbnail),
+        side_um=facts["side_um"],
+        spot_um=facts["spot_um"],
+        place=None if thumbnail is not None else _place(engine, facts),
+        generated=facts["generated"],
+    )
+
+
+def _section_picture(engine: Engine, slide: Mapping[str, Any], heading: str, first: str) -> Picture:
+    pixels, side_um, place = None, None, None
+    if slide["thumbnail"] is not None and slide["mpp"] is not None:
+        pixels = _squared(decoded(slide["thumbnail"]))
+        side_um = len(pixels) / slide["thumbnail_scale"] * slide["mpp"]
+    elif slide["mpp"] is not None:
+        place = SectionPlace(_positions(engine, slide["slide"]) * slide["mpp"], None)
+    lines = [*([first] if first else []), *_provenance_lines(slide)]
+    return Picture(heading, tuple(lines), pixels, side_um, None, place, slide["generated"])
+
+
+def _place(engine: Engine, facts: Mapping[str, Any]) -> SectionPlace | None:
+    if facts["x_px"] is None or facts["mpp"] is None:
+        return None
+    here = (facts["x_px"] * facts["mpp"], facts["y_px"] * facts["mpp"])
+    return SectionPlace(_positions(engine, facts["slide"]) * facts["mpp"], here)
+
+
+def _positions(engine: Engine, slide: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """Centres of a slide's spots, level-0 pixels, float64 `(n, 2)`."""
+    on: Rows = np.flatnonzero((engine.catalogue.column("slide") == slide) & (engine.catalogue.column("kind") == "spot"))
+    return np.stack([engine.catalogue.column(name)[on].astype(np.float64) for name in ("x_px", "y_px")], axis=1)
+
+
+def _provenance_lines(facts: Mapping[str, Any]) -> list[str]:
+    generated = " · GENERATED" if facts["generated"] else ""
+    licence = textwrap.wrap(facts["licence"], _LINE_CHARS, max_lines=_LICENCE_LINES, placeholder=" …")
+    return [_fit(f"{facts['slide']} · patient {facts['patient']}"), _fit(f"{facts['cohort']}{generated}"), *licence]
+
+
+def _score_line(hit: Mapping[str, Any]) -> str:
+    p_value = p_text(hit["p_value"])
+    return (
+        f"score {number(hit['score'])}  p {p_value}" if hit["p_value"] is not None else f"score {number(hit['score'])}"
+    )
+
+
+def _fit(line: str) -> str:
+    return textwrap.shorten(line, _LINE_CHARS, placeholder=" …")
+
+
+def _squared(pixels: Pixels) -> Pixels:
+    """The picture in the middle of a white square."""
+    height, width = pixels.shape[:2]
+    side = max(height, width)
+    square = np.full((side, side, 3), 255, dtype=np.uint8)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = pixels
+    return square
+
+
+def shown(pictures: Sequence[Picture]) -> str:
+    """How many of the panels are patches, for a caption."""
+    n = sum(picture.pixels is not None for picture in pictures)
+    return f"{n} of {len(pictures)} hits have an image; the others are shown as a dot on their section's spots."
