@@ -103,7 +103,7 @@ class Index:
         columns, counts = found.column("gene_index"), found.column("gene_count")
         lengths = np.array([0 if length is None else length for length in _lengths(columns)], dtype=np.int64)
         indptr = np.concatenate([[0], np.cumsum(lengths)])
-        data = _flat(counts).astype(np.float32, copy=False)
+        data = _flat(counts)
         return sp.csr_matrix((data, _flat(columns), indptr), shape=(len(wanted), len(self.genes)))
 
     def thumbnails(self, rows: Sequence[int] | Rows) -> list[bytes | None]:
@@ -170,4 +170,4 @@ def _lengths(column: pa.ChunkedArray) -> list[int | None]:
 def _flat(column: pa.ChunkedArray) -> npt.NDArray[np.generic]:
     import pyarrow.compute as pc
 
-    return np.asarray(pc.list_flatten(column))
+    return np.array(pc.list_flatten(column))  # a copy, since Arrow's own memory is read-only

@@ -1,5 +1,6 @@
 """The four LanceDB tables of an index, read at fixed versions or written. The only module that touches LanceDB."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,9 @@ from indexer.schema import FAILED_SCHEMA, GENES_SCHEMA, SLIDES_SCHEMA, items_sch
 if TYPE_CHECKING:
     from lancedb.db import DBConnection
     from lancedb.table import Table
+
+#: Where in LanceDB's own sources an error was raised, which tells the user nothing.
+_RUST_LINE = re.compile(r",? \S+\.rs:\d+(:\d+)?")
 
 TABLES = ("items", "slides", "genes", "failed_items")
 _SETTINGS_KEY = b"histoseek"
@@ -41,8 +45,8 @@ class Store:
                 table.checkout(versions[name])
             except (KeyError, ValueError, RuntimeError, OSError) as error:
                 raise IndexFormatError(
-                    f"Table {name} of index {uri} has no version {versions.get(name)}, which the card names: {error}. "
-                    "Put the folder back together from one backup, or ingest the data into a new index."
+                    f"Table {name} of index {uri} has no version {versions.get(name)}, which the card names: "
+                    f"{_reason(error)}. Put the folder back together from one backup, or ingest into a new index."
                 ) from error
         return cls(tables)
 
@@ -66,7 +70,7 @@ class Store:
             database = lancedb.connect(str(uri))
             for name, schema in schemas.items():
                 if overwrite or not _has_table(database, name):
-                    database.create_table(name, schema=schema, mode="overwrite")
+                    database.create_table(name, schema=schema, mode="overwrite" if overwrite else "create")
         return cls.open_latest(uri)
 
     @property
@@ -107,7 +111,7 @@ class Store:
         try:
             rows = self._tables[table].search().where(where).select(["_rowid"]).limit(None).to_arrow()
         except (ValueError, RuntimeError) as error:
-            raise WhereError(f"The condition {where!r} is refused: {error}") from error
+            raise WhereError(f"The condition {where!r} is refused: {_reason(error)}.") from error
         return np.sort(rows.column("_rowid").to_numpy())
 
     def take(self, table: str, row_ids: RowIds, columns: Sequence[str]) -> pa.Table:
@@ -152,7 +156,7 @@ def _open_tables(uri: str | Path) -> dict[str, "Table"]:
             tables[name] = database.open_table(name)
         except (ValueError, RuntimeError, OSError) as error:
             raise IndexFormatError(
-                f"Table {name} of index {uri} is missing or damaged: {error}. "
+                f"Table {name} of index {uri} is missing or damaged: {_reason(error)}. "
                 "Delete the folder and run `histoseek ingest` on it again."
             ) from error
     return tables
@@ -165,6 +169,10 @@ def _writing(what: str) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, ValueError) as error:
         raise WriteError(
-            f"Writing {what} failed: {error}. Committed slides are untouched; free some space or mend the "
+            f"Writing {what} failed: {_reason(error)}. Committed slides are untouched; free some space or mend the "
             "permissions, then run this again."
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    return _RUST_LINE.sub("", str(error)).rstrip(". ")

@@ -79,7 +79,13 @@ class IndexWriter:
         described = settings.model_dump_json()
         store = Store.create(folder, settings.space.dim, described)
         if store.count("genes") == 0:  # the making was cut short before anything could be committed
-            store = Store.create(folder, settings.space.dim, described, overwrite=True)
+            if store.count("slides"):
+                raise IndexFormatError(
+                    f"Index {folder} has slides, but its gene panel and its card are lost. Put table genes back from a "
+                    "backup, or delete the folder and ingest the data again."
+                )
+            if store.settings != described:
+                store = Store.create(folder, settings.space.dim, described, overwrite=True)
             store.append("genes", [pa.table([panel.symbols, panel.ensembl_ids], schema=GENES_SCHEMA)])
         try:
             made_with = BuildSettings.model_validate_json(store.settings)
@@ -88,11 +94,12 @@ class IndexWriter:
                 f"Index {folder} does not say what it was built with. Delete it and ingest the data again."
             ) from error
         _check_settings(folder, made_with, settings)
-        writer = cls(folder, settings, store)
-        items, _ = store.read("items", ["slide"])
-        for slide in sorted(set(items["slide"].to_pylist()) - set(writer.committed)):
+        # Without a card only slides that are in both tables are known to be whole.
+        of_table = {name: set(store.read(name, ["slide"])[0]["slide"].to_pylist()) for name in ("items", "slides")}
+        for slide in sorted(of_table["items"] ^ of_table["slides"]):
+            store.delete_slide("slides", slide)
             store.delete_slide("items", slide)
-        return writer
+        return cls(folder, settings, store)
 
     def commit(self, items: Sequence[pa.Table], slide: pa.Table) -> None:
         """Write a slide in place of what the index had of it; raises `WriteError`, and then that still stands."""

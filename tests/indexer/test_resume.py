@@ -224,6 +224,34 @@ def test_a_lost_card_is_mended_only_in_the_same_space(tmp_path):
         build_index(tmp_path / "idx", [], fake_space(name="other", dim=4), tile_stride_um=120)
 
 
+def test_a_card_and_items_lost_together_are_made_again(tmp_path):
+    sources = sources_in(tmp_path)
+    build(tmp_path, sources)
+    before = rows_of(tmp_path / "idx")
+    (tmp_path / "idx" / "card.json").unlink()
+    shutil.rmtree(tmp_path / "idx" / "items.lance")
+    assert len(build(tmp_path, sources).added) == 3
+    assert rows_of(tmp_path / "idx") == before
+
+
+def test_a_card_and_panel_lost_together_are_said(tmp_path):
+    sources = sources_in(tmp_path)
+    build(tmp_path, sources)
+    (tmp_path / "idx" / "card.json").unlink()
+    shutil.rmtree(tmp_path / "idx" / "genes.lance")
+    with pytest.raises(IndexFormatError, match="gene panel"):
+        build(tmp_path, sources)
+
+
+def test_a_making_cut_short_starts_anew_with_other_data(tmp_path, die):
+    sources = sources_in(tmp_path)
+    die(tmp_path, KILL_POINTS["before the panel"])
+    other = write_source(tmp_path / "other", "X1", image=False, genes=["G1", "X"])
+    build(tmp_path, [other])
+    assert "X" in Index.open(tmp_path / "idx").genes
+    assert len(build(tmp_path, sources).added) == 3
+
+
 def test_another_format_version_is_refused(tmp_path):
     build(tmp_path, sources_in(tmp_path)[:1])
     path = tmp_path / "idx" / "card.json"
