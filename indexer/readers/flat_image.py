@@ -56,7 +56,9 @@ class FlatImage:
         if self._decoded is None:
             try:
                 with _open(self._path) as picture:
-                    self._decoded = picture.convert("RGB")
+                    picture.load()
+                    # `convert` copies even where there is nothing to convert, 370 MB for a legacy ST section.
+                    self._decoded = picture if picture.mode == "RGB" else picture.convert("RGB")
             except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise
                 raise SlideError(
                     f"Cannot decode the image {self._path}: {error}. It is cut short or damaged: get it again, for "

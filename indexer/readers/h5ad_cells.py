@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -99,7 +99,7 @@ class CellsSlide:
             ) from error
 
 
-def checked_counts(values: object, where: str) -> sp.csr_matrix:
+def checked_counts(values: Any, where: str) -> sp.csr_matrix:
     """Matrix `(n, n_genes)` as sparse float32 counts.
 
     Raises
