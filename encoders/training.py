@@ -45,8 +45,8 @@ class Recipe:
         Mismatched pairs drawn for the calibration, and the seed they are drawn with.
     side_um, side_px : float, int
         The patch round a spot.
-    name, version, licence, training_data : str
-        For the card.
+    name, version, licence, training_data, choice : str
+        For the card; `choice` says how the settings were chosen.
     """
 
     n_genes: int = 2000
@@ -65,6 +65,7 @@ class Recipe:
     version: str = "1"
     licence: str = "unstated"
     training_data: str = "unstated"
+    choice: str = "unstated"
 
     @property
     def patch(self) -> PatchSpec:
