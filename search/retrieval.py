@@ -85,6 +85,9 @@ def _count_notes(found: int, scored: Scored, request: Request) -> tuple[str, ...
     if not len(scored.rows):
         return ("No item is left to compare with after the filters and exclusions.",)
     if found < request.k:
-        what = f"{request.group_by}s" if request.group_by else "items"
-        return (f"Only {found:,} {what} may answer, so all are shown (k was {request.k:,}).",)
+        what = request.group_by or "item"
+        all_of = (
+            f"1 {what} may answer, so it is shown" if found == 1 else f"{found:,} {what}s may answer, so all are shown"
+        )
+        return (f"Only {all_of} (k was {request.k:,}).",)
     return ()
