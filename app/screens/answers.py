@@ -5,7 +5,8 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from app.screens.session import Options, engine, items, options, rows_of, stamp
+from app.cell_types import generated_reference, reference_of_index
+from app.screens.session import Options, engine, items, options, rows_of, slides, stamp
 from encoders.contracts import Modality
 from encoders.sentences import sentences_of
 from search.cohorts import By, Cohorts
@@ -130,12 +131,12 @@ def _prediction(
 @st.cache_data(max_entries=_KEPT, show_spinner="Decomposing")
 def _compositions(
     chosen: Options,
-    version: str,  # noqa: ARG001
+    version: str,
     query: Query,
     where: str | None,
     exclude: Exclude,
 ) -> tuple[Composition, ...]:
-    reference = _reference(str(chosen.reference), chosen.reference_label)
+    reference = _reference(chosen, version)
     sources: tuple[Source, ...] = ("counts", "hits") if _has_counts(query) else ("hits",)
     return tuple(
         engine().decompose(query, reference, source=source, where=where, exclude=exclude) for source in sources
@@ -143,8 +144,13 @@ def _compositions(
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the cell-type reference")
-def _reference(path: str, label: str) -> CellReference:
-    return reference_from_h5ad(path, label, min_cells=_MIN_CELLS)
+def _reference(chosen: Options, version: str) -> CellReference:  # noqa: ARG001
+    """The reference given with the server, else the labelled cells of the index, else that of generated tissue."""
+    if chosen.reference is not None:
+        return reference_from_h5ad(chosen.reference, chosen.reference_label, min_cells=_MIN_CELLS)
+    if slides()["generated"].all():
+        return generated_reference()
+    return reference_of_index(engine())
 
 
 def _has_counts(query: Query) -> bool:

@@ -132,7 +132,9 @@ def enrichment_bars(table: pd.DataFrame) -> go.Figure:
 
 
 def _enrichment_text(row: Mapping[Any, Any]) -> str:
-    text = f"{row['enrichment']:.1f} x, {row['patients_hit']} of {row['patients_in_index']} patients"
+    text = f"{row['enrichment']:.1f} x"
+    if row["patients_in_index"] > 1:
+        text += f", {row['patients_hit']} of {row['patients_in_index']} patients"
     if pd.notna(row["p_value"]):
         text += f", p {p_text(row['p_value'])}, FDR {p_text(row['fdr'])}"
     return text

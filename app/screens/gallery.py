@@ -63,7 +63,7 @@ def item_link(facts: dict[str, Any]) -> str:
 
 def _query_card(card: Card, scale: float) -> str:
     side = card.facts.get("modality")
-    head = _head("Query", f"asked with its {side}" if side else "")
+    head = _head("Query", f"by its {side}" if side else "")
     return f'<div class="hs-card hs-query">{_body(card, scale, head)}</div>'
 
 
@@ -89,8 +89,8 @@ def _head(left: str, right: str) -> str:
 
 def _picture(card: Card, scale: float) -> str:
     if card.picture is None:
-        symbols = escape(" ".join(card.genes.split()[:24])) or "no picture, no counts"
-        return f'<div class="hs-genes">{symbols}</div>'
+        symbols = escape(" ".join(card.genes.split()[:18])) or "no picture, no counts"
+        return f'<div class="hs-genes"><b>No picture. Highest genes:</b><br>{symbols}</div>'
     source = "data:image/jpeg;base64," + base64.b64encode(card.picture).decode("ascii")
     side = _number(card.facts.get("side_um"))
     marks = _marks(side, _number(card.facts.get("spot_um"))) if side else ""

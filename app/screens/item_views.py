@@ -6,7 +6,6 @@ from app.screens.answer_view import show_notes
 from app.screens.answers import cohorts, compositions, panel, prediction
 from app.screens.charts import composition_bars, enrichment_bars, gene_bars
 from app.screens.question import Terms
-from app.screens.session import options
 from encoders.contracts import Modality
 from search.cohorts import BY
 from search.query import Query
@@ -35,14 +34,7 @@ def show_predicted_genes(query: Query, terms: Terms) -> None:
 
 
 def show_cell_types(query: Query, terms: Terms) -> None:
-    """Stacked bars of cell-type shares; without a reference, how to give one."""
-    if options().reference is None:
-        st.info(
-            "Cell types need a reference: labelled single-cell counts of the same tissue, as an h5ad file. Start the "
-            "app with one: `histoseek serve --db INDEX --reference CELLS.h5ad`.",
-            icon=":material/scatter_plot:",
-        )
-        return
+    """Stacked bars of cell-type shares; without a reference, an error says how to give one."""
     answers = compositions(query, where=terms.where, exclude=terms.exclude)
     show_notes(tuple(dict.fromkeys(note for answer in answers for note in answer.notes)))
     tables = {_SOURCES[answer.source]: answer.to_pandas().set_index("type") for answer in answers}

@@ -20,7 +20,8 @@ def restore(key: str, known: Collection[str] | None = None) -> None:
     value = st.session_state.get(key) or st.query_params.get(key) or st.session_state.get(_KEPT + key)
     if value is None or (known is not None and value not in known):
         st.session_state.pop(key, None)
-    elif st.session_state.get(key) != value:
+    else:
+        # Also if it has this value already: that may be the state of another page's widget, about to be dropped.
         st.session_state[key] = value
 
 

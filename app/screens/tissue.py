@@ -12,7 +12,7 @@ from app.screens.gallery import Card, show_gallery
 from app.screens.item_views import show_cell_types, show_cohorts, show_predicted_genes
 from app.screens.links import keep, restore
 from app.screens.question import Terms, choose_direction, choose_terms
-from app.screens.session import engine, errors_as_sentences, items, slides
+from app.screens.session import engine, errors_as_sentences, items, slide_picture, slides
 from app.screens.slide_picker import central_item, choose_overlay, choose_slide, draw_map, items_on
 from app.screens.upload_view import choose_upload
 from encoders.contracts import Modality
@@ -32,7 +32,8 @@ def show() -> None:
         with colours:
             overlay = choose_overlay(ItemQuery(item) if item else None, on=False)
         with errors_as_sentences():
-            draw_map(slide, points, overlay, chosen=_drawn(item), key=f"map-{slide}")
+            if len(points) or slide_picture(slide) is not None:
+                draw_map(slide, points, overlay, chosen=_drawn(item), key=f"map-{slide}")
     with right:
         _answer(item)
 
@@ -88,11 +89,11 @@ def _choose_item(points: pd.DataFrame) -> str | None:
     if not ids:
         return None
     restore("item", ids)
+    st.session_state.setdefault("item", ids[central_item(points)])
     item = str(
         st.selectbox(
             "Item: click on the map, or choose here",
             ids,
-            index=central_item(points),
             key="item",
             on_change=lambda: st.session_state.pop("from_map", None),
         )
@@ -117,7 +118,7 @@ def _describe_slide(slide: str) -> None:
 
 
 def _show_answers(outside: PatchQuery | None, card: Card, sides: tuple[Modality, ...], place: DeltaGenerator) -> None:
-    with place.container(horizontal=True):
+    with place.container(horizontal=True, vertical_alignment="center"):
         using, target = choose_direction(sides)
         terms = choose_terms(excludable=outside is None)
     view = st.segmented_control(

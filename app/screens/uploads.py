@@ -1,7 +1,6 @@
 """Pictures from outside: bounded in bytes and pixels before anything is decoded."""
 
 import io
-import warnings
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +22,8 @@ def decode_patch(content: bytes) -> npt.NDArray[np.uint8]:
         If it is no PNG, JPEG or TIFF, has over `MAX_PIXELS` pixels, or does not decode.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content), formats=FORMATS)
-    except (UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        picture = Image.open(io.BytesIO(content), formats=FORMATS)  # reads the header, no pixels
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         raise ShowError(
             f"The uploaded file ({len(content):,} bytes) is no PNG, JPEG or TIFF picture of up to "
             f"{MAX_PIXELS:,} pixels. Cut one patch of tissue and save it as PNG."

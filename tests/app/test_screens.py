@@ -1,0 +1,207 @@
+"""The pages as Streamlit draws them, without a browser."""
+
+import re
+import sys
+from pathlib import Path
+from urllib.parse import unquote_plus
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import app.screens
+from search.engine import Engine
+from search.query import GenesQuery, ItemQuery
+
+MAIN = Path(app.screens.__file__).with_name("main.py")
+PAGES = ("tissue.py", "genes.py", "slides.py", "index.py")
+
+
+def texts(page: AppTest) -> str:
+    """All that a page says, cards included."""
+    said = [*page.markdown, *page.caption, *page.warning, *page.info, *page.success, *page.error, *page.subheader]
+    return "\n".join([*(element.value for element in said), *cards(page)])
+
+
+def cards(page: AppTest) -> list[str]:
+    return [element.proto.body for element in page.get("html")]
+
+
+def shown_hits(page: AppTest) -> list[str]:
+    """Ids of the hits in the gallery, in order, from the links that open them."""
+    return [unquote_plus(item) for item in re.findall(r'href="[^"]*item=([^"&]+)', "".join(cards(page)))]
+
+
+def control(page: AppTest, label: str):
+    """Segmented control of that label."""
+    return next(group for group in page.button_group if group.label == label)
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_db):
+    return Engine.open(tiny_db)
+
+
+@pytest.fixture
+def open_page(tiny_db, monkeypatch):
+    def open_one(file: str = "tissue.py", *, db: Path = tiny_db, **link: str) -> AppTest:
+        monkeypatch.setattr(sys, "argv", ["main.py", "--db", str(db)])
+        page = AppTest.from_file(str(MAIN), default_timeout=60)
+        page.query_params.update(link)
+        page.run()
+        if file != "tissue.py":
+            page.switch_page(file)
+            page.query_params.update(link)
+            page.run()
+        assert not page.exception
+        return page
+
+    return open_one
+
+
+@pytest.mark.parametrize("file", PAGES)
+def test_generated_data_is_labelled_on_every_page(open_page, file):
+    assert "Generated data" in open_page(file).warning[0].value
+
+
+@pytest.mark.parametrize("file", PAGES)
+def test_a_missing_index_is_one_sentence(open_page, tmp_path, file):
+    page = open_page(db=tmp_path / "nothing")
+    assert len(page.error) == 1
+    assert "There is no index at" in page.error[0].value
+
+
+def test_tissue_shows_the_hits_that_search_returns(open_page, engine):
+    page = open_page()
+    item = page.selectbox(key="item").value
+    expected = engine.search(ItemQuery(item, "image"), target="expression", k=12)
+    assert shown_hits(page) == expected.table.column("id").to_pylist()
+    first = expected.to_pandas().iloc[0]
+    assert f"1. {first['score']:.3f}" in texts(page)
+    assert first["licence"] in texts(page)
+    assert all(note in texts(page) for note in expected.notes)
+
+
+def test_choosing_another_item_asks_again(open_page, engine):
+    page = open_page()
+    other = page.selectbox(key="item").options[0]
+    page.selectbox(key="item").select(other).run()
+    expected = engine.search(ItemQuery(other, "image"), target="expression", k=12)
+    assert shown_hits(page) == expected.table.column("id").to_pylist()
+    assert page.query_params["item"] in (other, [other])
+
+
+@pytest.mark.parametrize(
+    ("name", "using", "target"),
+    [("image → image", "image", "image"), ("expression → image", "expression", "image")],
+)
+def test_directions(open_page, engine, name, using, target):
+    page = open_page()
+    control(page, "Direction").set_value(name).run()
+    item = page.selectbox(key="item").value
+    expected = engine.search(ItemQuery(item, using), target=target, k=12)
+    assert shown_hits(page) == expected.table.column("id").to_pylist()
+
+
+def test_own_slide_can_be_left_in(open_page, engine):
+    page = open_page()
+    page.radio(key="exclude").set_value("none").run()
+    item = page.selectbox(key="item").value
+    expected = engine.search(ItemQuery(item, "image"), target="expression", k=12, exclude="none")
+    assert shown_hits(page) == expected.table.column("id").to_pylist()
+
+
+def test_a_filter_holds_and_a_bad_one_is_a_sentence(open_page):
+    page = open_page()
+    slide = page.selectbox(key="slide").value
+    other = next(name for name in page.selectbox(key="slide").options if not name.startswith(slide)).split(",")[0]
+    page.text_input(key="where").input(f"slide = '{other}'").run()
+    assert {hit.split("/")[0] for hit in shown_hits(page)} == {other}
+    page.text_input(key="where").input("colour = 'blue'").run()
+    assert not page.exception
+    assert "colour" in page.error[0].value
+    assert page.selectbox(key="item").value  # the rest of the page stands
+
+
+def test_a_filter_that_lets_nothing_through_says_what_to_do(open_page):
+    page = open_page()
+    page.text_input(key="where").input("organ = 'moon'").run()
+    assert not page.exception
+    assert "ilter" in texts(page)
+
+
+def test_a_link_restores_slide_and_tile(open_page, engine):
+    ids = engine.index.metadata().column("id").to_pylist()
+    tile = [item for item in ids if "/tile/" in item][-1]
+    page = open_page(slide=tile.split("/")[0], item=tile)
+    assert page.selectbox(key="slide").value == tile.split("/")[0]
+    assert page.selectbox(key="item").value == tile
+
+
+def test_an_outdated_link_opens_the_page_all_the_same(open_page):
+    page = open_page(slide="gone", item="gone/spot/1x1")
+    assert page.selectbox(key="slide").value != "gone"
+    assert shown_hits(page)
+
+
+@pytest.mark.parametrize("view", ["Predicted genes", "Cell types", "Nearest cohorts"])
+def test_other_answers(open_page, view):
+    page = open_page()
+    control(page, "Answer").set_value(view).run()
+    assert not page.exception
+    assert not page.error
+    assert len(page.get("plotly_chart")) == 2  # the map and the answer
+
+
+def test_genes_show_their_report_and_the_hits_that_search_returns(open_page, engine):
+    text = f"{engine.index.genes[0]}:2 NOSUCHGENE"
+    page = open_page("genes.py", genes=text)
+    expected = engine.search(GenesQuery(text), target="image", k=12, exclude="none")
+    assert page.text_input(key="genes").value == text
+    assert shown_hits(page) == expected.table.column("id").to_pylist()
+    assert "NOSUCHGENE: not known" in texts(page)
+    assert page.get("plotly_chart")
+
+
+@pytest.mark.parametrize("text", ["NOSUCHGENE", "ERBB2:x", "KRT19 -KRT19"])
+def test_genes_that_cannot_be_asked_are_sentences(open_page, text):
+    page = open_page("genes.py", genes=text)
+    assert page.error
+    assert not shown_hits(page)
+
+
+def test_no_genes_say_how_to_begin(open_page):
+    page = open_page("genes.py")
+    assert "ERBB2:2 KRT19 -VIM" in page.info[0].value
+
+
+def test_genes_picked_from_the_panel_are_added(open_page, engine):
+    first, second = sorted(engine.index.genes)[:2]
+    page = open_page("genes.py", genes=first)
+    page.multiselect(key="genes_picked").select(second).run()
+    assert page.text_input(key="genes").value == f"{first} {second}"
+
+
+def test_slides_show_what_search_returns(open_page, engine):
+    page = open_page("slides.py")
+    slide = page.selectbox(key="slide").value
+    expected = engine.similar_slides(slide, k=8).table.column("slide").to_pylist()
+    assert page.dataframe[0].value["slide"].tolist() == expected
+
+
+def test_the_chosen_slide_moves_along_between_pages(open_page):
+    page = open_page()
+    other = page.selectbox(key="slide").options[1].split(",")[0]
+    page.selectbox(key="slide").select_index(1).run()
+    page.switch_page("slides.py").run()
+    assert page.selectbox(key="slide").value == other
+
+
+def test_index_says_what_is_in_it(open_page, engine):
+    page = open_page("index.py")
+    shown = {metric.label: metric.value for metric in page.metric}
+    kinds = engine.index.metadata().column("kind").to_pylist()
+    assert shown["Slides"] == "3"
+    assert shown["Spots"] == f"{kinds.count('spot'):,}"
+    card = engine.space.card
+    assert card.revision in texts(page)
+    assert len(page.dataframe) == 1 + bool(card.quality)
