@@ -37,13 +37,13 @@ def control(page: AppTest, label: str):
 
 
 @pytest.fixture(scope="module")
-def engine(tiny_db):
-    return Engine.open(tiny_db)
+def engine(small_db):
+    return Engine.open(small_db)
 
 
 @pytest.fixture
-def open_page(tiny_db, monkeypatch):
-    def open_one(file: str = "tissue.py", *, db: Path = tiny_db, **link: str) -> AppTest:
+def open_page(small_db, monkeypatch):
+    def open_one(file: str = "tissue.py", *, db: Path = small_db, **link: str) -> AppTest:
         monkeypatch.setattr(sys, "argv", ["main.py", "--db", str(db)])
         page = AppTest.from_file(str(MAIN), default_timeout=60)
         page.query_params.update(link)
@@ -200,7 +200,7 @@ def test_index_says_what_is_in_it(open_page, engine):
     page = open_page("index.py")
     shown = {metric.label: metric.value for metric in page.metric}
     kinds = engine.index.metadata().column("kind").to_pylist()
-    assert shown["Slides"] == "3"
+    assert shown["Slides"] == str(engine.index.card.n_slides)
     assert shown["Spots"] == f"{kinds.count('spot'):,}"
     card = engine.space.card
     assert card.revision in texts(page)
