@@ -29,7 +29,9 @@ def assemble(card: SpaceCard, weights: MiniWeights, backbone: Backbone) -> Space
 
 
 def save_space(space: Space, folder: Path) -> None:
-    """Write a trained space; a reader sees the old folder or the new one, never half of either.
+    """Write a trained space: first beside `folder`, then by renaming, so that a failed write leaves the old space.
+
+    A reader never sees half of one; in the instant between two renames it sees none.
 
     Raises
     ------
