@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_ROW_IN, _WIDTH_IN, _HEAD_IN, _FOOT_IN, _LABEL_IN = 0.27, 6.5, 0.8, 0.85, 1.75
+_ROW_IN, _WIDTH_IN, _HEAD_IN, _FOOT_IN, _LABEL_IN, _NOTE_IN = 0.27, 7.2, 0.7, 1.0, 1.6, 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Bars:
     marks : sequence of (float or None), optional
         A second value drawn as a dot, such as the measured one; `mark_name` names it.
     notes : sequence of str, optional
-        Written at the end of each bar.
+        Written in a column to the right of the bars.
     """
 
     title: str
@@ -49,7 +49,8 @@ def bars_figure(bars: Bars) -> "Figure":
         figure = new_figure(_WIDTH_IN, height)
         titled(figure, bars.title, bars.subtitle, generated=bars.generated)
         box = (_LABEL_IN / _WIDTH_IN, _FOOT_IN / height)
-        size = (1 - (_LABEL_IN + 0.35) / _WIDTH_IN, 1 - (_HEAD_IN + _FOOT_IN) / height)
+        right = _NOTE_IN if bars.notes else 0.35
+        size = (1 - (_LABEL_IN + right) / _WIDTH_IN, 1 - (_HEAD_IN + _FOOT_IN) / height)
         draw_bars(figure.add_axes((*box, *size)), bars)
         foot(figure, bars.provenance)
     return figure
@@ -65,24 +66,19 @@ def draw_bars(axes: "Axes", bars: Bars) -> None:
         ends = [value + spread for value, spread in zip(bars.values, bars.spreads, strict=True)]
     measured = [(row, mark) for row, mark in zip(rows, bars.marks, strict=False) if mark is not None]
     if measured:
-        axes.scatter(
-            [mark for _, mark in measured],
-            [row for row, _ in measured],
-            s=26, color=ORANGE, edgecolors=INK, linewidths=0.6, zorder=4, label=bars.mark_name,
-        )  # fmt: skip
-        axes.legend(loc="lower right", frameon=False, fontsize=SMALL_PT, bbox_to_anchor=(1, 1), borderaxespad=0)
-    for row, end, note in zip(rows, ends, bars.notes, strict=False):
-        axes.annotate(
-            note, (max(end, 0), row), xytext=(5, 0), textcoords="offset points", va="center",
-            fontsize=SMALL_PT, color=MUTED,
-        )  # fmt: skip
+        marks, places = [mark for _, mark in measured], [row for row, _ in measured]
+        look = {"color": ORANGE, "edgecolors": INK, "linewidths": 0.6, "zorder": 4, "clip_on": False}
+        axes.scatter(marks, places, s=26, label=bars.mark_name, **look)
+        axes.legend(loc="upper right", frameon=False, fontsize=SMALL_PT, bbox_to_anchor=(1, 0), borderaxespad=2.6)
+    for row, note in zip(rows, bars.notes, strict=False):
+        axes.text(1.03, row, note, transform=axes.get_yaxis_transform(), va="center", fontsize=SMALL_PT, color=MUTED)
     axes.set_yticks(rows, list(bars.labels), fontsize=TEXT_PT)
     axes.tick_params(axis="x", labelsize=SMALL_PT)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.spines["left"].set_visible(False)
     low = min(0.0, *ends, *bars.values) if ends else 0.0
     high = max([0.0, *ends, *(mark for _, mark in measured)])
-    axes.set_xlim(low * 1.05, high * (1.25 if bars.notes else 1.06) or 1.0)
+    axes.set_xlim(low * 1.05, high * 1.06 or 1.0)
     axes.set_xlabel(bars.value_name, fontsize=TEXT_PT, loc="left")
     axes.grid(axis="x", color="#eceff1", linewidth=0.8, zorder=0)
     axes.set_axisbelow(True)

@@ -57,18 +57,18 @@ def map_of(
 
 def cohorts_bars(found: Cohorts, title: str, engine: Engine) -> Bars:
     """Share of the hits in each group, with the share by chance."""
-    rows = found.table.sort_by([("hit_fraction", "descending")]).slice(0, _MOST_GROUPS).to_pylist()
+    rows = [row for row in found.table.sort_by([("hit_fraction", "descending")]).to_pylist() if row["n_hits"]]
+    rows = rows[:_MOST_GROUPS]
     return Bars(
         title=title,
-        subtitle=f"{found.n_hits:,} hits; {found.test}",
+        subtitle=f"{found.n_hits:,} hits that have one; {found.test}; groups without a hit are not drawn",
         value_name="share of the hits",
         labels=[row["group"] for row in rows],
         values=[row["hit_fraction"] for row in rows],
         marks=[row["base_fraction"] for row in rows],
         mark_name="share by chance",
         notes=[
-            f"p {p_text(row['p_value'])}  ({row['patients_hit']} of {row['patients_in_index']} patients)"
-            for row in rows
+            f"p {p_text(row['p_value'])}, {row['patients_hit']} of {row['patients_in_index']} patients" for row in rows
         ],
         provenance=index_provenance(engine),
         generated=is_generated(engine),
@@ -109,14 +109,14 @@ def composition_bars(found: Composition, title: str) -> Bars:
 def cell_types_figure(spot: Composition, tile: Composition, choice: Choice, engine: Engine) -> "Figure":
     """Two compositions side by side."""
     n_rows = max(len(spot), len(tile))
-    width, height = 11.0, 1.9 + 0.27 * n_rows
+    width, height = 11.0, 2.0 + 0.27 * n_rows
     with style():
         figure = new_figure(width, height)
         generated = is_generated(engine)
         titled(figure, "Cell types", "Non-negative least squares on the index's labelled cells", generated=generated)
         for left, found, title in ((0.13, spot, f"Spot {choice.spot}"), (0.62, tile, f"Tile {choice.tile}")):
             bars = composition_bars(found, title)
-            axes = figure.add_axes((left, 0.85 / height, 0.34, 0.27 * n_rows / height))
+            axes = figure.add_axes((left, 0.95 / height, 0.34, 0.27 * n_rows / height))
             draw_bars(axes, bars)
             axes.set_title(f"{bars.title}\n{bars.subtitle}", loc="left", fontsize=7.5, pad=6)
         foot(figure, index_provenance(engine))

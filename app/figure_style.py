@@ -1,5 +1,6 @@
 """How every figure looks: sizes, colours that all eyes can tell apart, and one way to a file."""
 
+import textwrap
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ SCORE_MAP = "viridis"
 
 TITLE_PT, TEXT_PT, SMALL_PT = 11.0, 8.0, 6.5
 _DPI = 160
+_SMALL_CHAR_IN, _TEXT_CHAR_IN = 0.052, 0.064  # mean width of a letter
 
 _RC: Any = {  # matplotlib types the keys as literals
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
@@ -63,7 +65,8 @@ def titled(figure: "Figure", title: str, subtitle: str, *, generated: bool) -> N
     width, height = figure.get_size_inches()
     left = 0.25 / width
     figure.text(left, 1 - 0.16 / height, title, ha="left", va="top", fontsize=TITLE_PT, fontweight="bold")
-    figure.text(left, 1 - 0.40 / height, subtitle, ha="left", va="top", fontsize=TEXT_PT, color=MUTED)
+    below = "\n".join(textwrap.wrap(subtitle, int((width - 0.5) / _TEXT_CHAR_IN)))
+    figure.text(left, 1 - 0.40 / height, below, ha="left", va="top", fontsize=TEXT_PT, color=MUTED, linespacing=1.3)
     if generated:
         mark_generated(figure)
 
@@ -85,6 +88,16 @@ def mark_generated(figure: "Figure") -> None:
 
 
 def foot(figure: "Figure", sentence: str) -> None:
-    """Write provenance at the lower left."""
+    """Write provenance at the lower left, in as many lines as the figure's width needs."""
     width, height = figure.get_size_inches()
-    figure.text(0.25 / width, 0.12 / height, sentence, ha="left", va="bottom", fontsize=SMALL_PT, color=MUTED)
+    lines = textwrap.wrap(sentence, int((width - 0.5) / _SMALL_CHAR_IN))
+    figure.text(
+        0.25 / width,
+        0.12 / height,
+        "\n".join(lines),
+        ha="left",
+        va="bottom",
+        fontsize=SMALL_PT,
+        color=MUTED,
+        linespacing=1.3,
+    )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PANEL_IN, _GAP_IN, _MARGIN_IN = 1.62, 0.24, 0.25
-_HEAD_IN, _FOOT_IN, _LINE_IN = 0.95, 0.45, 0.128
+_HEAD_IN, _FOOT_IN, _LINE_IN = 0.95, 0.5, 0.128
 _COLUMNS = 5
 
 

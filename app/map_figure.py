@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SIDE_IN, _HEAD_IN, _FOOT_IN, _BAR_IN = 5.2, 0.75, 0.45, 1.1
+_SIDE_IN, _HEAD_IN, _FOOT_IN, _BAR_IN = 5.2, 0.75, 0.65, 1.1
 #: The colour scale spans this share of the scores, so that one outlier does not flatten the map.
 _LOW, _HIGH = 1.0, 99.0
 

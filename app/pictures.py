@@ -96,7 +96,7 @@ def _positions(engine: Engine, slide: str) -> "np.ndarray[Any, np.dtype[np.float
 def _provenance_lines(facts: Mapping[str, Any]) -> list[str]:
     generated = " · GENERATED" if facts["generated"] else ""
     licence = textwrap.wrap(facts["licence"], _LINE_CHARS, max_lines=_LICENCE_LINES, placeholder=" …")
-    return [_fit(f"{facts['slide']} · patient {facts['patient']}"), _fit(f"{facts['cohort']}{generated}"), *licence]
+    return [_fit(f"{facts['slide']} · patient {facts['patient']} · {facts['cohort']}{generated}"), *licence]
 
 
 def _score_line(hit: Mapping[str, Any]) -> str:

@@ -24,15 +24,19 @@ DONE, FAILED, USAGE, DONE_WITH_FAILURES = 0, 1, 2, 3
 
 def stdout_console() -> Console:
     """Console for answers. Made anew for each call, so that it follows redirection."""
-    console = Console(highlight=False, soft_wrap=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = _PIPED_WIDTH
-    return console
+    return _widened(Console(highlight=False))
 
 
 def stderr_console() -> Console:
     """Console for progress bars, notes and errors."""
-    return Console(stderr=True, highlight=False)
+    return _widened(Console(stderr=True, highlight=False))
+
+
+def _widened(console: Console) -> Console:
+    """A terminal says how wide it is; a file or pipe gets room for whole tables."""
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _PIPED_WIDTH
+    return console
 
 
 def show(payload: Mapping[str, Any] | Sequence[Any], views: Sequence[TableView | str], *, as_json: bool) -> None:
@@ -42,9 +46,13 @@ def show(payload: Mapping[str, Any] | Sequence[Any], views: Sequence[TableView |
         return
     console = stdout_console()
     for view in views:
-        console.print(rich_table(view) if isinstance(view, TableView) else Text(view))
-        if isinstance(view, TableView):
-            console.print()
+        if isinstance(view, str):
+            console.print(Text(view))
+            continue
+        # Title and caption take the width of the console, not that of a narrow table.
+        console.print(Text(view.title, style="bold"))
+        console.print(rich_table(view))
+        console.print(Text(f"{view.caption}\n" if view.caption else "", style="dim"))
 
 
 def say(sentence: str) -> None:
@@ -58,19 +66,8 @@ def complain(message: str) -> None:
 
 
 def rich_table(view: TableView) -> Table:
-    """`view` for the terminal."""
-    table = Table(
-        title=escape(view.title),
-        caption=escape(view.caption) or None,
-        title_justify="left",
-        caption_justify="left",
-        title_style="bold",
-        caption_style="dim",
-        header_style="bold cyan",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
+    """Columns and rows of `view` for the terminal."""
+    table = Table(header_style="bold cyan", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in view.columns:
         table.add_column(
             escape(column.heading),

@@ -12,6 +12,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column as RichColumn
 
 from app.cli.output import stderr_console
 
@@ -35,7 +36,7 @@ class Bars:
 
         def listen(path: str, have: int, size: int) -> None:
             had[path] = min(have, size)
-            self.update(name, sum(had.values()) / 1e6, total_bytes / 1e6, path)
+            self.update(name, sum(had.values()) / 1e6, total_bytes / 1e6, path.rsplit("/", 1)[-1])
 
         return listen
 
@@ -53,11 +54,11 @@ def bars() -> Iterator[Bars]:
     columns = (
         SpinnerColumn(finished_text=" "),
         TextColumn("{task.description:<22}"),
-        BarColumn(bar_width=28),
+        BarColumn(bar_width=20),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
         TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[about]}", style="dim"),
+        TextColumn("{task.fields[about]}", style="dim", table_column=RichColumn(no_wrap=True, ratio=1)),
     )
     with Progress(*columns, console=stderr_console()) as progress:
         yield Bars(progress)

@@ -26,16 +26,22 @@ for _verbs in (demo_verb, data_verbs, space_verbs, index_verbs, search_verbs, an
     _verbs.register(command)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("histoseek"))
+        raise typer.Exit
+
+
 @command.callback()
 def _options(
     *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
-    if version:
-        from importlib.metadata import version as installed
-
-        print(installed("histoseek"))
-        raise typer.Exit
+    """Options of the command as a whole."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
