@@ -1,9 +1,9 @@
 """FAISS indexes over one modality's vectors: which kind at which size, and searching them.
 
-Up to `FLAT_ROWS` rows the index is flat and exact: a scan takes a millisecond or two and needs no training. Above
-that it is an inverted file; its lists hold 1-bit RaBitQ codes (Gao & Long, SIGMOD 2024) where the dimension is high
-enough for them to order candidates, else the vectors themselves. Approximate answers are candidates: the caller
-orders them again on full-precision vectors.
+Up to `EXACT_VALUES` numbers (20,000 rows of 512) the index is flat and exact: a scan takes a millisecond or two and
+needs no training. Above that it is an inverted file; its lists hold 1-bit RaBitQ codes (Gao & Long, SIGMOD 2024)
+where the dimension is high enough for them to order candidates, else the vectors themselves. Approximate answers are
+candidates: the caller orders them again on full-precision vectors.
 """
 
 from pathlib import Path
@@ -18,19 +18,31 @@ Kind = Literal["flat", "ivf_flat", "ivf_rabitq"]
 Positions = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-FLAT_ROWS = 20_000
+#: Numbers (rows times dim) that are compared one by one.
+EXACT_VALUES = 20_000 * 512
 #: Below this dimension one bit a dimension loses the order, and full vectors are small anyway.
 RABITQ_MIN_DIM = 128
-#: Candidates fetched for each hit wanted, so that re-ranking can mend the order of the codes.
-OVERFETCH: dict[Kind, int] = {"flat": 1, "ivf_flat": 1, "ivf_rabitq": 10}
-_MIN_CANDIDATES = 100
+#: Candidates fetched for each hit wanted, so that re-ranking can mend the order of the codes: cosines of spaces that
+#: join pictures and genes lie so close together that 1-bit codes shuffle the first hundreds.
+OVERFETCH: dict[Kind, int] = {"flat": 1, "ivf_flat": 1, "ivf_rabitq": 50}
+_MIN_CANDIDATES = 500
 _TRAIN_PER_LIST = 64
-_MIN_PROBES = 24
+_MIN_PROBES = 32
+#: A filter that leaves less than this may leave nothing near the query, so all lists are looked at, and more deeply.
+_THIN_SHARE = 0.9
+_THIN_OVERFETCH = 10
+_ADD_ROWS = 20_000
+_FLAT_MARGIN = 32  # FAISS and the caller may round the last hits apart
+
+
+def is_small(n_rows: int, dim: int) -> bool:
+    """Whether so many vectors are compared one by one, with no index to propose candidates."""
+    return n_rows * dim <= EXACT_VALUES
 
 
 def kind_for(n_rows: int, dim: int) -> Kind:
     """Kind of index for a number of vectors and their dimension."""
-    if n_rows <= FLAT_ROWS:
+    if is_small(n_rows, dim):
         return "flat"
     return "ivf_rabitq" if dim >= RABITQ_MIN_DIM else "ivf_flat"
 
@@ -57,8 +69,8 @@ class AnnIndex:
             index = faiss.index_factory(dim, f"IVF{lists},{code}", faiss.METRIC_INNER_PRODUCT)
             sample = np.linspace(0, n - 1, min(n, lists * _TRAIN_PER_LIST)).astype(np.int64)
             index.train(np.ascontiguousarray(vectors[sample]))
-        for start in range(0, n, FLAT_ROWS):
-            index.add(np.ascontiguousarray(vectors[start : start + FLAT_ROWS]))
+        for start in range(0, n, _ADD_ROWS):
+            index.add(np.ascontiguousarray(vectors[start : start + _ADD_ROWS]))
         return cls(index, kind)
 
     @classmethod
@@ -100,22 +112,21 @@ class AnnIndex:
         """
         faiss = _faiss()
         faiss.omp_set_num_threads(1)  # a second thread does not speed a single query up, and starves other sessions
-        n_allowed = self.n_rows if allowed is None else int(allowed.sum())
-        wanted = min(self.n_rows, k if self.kind == "flat" else max(k * OVERFETCH[self.kind], _MIN_CANDIDATES))
         selector = None
+        is_thin = False
         if allowed is not None:
             selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+            is_thin = float(allowed.mean()) < _THIN_SHARE
         if self.kind == "flat":
-            parameters = faiss.SearchParameters(sel=selector)
+            wanted, parameters = k + _FLAT_MARGIN, faiss.SearchParameters(sel=selector)
         else:
-            parameters = faiss.SearchParametersIVF(sel=selector, nprobe=self._probes(n_allowed))
-        _, positions = self._index.search(np.ascontiguousarray(queries, dtype=np.float32), wanted, params=parameters)
+            lists = int(self._index.nlist)
+            probes = lists if is_thin else max(_MIN_PROBES, lists // 16)
+            parameters = faiss.SearchParametersIVF(sel=selector, nprobe=min(lists, probes))
+            wanted = max(k * OVERFETCH[self.kind], _MIN_CANDIDATES) * (_THIN_OVERFETCH if is_thin else 1)
+        batch = np.ascontiguousarray(queries, dtype=np.float32)
+        _, positions = self._index.search(batch, min(self.n_rows, wanted), params=parameters)
         return np.asarray(positions, dtype=np.int64)
-
-    def _probes(self, n_allowed: int) -> int:
-        # A filter thins every list, so the same number of candidates lies in proportionally more of them.
-        lists = int(self._index.nlist)
-        return min(lists, int(np.ceil(max(_MIN_PROBES, lists / 32) * self.n_rows / max(1, n_allowed))))
 
 
 def faiss_version() -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.contracts import Floats, Modality, Vectors
-from indexer.ann import FLAT_ROWS, AnnIndex
+from indexer.ann import AnnIndex, is_small
 from indexer.errors import StoreError
 
 Rows = npt.NDArray[np.int64]
@@ -74,15 +74,15 @@ class VectorSet:
         return out
 
     def strategy(self, allowed: Mask | None = None) -> Literal["exact", "ann"]:
-        """How `search` would answer: `ann` only if more than `FLAT_ROWS` vectors may answer."""
+        """How `search` would answer: `ann` only if too many vectors may answer to compare them one by one."""
         n_allowed = len(self) if allowed is None else int(self._mask(allowed).sum())
-        return "ann" if n_allowed > FLAT_ROWS else "exact"
+        return "exact" if is_small(n_allowed, self.vectors.shape[1]) else "ann"
 
     def search(self, queries: Vectors, k: int, allowed: Mask | None = None) -> Neighbours:
         """Find the items nearest to each query.
 
-        Exact while at most `FLAT_ROWS` vectors may answer; above that the FAISS index proposes and full-precision
-        vectors decide, and rows newer than it are compared exactly and merged.
+        The FAISS index proposes and full-precision vectors decide; rows newer than it are compared exactly and merged.
+        A filter that leaves few (`indexer.ann.is_small`) is answered without the index, exactly.
 
         Parameters
         ----------
@@ -106,7 +106,8 @@ class VectorSet:
         scores = np.empty((len(batch), width), dtype=np.float32)
         if width == 0:
             return Neighbours(rows, scores)
-        proposed = self._propose(batch, width, mask) if len(everyone) > FLAT_ROWS else None
+        is_filtered_to_few = len(everyone) < len(self) and is_small(len(everyone), self.vectors.shape[1])
+        proposed = None if is_filtered_to_few else self._propose(batch, width, mask, everyone)
         for i, query in enumerate(batch):
             places = everyone if proposed is None else proposed[i][proposed[i] >= 0]
             if len(places) < width:  # a filter left the probed lists too thin
@@ -115,10 +116,10 @@ class VectorSet:
             rows[i] = self.rows[best]
         return Neighbours(rows, scores)
 
-    def _propose(self, batch: Vectors, k: int, mask: Mask) -> Rows:
+    def _propose(self, batch: Vectors, k: int, mask: Mask, everyone: Rows) -> Rows:
         n_ann = self.ann.n_rows
-        positions = self.ann.candidates(batch, k, mask[:n_ann])
-        tail = n_ann + np.flatnonzero(mask[n_ann:])
+        positions = self.ann.candidates(batch, k, None if mask.all() else mask[:n_ann])
+        tail = everyone[everyone >= n_ann]
         return np.hstack([positions, np.broadcast_to(tail, (len(batch), len(tail)))])
 
     def _best(self, query: Vectors, places: Rows, k: int) -> tuple[Rows, Floats]:
@@ -126,6 +127,9 @@ class VectorSet:
         for start in range(0, len(places), _CHUNK_ROWS):
             part = slice(start, start + _CHUNK_ROWS)
             values[part] = _dots(self.vectors[places[part]], query)
+        if k < len(places):  # sorting all of them would take longer than comparing them
+            worst = np.partition(values, len(values) - k)[len(values) - k]
+            places, values = places[values >= worst], values[values >= worst]
         order = np.lexsort((places, -values))[:k]
         return places[order], values[order]
 
