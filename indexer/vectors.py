@@ -15,6 +15,8 @@ from indexer.errors import StoreError
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 _CHUNK_ROWS = 32_768
+#: FAISS keeps hits in a heap, which is slower than a sort from about here on.
+_MANY = 1_000
 
 
 class Neighbours(NamedTuple):
@@ -106,8 +108,9 @@ class VectorSet:
         scores = np.empty((len(batch), width), dtype=np.float32)
         if width == 0:
             return Neighbours(rows, scores)
-        is_filtered_to_few = len(everyone) < len(self) and is_small(len(everyone), self.vectors.shape[1])
-        proposed = None if is_filtered_to_few else self._propose(batch, width, mask, everyone)
+        few = is_small(len(everyone), self.vectors.shape[1])
+        all_by_hand = few and (len(everyone) < len(self) or width > _MANY)
+        proposed = None if all_by_hand else self._propose(batch, width, mask, everyone)
         for i, query in enumerate(batch):
             places = everyone if proposed is None else proposed[i][proposed[i] >= 0]
             if len(places) < width:  # a filter left the probed lists too thin
