@@ -6,11 +6,19 @@ import numpy as np
 import pytest
 
 from encoders.contracts import unit_rows
-from indexer.ann import FLAT_ROWS, AnnIndex
+from indexer import ann
+from indexer.ann import AnnIndex
 from indexer.vectors import VectorSet
 from search.plan import score
 
-N, DIM = FLAT_ROWS + 4_000, 16
+N, DIM = 24_000, 16
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_are_compared_one_by_one():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ann, "EXACT_VALUES", 20_000 * DIM)
+        yield
 
 
 @pytest.fixture(scope="module")
