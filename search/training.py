@@ -104,8 +104,12 @@ def train_space(
         device=device,
         on_section=lambda done, total, slide: progress.update("encode", done, total, slide),
     )
+    progress.update("measure", 0, 2, "")
     baseline = colour_baseline(sections.paired, sections.expression_only, described)
-    return with_quality(space, measure_quality(space, baseline, sections.held_out))
+    progress.update("measure", 1, 2, "")
+    rows = measure_quality(space, baseline, sections.held_out)
+    progress.update("measure", 2, 2, "")
+    return with_quality(space, rows)
 
 
 def _read(sources: Iterable[SlideSource], held_out: Collection[str], recipe: Recipe, progress: Progress) -> _Sections:
@@ -131,7 +135,7 @@ def _training_data(sources: Iterable[SlideSource], sections: _Sections, held_out
     patients = ", ".join(sorted({section.patient for section in sections.expression_only}))
     return (
         f"{named}. Pairs: {pairs}. Expression alone: {len(sections.expression_only)} sections of patients {patients}. "
-        f"Held out: patients {', '.join(sorted(held_out))}."
+        f"Held out: patients {', '.join(sorted(held_out))}"
     )
 
 
