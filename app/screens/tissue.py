@@ -126,15 +126,15 @@ def _show_answers(outside: PatchQuery | None, card: Card, sides: tuple[Modality,
     )
     query: Query = outside if outside is not None else ItemQuery(str(card.facts["id"]), using)
     asked = replace(card, facts={**card.facts, "modality": using})
-    with errors_as_sentences():
-        if view == "Hits":
-            found = hits(query, target=target, k=terms.k, where=terms.where, exclude=terms.exclude)
-            show_hits(found, query=asked)
+    if view == "Hits":
+        with errors_as_sentences():
+            show_hits(hits(query, target=target, k=terms.k, where=terms.where, exclude=terms.exclude), query=asked)
             return
-        beside, answer = st.columns([1, 3], gap="medium")
-        with beside:
-            show_gallery((), query=asked)
-        with answer:
+    beside, answer = st.columns([1, 3], gap="medium")
+    with beside:
+        show_gallery((), query=asked)
+    with answer, errors_as_sentences():
+        if view != "Hits":
             _show_analysis(view, query, terms)
 
 

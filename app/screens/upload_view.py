@@ -20,9 +20,19 @@ def choose_upload() -> tuple[PatchQuery, Card] | None:
             key="patch",
         )
         mpp = st.number_input(
-            "Micrometres per pixel of the picture", 0.05, 20.0, 0.5, 0.05, format="%.3f", key="patch_mpp"
+            "Micrometres per pixel of the picture",
+            min_value=0.01,
+            max_value=100.0,
+            value=None,
+            step=0.01,
+            format="%.4f",
+            placeholder="such as 0.5 for a 20x scan",
+            key="patch_mpp",
         )
     if file is None:
+        return None
+    if mpp is None:
+        st.info("Say how many micrometres a pixel of your picture is; without it the scale is not known.")
         return None
     try:
         pixels = decode_patch(file.getvalue())
