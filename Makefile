@@ -2,12 +2,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help venv demo test check unit clean mini
+.PHONY: help venv demo picture test check unit clean mini
 
 help:
 	@echo "make demo   set up, build the demo index, ask one query of each kind, serve the app on 127.0.0.1:8501"
 	@echo "make test   set up, then format, lint, types, layers, unit, real-data and browser tests"
 	@echo "make venv   set up only"
+	@echo "make picture  make the README picture again from the demo"
 	@echo "make mini   train the default space again and print its quality"
 
 venv: $(VENV)/.done
@@ -21,6 +22,10 @@ $(VENV)/.done: pyproject.toml constraints.txt
 
 demo: venv
 	$(BIN)/histoseek demo --out demo
+
+picture: venv
+	$(BIN)/histoseek demo --out demo --no-serve
+	cp demo/gallery/overview.png docs/demo.png
 
 test: check
 	$(BIN)/python -m pytest

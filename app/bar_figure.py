@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_ROW_IN, _WIDTH_IN, _HEAD_IN, _FOOT_IN, _LABEL_IN, _NOTE_IN = 0.27, 7.2, 0.7, 1.0, 1.6, 1.5
+_ROW_IN, _WIDTH_IN, _HEAD_IN, _FOOT_IN, _LABEL_IN, _NOTE_IN = 0.27, 7.2, 0.7, 1.2, 1.6, 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ def bars_figure(bars: Bars) -> "Figure":
     return figure
 
 
-def draw_bars(axes: "Axes", bars: Bars) -> None:
-    """Draw the chart into `axes`."""
+def draw_bars(axes: "Axes", bars: Bars, *, room_for: int = 1) -> None:
+    """Draw the chart into `axes`, which keep room for that many bars even where there are fewer."""
     rows = list(range(len(bars.labels)))
     axes.barh(rows, bars.values, height=0.62, color=BLUE, zorder=2)
     ends = list(bars.values)
@@ -67,14 +67,17 @@ def draw_bars(axes: "Axes", bars: Bars) -> None:
     measured = [(row, mark) for row, mark in zip(rows, bars.marks, strict=False) if mark is not None]
     if measured:
         marks, places = [mark for _, mark in measured], [row for row, _ in measured]
-        look = {"color": ORANGE, "edgecolors": INK, "linewidths": 0.6, "zorder": 4, "clip_on": False}
-        axes.scatter(marks, places, s=26, label=bars.mark_name, **look)
-        axes.legend(loc="upper right", frameon=False, fontsize=SMALL_PT, bbox_to_anchor=(1, 0), borderaxespad=2.6)
+        dots = axes.scatter(marks, places, s=26, color=ORANGE, edgecolors=INK, zorder=4, label=bars.mark_name)
+        dots.set(linewidth=0.6, clip_on=False)
+        axes.legend(
+            loc="upper left", frameon=False, fontsize=SMALL_PT, bbox_to_anchor=(0, 0), borderaxespad=5.2, borderpad=0,
+            handletextpad=0.2, handlelength=1.0,
+        )  # fmt: skip
     for row, note in zip(rows, bars.notes, strict=False):
         axes.text(1.03, row, note, transform=axes.get_yaxis_transform(), va="center", fontsize=SMALL_PT, color=MUTED)
     axes.set_yticks(rows, list(bars.labels), fontsize=TEXT_PT)
     axes.tick_params(axis="x", labelsize=SMALL_PT)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_ylim(max(len(rows), room_for) - 0.4, -0.6)
     axes.spines["left"].set_visible(False)
     low = min(0.0, *ends, *bars.values) if ends else 0.0
     high = max([0.0, *ends, *(mark for _, mark in measured)])

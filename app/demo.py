@@ -15,8 +15,11 @@ from app.gallery_page import gallery_page
 from app.gallery_section import Section
 from app.index_tables import card_lines, cohorts_held_table
 from app.table_view import Column, TableView
+from encoders.errors import SpaceMismatchError
 from encoders.registry import open_space
+from encoders.space import Space
 from indexer.build import BuildReport, build_index
+from indexer.errors import WriteError
 from indexer.progress import Progress, StageClock, peak_rss_mb
 from search.engine import Engine
 
@@ -105,7 +108,7 @@ def run_demo(out: Path, *, watcher: Watcher, device: str = "cpu") -> DemoReport:
     db, gallery = out / ("index-generated" if data.generated else "index"), out / "gallery"
     with clock.stage("index"):
         space = open_space(SPACE, device=device)
-        build = build_index(db, data.sources, space, progress=watcher)
+        build = _build(db, data, space, watcher)
     with clock.stage("open"):
         engine = Engine.open(db, space=space)
         choice = choose(engine)
@@ -130,6 +133,13 @@ def times_table(seconds: dict[str, float]) -> TableView:
         rows=[*rows, ("all", f"{sum(seconds.values()):.2f}")],
         caption=f"Peak memory {peak_rss_mb():,.0f} MiB. Stages that an earlier run has done take little.",
     )
+
+
+def _build(db: Path, data: DemoData, space: Space, watcher: Watcher) -> BuildReport:
+    try:
+        return build_index(db, data.sources, space, progress=watcher)
+    except (SpaceMismatchError, WriteError) as error:
+        raise type(error)(f"{error} (The demo makes a new index with another --out.)") from error
 
 
 def _draw(sections: Sequence[Section], gallery: Path, watcher: Watcher) -> None:

@@ -21,7 +21,7 @@ from search.similarity import SimilarityMap
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_MOST_GROUPS = 8
+_MOST_GROUPS = 10
 _SPOT_UM = 100.0  # drawn where items have no size of their own
 
 
@@ -31,7 +31,7 @@ def is_generated(engine: Engine) -> bool:
 
 
 def map_of(
-    engine: Engine, found: SimilarityMap, *, title: str, subtitle: str, query: tuple[float, float] | None = None
+    engine: Engine, found: SimilarityMap, *, title: str, subtitle: str, mark: str | None = None, mark_name: str = ""
 ) -> SlideMap:
     """A similarity map over its slide's thumbnail; spots only where there are spots, so that circles do not overlap."""
     table = found.table.to_pandas()
@@ -49,19 +49,25 @@ def map_of(
         item_um=engine.catalogue.value(row, "spot_um") or _SPOT_UM,
         thumbnail=None if slide["thumbnail"] is None else decoded(slide["thumbnail"]),
         thumbnail_scale=slide["thumbnail_scale"] or 1.0,
-        query_px=query,
+        mark_px=None if mark is None else _centre(engine, mark),
+        mark_name=mark_name,
         provenance=index_provenance(engine),
         generated=slide["generated"],
     )
 
 
+def _centre(engine: Engine, item: str) -> tuple[float, float]:
+    row = engine.catalogue.row_of(item)
+    return engine.catalogue.value(row, "x_px"), engine.catalogue.value(row, "y_px")
+
+
 def cohorts_bars(found: Cohorts, title: str, engine: Engine) -> Bars:
     """Share of the hits in each group, with the share by chance."""
-    rows = [row for row in found.table.sort_by([("hit_fraction", "descending")]).to_pylist() if row["n_hits"]]
-    rows = rows[:_MOST_GROUPS]
+    order = [("hit_fraction", "descending"), ("base_fraction", "descending")]
+    rows = found.table.sort_by(order).slice(0, _MOST_GROUPS).to_pylist()
     return Bars(
         title=title,
-        subtitle=f"{found.n_hits:,} hits that have one; {found.test}; groups without a hit are not drawn",
+        subtitle=f"{found.n_hits:,} hits that have one; {found.test}",
         value_name="share of the hits",
         labels=[row["group"] for row in rows],
         values=[row["hit_fraction"] for row in rows],

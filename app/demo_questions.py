@@ -68,7 +68,7 @@ def expression_to_image(engine: Engine, choice: Choice) -> Section:
     result = engine.search(query, target="image", k=_K)
     found = engine.similarity_map(query, choice.slide, target="image")
     title = "Expression → image: where does the tissue look like these genes?"
-    asked = f"Query: the gene list {choice.genes} (HER2 twofold, an epithelial keratin, and no vimentin). All slides with an image."
+    asked = f"Query: the genes {choice.genes} (HER2 twofold, an epithelial keratin, no vimentin), among all pictures."
     on_map = f"Genes {choice.genes} on slide {choice.slide}, by the look of the tissue alone"
     figures = [
         NamedFigure(
@@ -100,7 +100,7 @@ def slide_to_slide(engine: Engine, choice: Choice) -> Section:
 
     figure = NamedFigure(
         "slide_to_slide",
-        "The query section (left) and its nearest ones at one scale; sections without an image are shown by their spots.",
+        "The query section (left) and its nearest ones, at one scale; those without an image are shown by their spots.",
         lambda: gallery_figure(draw()),
     )
     return _search_section("slide_to_slide", title, asked, engine, result, [figure])
@@ -157,8 +157,8 @@ def predicted_expression(engine: Engine, choice: Choice) -> Section:
     found = engine.predict_expression(ItemQuery(choice.spot, using="image"), n_genes=_N_GENES)
     title = "Predicted expression: which genes does this tissue express?"
     asked = (
-        f"Query: the picture of {choice.spot}, {choice.spot_rule}. Shown: the {_N_GENES} genes predicted furthest above "
-        "their mean in the index; the spot's own counts are shown beside them and were not used."
+        f"Query: the picture of {choice.spot}, {choice.spot_rule}. Shown: the {_N_GENES} genes predicted furthest "
+        "above their mean in the index; the spot's own counts are shown beside them and were not used."
     )
     figure = NamedFigure(
         "predicted_expression",
@@ -176,8 +176,8 @@ def cell_types(engine: Engine, choice: Choice, reference: CellReference, origin:
     source = index_provenance(engine)
     title = "Cell types: what is this tissue made of?"
     asked = (
-        f"Queries: the counts of {choice.spot}, {choice.spot_rule}; and the picture of {choice.tile}, {choice.tile_rule}, "
-        f"through the counts of its hits. Reference: {origin}."
+        f"Queries: the counts of {choice.spot}, {choice.spot_rule}; and the picture of {choice.tile}, "
+        f"{choice.tile_rule}, through the counts of its hits. Reference: {origin}."
     )
     figure = NamedFigure(
         "cell_types",

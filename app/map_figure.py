@@ -35,8 +35,8 @@ class SlideMap:
         Diameter of the circles.
     thumbnail : uint8 (h, w, 3) or None
         The slide, `thumbnail_scale` pixels per level-0 pixel.
-    query_px : (float, float) or None
-        Centre of the query, if it lies on this slide.
+    mark_px : (float, float) or None
+        Centre of an item to be ringed and named `mark_name`.
     """
 
     title: str
@@ -48,7 +48,8 @@ class SlideMap:
     item_um: float
     thumbnail: Pixels | None = None
     thumbnail_scale: float = 1.0
-    query_px: tuple[float, float] | None = None
+    mark_px: tuple[float, float] | None = None
+    mark_name: str = ""
     provenance: str = ""
     generated: bool = False
 
@@ -91,12 +92,12 @@ def draw_map(axes: "Axes", view: SlideMap, *, colour_bar: "Axes | None" = None) 
     axes.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), xticks=[], yticks=[], aspect="equal")
     for spine in axes.spines.values():
         spine.set_visible(True)
-    if view.query_px is not None:
-        x, y = np.asarray(view.query_px) * view.mpp
+    if view.mark_px is not None:
+        x, y = np.asarray(view.mark_px) * view.mpp
         axes.plot(x, y, "o", markersize=11, markerfacecolor="none", markeredgecolor="white", markeredgewidth=3.2)
         axes.plot(x, y, "o", markersize=11, markerfacecolor="none", markeredgecolor=VERMILION, markeredgewidth=1.8)
         axes.annotate(
-            "query", (x, y), xytext=(9, 6), textcoords="offset points", fontsize=SMALL_PT, fontweight="bold",
+            view.mark_name, (x, y), xytext=(9, 6), textcoords="offset points", fontsize=SMALL_PT, fontweight="bold",
             color=INK, bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5},
         )  # fmt: skip
     draw_scale_bar(axes, um_per_unit=1.0)

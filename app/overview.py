@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _WIDTH_IN, _HEIGHT_IN = 12.0, 8.1
 _PANEL_IN, _GAP_IN, _MARGIN_IN = 1.6, 0.26, 0.3
-_HITS = 5
+_HITS, _ROOM = 5, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +43,29 @@ def overview_figure(view: Overview) -> "Figure":
         figure = new_figure(_WIDTH_IN, _HEIGHT_IN)
         titled(figure, view.title, view.subtitle, generated=view.generated)
         field_um = common_side_um([view.query, *view.hits])
-        top = _HEIGHT_IN - 0.95 - _PANEL_IN
+        top = _HEIGHT_IN - 1.05 - _PANEL_IN
         draw_picture(_axes(figure, _MARGIN_IN, top, _PANEL_IN, _PANEL_IN), view.query, field_um=field_um)
         for place, hit in enumerate(view.hits[:_HITS]):
             left = _MARGIN_IN + _PANEL_IN + 0.5 + place * (_PANEL_IN + _GAP_IN)
             draw_picture(_axes(figure, left, top, _PANEL_IN, _PANEL_IN), hit, field_um=field_um)
         _map_part(figure, view.slide_map)
-        _bars_part(figure, view.left_bars, left=5.75, width=2.2)
-        _bars_part(figure, view.right_bars, left=9.45, width=2.2)
+        _bars_part(figure, view.left_bars, left=5.85, width=1.45)
+        _bars_part(figure, view.right_bars, left=9.65, width=2.05)
         foot(figure, view.provenance)
     return figure
 
 
 def _map_part(figure: "Figure", view: SlideMap) -> None:
     axes = _axes(figure, _MARGIN_IN, 0.55, 3.5, 3.5)
-    bar = _axes(figure, _MARGIN_IN + 3.68, 1.2, 0.11, 2.2)
+    axes.set_anchor("N")  # its upper edge in line with the charts
+    bar = _axes(figure, _MARGIN_IN + 3.68, 1.75, 0.11, 2.0)
     draw_map(axes, view, colour_bar=bar)
     _heading(axes, view.title, view.subtitle)
 
 
 def _bars_part(figure: "Figure", bars: Bars, *, left: float, width: float) -> None:
     axes = _axes(figure, left, 0.95, width, 3.1)
-    draw_bars(axes, bars)
+    draw_bars(axes, bars, room_for=_ROOM)
     _heading(axes, bars.title, bars.subtitle)
 
 

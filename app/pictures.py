@@ -1,7 +1,7 @@
 """Items and slides of an index as picture panels."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
@@ -40,10 +40,10 @@ def slide_pictures(engine: Engine, result: SearchResult, slide: str, *, at_most:
     """The query slide and its hits as whole sections."""
     slides = {row["slide"]: row for row in engine.index.slides().to_pylist()}
     hits = result.table.slice(0, at_most).to_pylist()
-    pictures = [_section_picture(engine, slides[slide], "Query", "")]
-    for hit in hits:
-        pictures.append(_section_picture(engine, slides[hit["slide"]], str(hit["rank"]), _score_line(hit)))
-    return pictures
+    return [
+        _section_picture(engine, slides[slide], "Query", ""),
+        *(_section_picture(engine, slides[hit["slide"]], str(hit["rank"]), _score_line(hit)) for hit in hits),
+    ]
 
 
 def decoded(jpeg: bytes) -> Pixels:
@@ -118,9 +118,3 @@ def _squared(pixels: Pixels) -> Pixels:
     top, left = (side - height) // 2, (side - width) // 2
     square[top : top + height, left : left + width] = pixels
     return square
-
-
-def shown(pictures: Sequence[Picture]) -> str:
-    """How many of the panels are patches, for a caption."""
-    n = sum(picture.pixels is not None for picture in pictures)
-    return f"{n} of {len(pictures)} hits have an image; the others are shown as a dot on their section's spots."

@@ -15,7 +15,7 @@ from app.hit_tables import index_provenance
 from search.cohorts import By
 from search.composition import Source
 from search.decomposition import Method
-from search.prediction import Mode
+from search.prediction import PREDICTION_K, Mode
 from search.query import Query
 from search.reference import reference_from_h5ad
 
@@ -66,7 +66,13 @@ def predict(
     """Predict the expression of a query from the measured profiles of its hits."""
     query, engine = options.query, open_engine(options)
     found = engine.predict_expression(
-        query, genes=gene, n_genes=n_genes, k=options.k or 50, mode=mode, where=options.where, exclude=options.exclude
+        query,
+        genes=gene,
+        n_genes=n_genes,
+        k=options.k or PREDICTION_K,
+        mode=mode,
+        where=options.where,
+        exclude=options.exclude,
     )
     title = f"Predicted expression of {options.asked}"
     table = prediction_table(found, title=title, provenance=index_provenance(engine))

@@ -25,19 +25,8 @@ def answered(ran) -> dict:
 
 def test_help_names_every_verb(histoseek):
     shown = histoseek("--help").stdout
-    for verb in [
-        "demo",
-        "data",
-        "encoders",
-        "train",
-        "ingest",
-        "index",
-        "search",
-        "predict",
-        "decompose",
-        "cohorts",
-        "serve",
-    ]:
+    verbs = ("demo", "data", "encoders", "train", "ingest", "index", "search", "predict", "decompose", "cohorts")
+    for verb in (*verbs, "serve"):
         assert f" {verb} " in shown
 
 

@@ -74,7 +74,8 @@ def test_map_lies_in_micrometres_over_its_thumbnail():
     xy = np.array([[1000.0, 2000.0], [3000.0, 2000.0], [2000.0, 3000.0]])
     view = SlideMap(
         "t", "s", "score", xy, np.array([0.1, np.nan, 0.3]), mpp=0.5, item_um=100.0,
-        thumbnail=np.full((100, 80, 3), 255, np.uint8), thumbnail_scale=0.02, query_px=(1000.0, 2000.0),
+        thumbnail=np.full((100, 80, 3), 255, np.uint8), thumbnail_scale=0.02,
+        mark_px=(1000.0, 2000.0), mark_name="hit 1",
     )  # fmt: skip
     figure = map_figure(view)
     axes = figure.axes[0]
