@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+
+import httpx
 
 from app.errors import ShowError
 from app.screens.theme import theme_flags
@@ -131,11 +131,11 @@ def _await_health(process: subprocess.Popen[bytes], url: str, wait_s: float) -> 
         if process.poll() is not None:
             raise ShowError(f"The server at {url} ended at once with exit code {process.returncode}.")
         try:
-            with urlopen(f"{url}/_stcore/health", timeout=2) as answer:  # noqa: S310 - always http on loopback
-                if answer.status == 200:
-                    return
-        except (URLError, OSError):
-            time.sleep(0.1)
+            if httpx.get(f"{url}/_stcore/health", timeout=2, trust_env=False).is_success:
+                return
+        except httpx.TransportError:
+            pass  # not listening yet
+        time.sleep(0.1)
     raise ShowError(f"The server at {url} did not answer within {wait_s:g} s.")
 
 

@@ -1,0 +1,69 @@
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+import app
+import app.screens
+from app import server
+from app.errors import ShowError
+from app.server import serve_in_background
+
+
+@pytest.fixture
+def taken_port():
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        yield holder.getsockname()[1]
+
+
+def test_a_taken_port_is_one_sentence(taken_port):
+    with (
+        pytest.raises(ShowError, match=rf"127\.0\.0\.1:{taken_port}.*--port"),
+        serve_in_background(Path("index"), taken_port),
+    ):
+        pass
+
+
+def test_the_server_is_closed_to_others_and_sends_nothing_home():
+    command = server._command(Path("index"), 8501, "127.0.0.1", None)
+    flags = dict(zip(command[5::2], command[6::2], strict=False))
+    assert flags["--server.address"] == "127.0.0.1"
+    assert flags["--browser.gatherUsageStats"] == "false"
+    assert int(flags["--server.maxUploadSize"]) <= 20
+    assert flags["--client.showErrorDetails"] == "none"
+
+
+def test_options_reach_the_script_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with serve_in_background(tmp_path / "nothing") as url:
+        assert httpx.get(f"{url}/_stcore/health", trust_env=False).text == "ok"
+
+
+def test_the_server_ends_with_the_block(tmp_path):
+    with serve_in_background(tmp_path / "nothing") as url:
+        port = int(url.rsplit(":", 1)[1])
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_no_module_beside_the_script_hides_a_package():
+    here = Path(app.screens.__file__).parent
+    names = {path.stem for path in here.glob("*.py")} | {path.name for path in here.iterdir() if path.is_dir()}
+    assert not names & {"app", "search", "indexer", "encoders", *sys.stdlib_module_names}
+
+
+def test_the_script_imports_the_real_packages(tmp_path):
+    """With the folder of the script first on the path, as Streamlit has it."""
+    root, here = Path(app.__file__).parents[1], Path(app.screens.__file__).parent
+    code = (
+        f"import sys; sys.path[:0] = [{str(here)!r}, {str(root)!r}]\n"
+        "import app, encoders, indexer, search, app.screens.session\n"
+        "print(*(m.__file__ for m in (app, encoders, indexer, search)), sep='\\n')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert {Path(line).parents[1] for line in done.stdout.split()} == {root}
