@@ -74,11 +74,15 @@ def cohorts_bars(found: Cohorts, title: str, engine: Engine) -> Bars:
         marks=[row["base_fraction"] for row in rows],
         mark_name="share by chance",
         notes=[
-            f"p {p_text(row['p_value'])}, {row['patients_hit']} of {row['patients_in_index']} patients" for row in rows
+            f"{_tested(row['p_value'])}, {row['patients_hit']} of {row['patients_in_index']} patients" for row in rows
         ],
         provenance=index_provenance(engine),
         generated=is_generated(engine),
     )
+
+
+def _tested(p_value: float | None) -> str:
+    return "not tested" if p_value is None else f"p {p_text(p_value)}"
 
 
 def predicted_bars(found: Prediction, item: str, engine: Engine) -> Bars:

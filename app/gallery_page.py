@@ -28,7 +28,8 @@ div.scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 14px; margin: 6px 0; white-space: nowrap; }
 th { text-align: left; font-weight: 600; border-bottom: 2px solid #d5dade; padding: 5px 16px 5px 0; }
 td { border-bottom: 1px solid #eceff1; padding: 4px 16px 4px 0; font-variant-numeric: tabular-nums; }
-.right { text-align: right; }
+th.right, td.right { text-align: right; }
+.wrap { white-space: normal; min-width: 12em; }
 p.caption { font-size: 13px; color: #5b6670; margin: 4px 0 20px; max-width: 95ch; }
 h3 { font-size: 15px; margin: 18px 0 4px; }
 .notice { border-left: 5px solid #d55e00; background: #fff5ee; padding: 10px 16px; margin: 14px 0; border-radius: 4px; }
@@ -92,7 +93,7 @@ def _figure(figure: NamedFigure, folder: Path) -> str:
 
 
 def _table(view: TableView) -> str:
-    kinds = [' class="right"' if column.align == "right" else "" for column in view.columns]
+    kinds = [f' class="{column.align}{" wrap" if column.wrap else ""}"' for column in view.columns]
     heads = "".join(f"<th{kind}>{escape(c.heading)}</th>" for kind, c in zip(kinds, view.columns, strict=True))
     rows = "".join(
         "<tr>" + "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds, row, strict=True)) + "</tr>"

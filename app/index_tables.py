@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from app.table_view import Column, TableView, listed, text
+from app.table_view import Column, TableView, text
 from indexer.card import IndexCard
 from indexer.index import Index
 
@@ -33,7 +33,7 @@ def slide_rows(index: Index) -> list[dict[str, Any]]:
 
 def card_lines(card: IndexCard) -> list[str]:
     """An index in two sentences."""
-    kinds = ", ".join(f"{count:,} {kind}s" for kind, count in card.counts.items() if count)
+    kinds = ", ".join(f"{count:,} {kind}s" for kind, count in card.counts.items() if count and kind != "slide")
     space = f"Space {card.space.name} {card.space.revision}, {card.space.dim} dimensions"
     return [
         f"{card.n_slides} slides; {kinds}; {card.n_genes:,} genes in the panel.",
@@ -51,7 +51,7 @@ def cohorts_held_table(index: Index) -> TableView:
     for (cohort, organ, technology, licence, generated), slides in groups.items():
         n_patients = len({slide["patient"] for slide in slides})
         n_images = sum(slide["width_px"] is not None for slide in slides)
-        counts = [str(sum(slide[name] for slide in slides)) for name in ("n_spots", "n_cells", "n_tiles")]
+        counts = [f"{sum(slide[name] for slide in slides):,}" for name in ("n_spots", "n_cells", "n_tiles")]
         rows.append(
             (cohort, organ, technology, str(n_patients), str(len(slides)), str(n_images), *counts, generated, licence)
         )
@@ -71,7 +71,7 @@ def cohorts_held_table(index: Index) -> TableView:
             Column("licence", wrap=True),
         ),
         rows=rows,
-        caption="Cite: " + listed(sorted({str(row["citation"]) for row in slide_rows(index)})),
+        caption="Cite: " + "; ".join(sorted({str(row["citation"]) for row in slide_rows(index)})),
     )
 
 
