@@ -73,7 +73,7 @@ def calibrate(
     Calibration
         Quantiles at `PROBABILITIES`.
     dict of str to str
-        By direction, what was drawn: `different patients` or `different sections`.
+        By direction, what was drawn: `different patients`, `different sections` or `random lists`.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def calibrate(
             group = _group_apart(query_pool, target_pool)
             scores = _mismatched(query_pool, target_pool, group, n_pairs, rng)
             quantiles[key] = tuple(np.round(np.quantile(scores, PROBABILITIES), 6).tolist())
-            drawn[key] = f"different {group}s"
+            drawn[key] = "random lists" if (query_pool.section == _NOWHERE).all() else f"different {group}s"
     return Calibration(n_pairs=n_pairs, probabilities=PROBABILITIES, quantiles=quantiles), drawn
 
 

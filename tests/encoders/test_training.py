@@ -58,6 +58,7 @@ def test_the_card_says_what_went_in(small_space, small_recipe):
 def test_the_null_prefers_other_patients(small_space):
     assert small_space.card.recipe["null image->image"] == "different sections"  # one patient has pictures
     assert small_space.card.recipe["null image->expression"] == "different patients"
+    assert small_space.card.recipe["null genes->image"] == "random lists"
     middle = small_space.card.calibration.probabilities.index(0.5)
     assert abs(small_space.card.calibration.quantiles["expression->image"][middle]) < 0.2
 
