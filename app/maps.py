@@ -159,7 +159,7 @@ def _points_trace(
         marker={**marker, "opacity": opacity, "line": {"width": 1, "color": "rgba(255,255,255,0.75)"}},
         selectedpoints=picked or None,
         selected={"marker": {"color": CHOSEN_COLOUR, "opacity": 1.0, "size": size + 5}},
-        unselected={"marker": {"opacity": opacity}},
+        unselected={"marker": {"opacity": opacity, "size": size}},
         showlegend=False,
     )
 
@@ -206,6 +206,7 @@ def _frame(figure: go.Figure, view: SlideView, window: _Window, height: int) -> 
         plot_bgcolor="rgba(0,0,0,0)",
         paper_bgcolor="rgba(0,0,0,0)",
         hoverlabel={"align": "left"},
+        modebar={"bgcolor": "rgba(255,255,255,0.8)", "color": "#52606d", "activecolor": POINT_COLOUR},
     )
     if view.thumbnail:
         figure.add_layout_image(

@@ -17,8 +17,8 @@ _TABLE_COLUMNS = [
 
 def show_notes(notes: tuple[str, ...]) -> None:
     """Sentences the user should read."""
-    for note in notes:
-        st.caption(f":material/info: {note}")
+    if notes:
+        st.caption("  \n".join(f":material/info: {note}" for note in notes))
 
 
 def show_hits(result: SearchResult, *, query: Card | None = None) -> None:

@@ -19,7 +19,7 @@ def gene_bars(table: pd.DataFrame, *, x_title: str) -> go.Figure:
     Parameters
     ----------
     table : DataFrame
-        Columns `gene`, `predicted`, `sd` and optionally `measured`, in the order to be drawn, top first.
+        Columns of `search.prediction.Prediction`, in the order to be drawn, top first.
     x_title : str
         What the values are.
     """
@@ -29,13 +29,23 @@ def gene_bars(table: pd.DataFrame, *, x_title: str) -> go.Figure:
             y=table["gene"],
             x=table["predicted"],
             orientation="h",
-            name="predicted, with spread over the neighbours",
-            marker_color=POINT_COLOUR,
-            error_x={"type": "data", "array": table["sd"], "thickness": 1.2, "width": 3, "color": "#7b8794"},
+            name="predicted",
+            marker_color="rgba(15,118,110,0.75)",
+            error_x={"type": "data", "array": table["sd"], "thickness": 1.2, "width": 3, "color": "#1f2933"},
             hovertemplate="%{y}: %{x:.2f} ± %{error_x.array:.2f}<extra>predicted</extra>",
         )
     )
-    if "measured" in table and table["measured"].notna().any():
+    figure.add_trace(
+        go.Scatter(
+            y=table["gene"],
+            x=table["index_mean"],
+            mode="markers",
+            name="mean of the index",
+            marker={"symbol": "line-ns", "size": 12, "line": {"width": 2, "color": "#7b8794"}},
+            hovertemplate="%{y}: %{x:.2f}<extra>mean of the index</extra>",
+        )
+    )
+    if table["measured"].notna().any():
         figure.add_trace(
             go.Scatter(
                 y=table["gene"],
@@ -144,7 +154,7 @@ def _horizontal(figure: go.Figure, *, n_rows: int, x_title: str, row_px: int = _
     legend: dict[str, Any] = {"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "traceorder": "normal"}
     figure.update_layout(
         height=extra_px + row_px * n_rows,
-        margin={"l": 0, "r": 12, "t": 30, "b": 40},
+        margin={"l": 0, "r": 28, "t": 30, "b": 40},
         bargap=0.32,
         legend=legend,
         xaxis_title=x_title,

@@ -115,7 +115,8 @@ def _marks(side_um: float, spot_um: float | None) -> str:
 def _provenance(facts: dict[str, Any]) -> str:
     x, y = _number(facts.get("x_px")), _number(facts.get("y_px"))
     name = f"{facts['kind']} {str(facts['id']).rsplit('/', 1)[-1]}"
-    source = str(facts["cohort"]) + (", generated" if facts.get("generated") else "")
+    cohort = str(facts["cohort"])
+    source = f"{cohort} (generated)" if facts.get("generated") and cohort != "generated" else cohort
     lines = [
         name,
         f"at {x:.0f}, {y:.0f} px" if x is not None and y is not None else "",

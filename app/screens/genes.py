@@ -40,7 +40,7 @@ def _choose_genes() -> str:
     typed, picked = st.columns([7, 5], gap="large", vertical_alignment="bottom")
     with typed:
         text = st.text_input(
-            "Genes", key="genes", placeholder=_EXAMPLE, max_chars=20_000,
+            "Genes", key="genes", placeholder=_EXAMPLE,
             help="SYMBOL or SYMBOL:WEIGHT, separated by spaces or commas; -SYMBOL asks for low expression.",
         )  # fmt: skip
     with picked:
@@ -63,12 +63,17 @@ def _add_picked() -> None:
 
 
 def _show_answer(query: GenesQuery) -> None:
-    name = st.segmented_control(
-        "Find", list(_TARGETS), default="Tissue pictures", key="genes_target", required=True,
-        label_visibility="collapsed",
-    )  # fmt: skip
-    terms = choose_terms(excludable=False)
-    result = hits(query, target=_TARGETS[str(name)], k=terms.k, where=terms.where, exclude="none")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        name = st.segmented_control(
+            "Find",
+            list(_TARGETS),
+            default="Tissue pictures",
+            key="genes_target",
+            required=True,
+            label_visibility="collapsed",
+        )
+        terms = choose_terms(excludable=False)
+    result = hits(query, target=_TARGETS[name], k=terms.k, where=terms.where, exclude="none")
     if result.genes is not None:
         _show_report(result.genes)
     show_hits(result)
@@ -85,16 +90,18 @@ def _show_report(report: GeneReport) -> None:
 
 
 def _show_map(query: GenesQuery) -> None:
-    slide = choose_slide()
+    names, colours = st.columns([3, 1], vertical_alignment="bottom")
+    with names:
+        slide = choose_slide()
+    with colours:
+        overlay = choose_overlay(query, on=True)
     points = items_on(slide)
-    kinds = sorted(points["kind"].unique(), key=("tile", "spot", "cell").index)
-    if not kinds:
+    if points.empty:
         st.info("This slide has no items with a position. Choose another slide.")
         return
-    points = points[points["kind"] == kinds[0]]
-    overlay = choose_overlay(query, on=True)
-    draw_map(slide, points, overlay, chosen=None, key=f"genes-map-{slide}")
-    st.caption(f"Similarity of each {kinds[0]} of {slide} to the gene list. Scroll to zoom, drag to move.")
+    kind = str(points["kind"].mode()[0])
+    st.caption(f"Similarity of each {kind} of {slide} to the gene list. Scroll to zoom, drag to move.")
+    draw_map(slide, points[points["kind"] == kind], overlay, chosen=None, key=f"genes-map-{slide}")
 
 
 if __name__ == "__main__":

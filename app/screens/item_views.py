@@ -36,7 +36,6 @@ def show_predicted_genes(query: Query, terms: Terms) -> None:
 def show_cell_types(query: Query, terms: Terms) -> None:
     """Stacked bars of cell-type shares; without a reference, an error says how to give one."""
     answers = compositions(query, where=terms.where, exclude=terms.exclude)
-    show_notes(tuple(dict.fromkeys(note for answer in answers for note in answer.notes)))
     tables = {_SOURCES[answer.source]: answer.to_pandas().set_index("type") for answer in answers}
     st.plotly_chart(
         composition_bars({source: table["proportion"] for source, table in tables.items()}),
@@ -47,7 +46,7 @@ def show_cell_types(query: Query, terms: Terms) -> None:
     for answer, (source, table) in zip(answers, tables.items(), strict=True):
         st.caption(
             f"**{source.capitalize()}**: {answer.n_markers} marker genes; the fitted and the observed profile agree "
-            f"with r = {answer.fit:.2f}."
+            f"with r = {answer.fit:.2f}. {' '.join(answer.notes)}"
         )
         with st.expander(f"Shares {source}, as a table"):
             st.dataframe(
@@ -75,8 +74,8 @@ def show_cohorts(query: Query, terms: Terms, *, target: Modality = "expression")
         alt=f"Share of each {answer.by} among the nearest items, beside its share of the index",
     )
     st.caption(
-        f"{answer.n_hits:,} nearest of {answer.n_eligible:,} items. Test: {answer.test}. "
-        "Solid bars: false-discovery rate below .05."
+        f"{answer.n_hits:,} nearest of {answer.n_eligible:,} items."
+        + (f" Test: {answer.test}. Solid bars: false-discovery rate below .05." if answer.test != "none" else "")
     )
     with st.expander("As a table"):
         st.dataframe(table, hide_index=True, alt="Groups among the nearest items")

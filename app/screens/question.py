@@ -41,6 +41,19 @@ def choose_direction(sides: tuple[Modality, ...]) -> tuple[Modality, Modality]:
     return DIRECTIONS[chosen or offered[0]]
 
 
+def choose_side(sides: tuple[Modality, ...]) -> Modality:
+    """Let the user pick the side of an item to ask with."""
+    return st.segmented_control(
+        "Ask with",
+        sides,
+        format_func=lambda side: f"by its {side}",
+        default=sides[0],
+        key="side",
+        label_visibility="collapsed",
+        required=True,
+    )
+
+
 def choose_terms(*, excludable: bool = True, k: int = 12) -> Terms:
     """Number of hits, filter and exclusion, in a popover; whether it is not the default is said on its button."""
     restore("where")

@@ -12,7 +12,11 @@ from app.screens.links import keep, restore
 from app.screens.session import items, slides
 from search.query import Query
 
-_MAP_CONFIG = {"scrollZoom": True, "displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+_MAP_CONFIG = {
+    "scrollZoom": True,
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoom2d", "pan2d", "autoScale2d"],
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from app.screens.answers import hits
 from app.screens.gallery import Card, show_gallery
 from app.screens.item_views import show_cell_types, show_cohorts, show_predicted_genes
 from app.screens.links import keep, restore
-from app.screens.question import Terms, choose_direction, choose_terms
+from app.screens.question import Terms, choose_direction, choose_side, choose_terms
 from app.screens.session import engine, errors_as_sentences, items, slide_picture, slides
 from app.screens.slide_picker import central_item, choose_overlay, choose_slide, draw_map, items_on
 from app.screens.upload_view import choose_upload
@@ -24,7 +24,7 @@ _VIEWS = ("Hits", "Predicted genes", "Cell types", "Nearest cohorts")
 def show() -> None:
     """Draw the page."""
     left, right = st.columns([5, 7], gap="large")
-    with left, st.container(key="side"):
+    with left, st.container(key="map-side"):
         slide, points, item = _choose()
         about, colours = st.columns([3, 1])
         with about:
@@ -39,18 +39,23 @@ def show() -> None:
 
 
 def _answer(item: str | None) -> None:
+    view = st.segmented_control(
+        "Answer", _VIEWS, default=_VIEWS[0], key="view", required=True, label_visibility="collapsed"
+    )
     controls = st.container(horizontal=True, vertical_alignment="center")
+    # The upload stands last but decides what can be asked.
     asking = controls.container(width="content")
     with controls.container(width="content"):
         upload = choose_upload()
     if upload is not None:
         query, card = upload
-        _show_answers(query, card, ("image",), asking)
+        _show_answer(view, query, card, ("image",), asking)
     elif item is None:
         st.info("This slide has no items with a position to click on. Choose another slide.")
     else:
         row = items().loc[items()["id"] == item]
-        _show_answers(None, cards_of(row)[0], engine().catalogue.modalities_of(int(row.index[0])), asking)
+        sides = engine().catalogue.modalities_of(int(row.index[0]))
+        _show_answer(view, None, cards_of(row)[0], sides, asking)
 
 
 def _choose() -> tuple[str, pd.DataFrame, str | None]:
@@ -117,25 +122,23 @@ def _describe_slide(slide: str) -> None:
     st.caption(" · ".join(map(str, parts)))
 
 
-def _show_answers(outside: PatchQuery | None, card: Card, sides: tuple[Modality, ...], place: DeltaGenerator) -> None:
+def _show_answer(
+    view: str, outside: PatchQuery | None, card: Card, sides: tuple[Modality, ...], place: DeltaGenerator
+) -> None:
     with place.container(horizontal=True, vertical_alignment="center"):
-        using, target = choose_direction(sides)
+        using, target = choose_direction(sides) if view == "Hits" else (choose_side(sides), None)
         terms = choose_terms(excludable=outside is None)
-    view = st.segmented_control(
-        "Answer", _VIEWS, default=_VIEWS[0], key="view", required=True, label_visibility="collapsed"
-    )
     query: Query = outside if outside is not None else ItemQuery(str(card.facts["id"]), using)
     asked = replace(card, facts={**card.facts, "modality": using})
-    if view == "Hits":
+    if target is not None:
         with errors_as_sentences():
             show_hits(hits(query, target=target, k=terms.k, where=terms.where, exclude=terms.exclude), query=asked)
-            return
+        return
     beside, answer = st.columns([1, 3], gap="medium")
     with beside:
         show_gallery((), query=asked)
     with answer, errors_as_sentences():
-        if view != "Hits":
-            _show_analysis(view, query, terms)
+        _show_analysis(view, query, terms)
 
 
 def _show_analysis(view: str, query: Query, terms: Terms) -> None:

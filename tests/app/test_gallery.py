@@ -55,7 +55,7 @@ def test_an_item_without_a_picture_shows_its_genes(html):
 
 
 def test_generated_items_say_so(html):
-    assert "c, generated; CC0" in html(Card({**FACTS, "generated": True}, b"jpeg"))
+    assert "c (generated); CC0" in html(Card({**FACTS, "generated": True}, b"jpeg"))
 
 
 def test_a_card_links_to_its_item(html):

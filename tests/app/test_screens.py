@@ -152,6 +152,14 @@ def test_other_answers(open_page, view):
     assert len(page.get("plotly_chart")) == 2  # the map and the answer
 
 
+def test_composition_is_shown_from_own_counts_and_from_hits(open_page, engine):
+    page = open_page()
+    control(page, "Answer").set_value("Cell types").run()
+    labels = [expander.label for expander in page.expander]
+    assert labels == ["Shares from its own counts, as a table", "Shares from its hits, as a table"]
+    assert page.dataframe[0].value["proportion"].sum() == pytest.approx(1, abs=1e-3)
+
+
 def test_genes_show_their_report_and_the_hits_that_search_returns(open_page, engine):
     text = f"{engine.index.genes[0]}:2 NOSUCHGENE"
     page = open_page("genes.py", genes=text)
