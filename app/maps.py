@@ -20,7 +20,7 @@ POINT_COLOUR = "#0f766e"
 GROUP_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#666666")
 
 _SYMBOLS = {"spot": "circle", "tile": "square", "cell": "circle"}
-_MIN_MARKER, _MAX_MARKER = 4.0, 26.0
+_MIN_MARKER, _MAX_MARKER, _UNKNOWN_MARKER = 4.0, 26.0, 9.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +141,7 @@ def _points_trace(
 ) -> go.Scatter:
     size = _marker_size(kind, group, view, per_px)
     marker: dict[str, Any] = {"size": size, "symbol": _SYMBOLS.get(kind, "diamond"), "color": POINT_COLOUR}
-    text = group["label"].fillna("") if "label" in group else pd.Series("", index=group.index)
-    shown = [f"<br>{label}" if label else "" for label in text]
+    shown = [f"<br>{label}" if isinstance(label, str) else "" for label in group["label"]]
     if colours is not None:
         values = colours.by_point[group.index.to_numpy()]
         marker |= {"color": values, "coloraxis": "coloraxis"}
@@ -166,11 +165,12 @@ def _points_trace(
 
 def _marker_size(kind: str, group: pd.DataFrame, view: SlideView, per_px: float) -> float:
     """Diameter on the screen: the item's own size where it is known, within what can be hit with a mouse."""
-    side_px = float(group["side_px"].median()) if "side_px" in group else np.nan
-    if kind == "spot" and view.mpp and "spot_um" in group:
-        side_px = float(group["spot_um"].median()) / view.mpp
-    if not np.isfinite(side_px):
-        return 9.0
+    sides = group["side_px"].dropna()
+    if kind == "spot" and view.mpp:
+        sides = group["spot_um"].dropna() / view.mpp
+    if sides.empty:
+        return _UNKNOWN_MARKER
+    side_px = float(sides.iloc[len(sides) // 2])  # items of one kind on one slide are of one size
     return float(np.clip(side_px * per_px, _MIN_MARKER, _MAX_MARKER))
 
 
@@ -257,7 +257,15 @@ def _colour_axis(colours: PointColours) -> dict[str, Any]:
         "colorscale": colours.colour_map,
         "cmin": low,
         "cmax": high if high > low else low + 1e-6,
-        "colorbar": {"title": {"text": colours.name, "side": "right"}, "thickness": 12, "len": 0.6, "x": 1.0},
+        "colorbar": {
+            "title": {"text": colours.name, "side": "right"},
+            "thickness": 12,
+            "x": 1.0,
+            "y": 1.0,
+            "yanchor": "top",
+            "lenmode": "pixels",
+            "len": 300,
+        },
     }
 
 

@@ -31,7 +31,7 @@ def gene_bars(table: pd.DataFrame, *, x_title: str) -> go.Figure:
             orientation="h",
             name="predicted",
             marker_color="rgba(15,118,110,0.75)",
-            error_x={"type": "data", "array": table["sd"], "thickness": 1.2, "width": 3, "color": "#1f2933"},
+            error_x={"type": "data", "array": table["sd"], "thickness": 1.2, "width": 3, "color": "#64748b"},
             hovertemplate="%{y}: %{x:.2f} ± %{error_x.array:.2f}<extra>predicted</extra>",
         )
     )
@@ -87,7 +87,7 @@ def composition_bars(parts: Mapping[str, pd.Series]) -> go.Figure:
             )
         )
     figure.update_layout(barmode="stack")
-    _horizontal(figure, n_rows=len(names), x_title="share of the transcripts", row_px=64, extra_px=110)
+    _horizontal(figure, n_rows=len(names), x_title="share of the transcripts", row_px=64, extra_px=140)
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
     return figure
 
@@ -137,7 +137,9 @@ def enrichment_bars(table: pd.DataFrame) -> go.Figure:
     highest = float(table[["hit_fraction", "base_fraction"]].to_numpy().max()) if len(table) else 1.0
     step = 0.25 if highest > 0.5 else 0.1 if highest > 0.2 else 0.05
     ticks = np.arange(0, highest + step / 2, step)
-    figure.update_xaxes(range=[0, 1.7 * highest], tickformat=".0%", tickvals=ticks)
+    figure.update_xaxes(
+        range=[0, (2.2 if table["p_value"].notna().any() else 1.5) * highest], tickformat=".0%", tickvals=ticks
+    )
     return figure
 
 

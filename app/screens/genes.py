@@ -7,7 +7,7 @@ from app.screens.answers import hits, panel
 from app.screens.links import keep, restore
 from app.screens.question import choose_terms
 from app.screens.session import errors_as_sentences
-from app.screens.slide_picker import choose_overlay, choose_slide, draw_map, items_on
+from app.screens.slide_picker import choose_overlay, choose_slide, draw_map, items_on, placed
 from app.table_view import listed
 from encoders.contracts import GeneReport, Modality
 from search.query import GenesQuery
@@ -95,7 +95,7 @@ def _show_map(query: GenesQuery) -> None:
         slide = choose_slide()
     with colours:
         overlay = choose_overlay(query, on=True)
-    points = items_on(slide)
+    points = placed(items_on(slide))
     if points.empty:
         st.info("This slide has no items with a position. Choose another slide.")
         return

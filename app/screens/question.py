@@ -19,6 +19,7 @@ DIRECTIONS: dict[str, tuple[Modality, Modality]] = {
     "image → expression": ("image", "expression"),
     "image → image": ("image", "image"),
     "expression → image": ("expression", "image"),
+    "expression → expression": ("expression", "expression"),
 }
 _PICTURED = "side_px IS NOT NULL"
 

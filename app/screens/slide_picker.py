@@ -12,6 +12,8 @@ from app.screens.links import keep, restore
 from app.screens.session import items, slides
 from search.query import Query
 
+#: Kinds that can be picked on a slide, the one shown first before the others.
+KINDS = ("spot", "cell", "tile", "transcriptome")
 _MAP_CONFIG = {
     "scrollZoom": True,
     "displaylogo": False,
@@ -40,16 +42,24 @@ def choose_slide(*, with_image_first: bool = True) -> str:
 
 
 def items_on(slide: str, kind: str | None = None) -> pd.DataFrame:
-    """Items of a slide that have a position, in row order."""
+    """Items of a slide that can be asked with, in row order; those of one kind if it is named."""
     table = items()
-    keep = (table["slide"] == slide) & table["x_px"].notna()
-    return table[keep & (table["kind"] == kind)] if kind else table[keep]
+    kinds = KINDS if kind is None else (kind,)
+    return table[(table["slide"] == slide) & table["kind"].isin(kinds)]
 
 
-def central_item(points: pd.DataFrame) -> int:
-    """Place of the item nearest to the middle of the others, a fair one to begin with."""
-    x, y = points["x_px"].to_numpy(), points["y_px"].to_numpy()
-    return int(np.argmin((x - np.median(x)) ** 2 + (y - np.median(y)) ** 2))
+def placed(points: pd.DataFrame) -> pd.DataFrame:
+    """Those items that have a position."""
+    return points[points["x_px"].notna() & points["y_px"].notna()]
+
+
+def central_item(points: pd.DataFrame) -> str:
+    """The item nearest to the middle of the others, a fair one to begin with; the first where none has a place."""
+    mapped = placed(points)
+    if mapped.empty:
+        return str(points["id"].iloc[0])
+    x, y = mapped["x_px"].to_numpy(), mapped["y_px"].to_numpy()
+    return str(mapped["id"].iloc[int(np.argmin((x - np.median(x)) ** 2 + (y - np.median(y)) ** 2))])
 
 
 def choose_overlay(query: Query | None, *, on: bool) -> Overlay:

@@ -28,17 +28,17 @@ _DARK = {
 
 #: Icon of the page, inline: a named one would be loaded from another host.
 ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 46 46" width="46" height="46">
-<g fill="none" stroke="#0f766e" stroke-width="4"><circle cx="19" cy="19" r="15"/>
+<g fill="none" stroke="#12958a" stroke-width="4"><circle cx="19" cy="19" r="15"/>
 <path d="M30 30 L42 42" stroke-linecap="round"/></g>
 <g fill="#be5a97"><circle cx="14" cy="15" r="4"/><circle cx="24" cy="16" r="3"/><circle cx="18" cy="25" r="3.4"/></g>
 </svg>"""
 
 WORDMARK = """<svg xmlns="http://www.w3.org/2000/svg" width="236" height="48" viewBox="0 0 236 48">
-<g fill="none" stroke="#0f766e" stroke-width="3.4"><circle cx="22" cy="22" r="15"/>
+<g fill="none" stroke="#12958a" stroke-width="3.4"><circle cx="22" cy="22" r="15"/>
 <path d="M33 33 L43 43" stroke-linecap="round"/></g>
 <g fill="#be5a97"><circle cx="17" cy="18" r="4"/><circle cx="27" cy="19" r="3"/><circle cx="21" cy="28" r="3.4"/></g>
 <text x="54" y="33" font-family="Source Sans Pro, Source Sans 3, Segoe UI, Helvetica, Arial, sans-serif" font-size="28"
- font-weight="600" fill="#0f766e">HistoSeek</text></svg>"""
+ font-weight="600" fill="#12958a">HistoSeek</text></svg>"""
 
 _STYLE = """<style>
 .block-container, [data-testid="stMainBlockContainer"] {padding: 4.8rem 2rem 3rem; max-width: 1840px;}

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from app.screens.answer_view import cards_of, show_hits
 from app.screens.answers import hits
@@ -13,7 +12,7 @@ from app.screens.item_views import show_cell_types, show_cohorts, show_predicted
 from app.screens.links import keep, restore
 from app.screens.question import Terms, choose_direction, choose_side, choose_terms
 from app.screens.session import engine, errors_as_sentences, items, slide_picture, slides
-from app.screens.slide_picker import central_item, choose_overlay, choose_slide, draw_map, items_on
+from app.screens.slide_picker import KINDS, central_item, choose_overlay, choose_slide, draw_map, items_on, placed
 from app.screens.upload_view import choose_upload
 from encoders.contracts import Modality
 from search.query import ItemQuery, PatchQuery, Query
@@ -32,30 +31,28 @@ def show() -> None:
         with colours:
             overlay = choose_overlay(ItemQuery(item) if item else None, on=False)
         with errors_as_sentences():
-            if len(points) or slide_picture(slide) is not None:
-                draw_map(slide, points, overlay, chosen=_drawn(item), key=f"map-{slide}")
+            mapped = placed(points)
+            if len(mapped) or slide_picture(slide) is not None:
+                draw_map(slide, mapped, overlay, chosen=_drawn(item), key=f"map-{slide}")
     with right:
         _answer(item)
 
 
 def _answer(item: str | None) -> None:
-    view = st.segmented_control(
-        "Answer", _VIEWS, default=_VIEWS[0], key="view", required=True, label_visibility="collapsed"
-    )
-    controls = st.container(horizontal=True, vertical_alignment="center")
-    # The upload stands last but decides what can be asked.
-    asking = controls.container(width="content")
-    with controls.container(width="content"):
+    with st.container(horizontal=True, vertical_alignment="center"):
+        view = st.segmented_control(
+            "Answer", _VIEWS, default=_VIEWS[0], key="view", required=True, label_visibility="collapsed"
+        )
         upload = choose_upload()
     if upload is not None:
         query, card = upload
-        _show_answer(view, query, card, ("image",), asking)
+        _show_answer(view, query, card, ("image",))
     elif item is None:
-        st.info("This slide has no items with a position to click on. Choose another slide.")
+        st.info("This slide has no items to ask with. Choose another slide.")
     else:
         row = items().loc[items()["id"] == item]
         sides = engine().catalogue.modalities_of(int(row.index[0]))
-        _show_answer(view, None, cards_of(row)[0], sides, asking)
+        _show_answer(view, None, cards_of(row)[0], sides)
 
 
 def _choose() -> tuple[str, pd.DataFrame, str | None]:
@@ -71,7 +68,7 @@ def _choose() -> tuple[str, pd.DataFrame, str | None]:
 def _choose_layer(slide: str) -> pd.DataFrame:
     """Items of one kind of the slide; the kind of a linked item comes first."""
     on_slide = items_on(slide)
-    kinds = sorted(on_slide["kind"].unique(), key=("spot", "cell", "tile").index)
+    kinds = sorted(on_slide["kind"].unique(), key=KINDS.index)
     if len(kinds) < 2:
         return on_slide
     linked = on_slide.loc[on_slide["id"] == st.query_params.get("item"), "kind"]
@@ -94,7 +91,7 @@ def _choose_item(points: pd.DataFrame) -> str | None:
     if not ids:
         return None
     restore("item", ids)
-    st.session_state.setdefault("item", ids[central_item(points)])
+    st.session_state.setdefault("item", central_item(points))
     item = str(
         st.selectbox(
             "Item: click on the map, or choose here",
@@ -122,10 +119,8 @@ def _describe_slide(slide: str) -> None:
     st.caption(" · ".join(map(str, parts)))
 
 
-def _show_answer(
-    view: str, outside: PatchQuery | None, card: Card, sides: tuple[Modality, ...], place: DeltaGenerator
-) -> None:
-    with place.container(horizontal=True, vertical_alignment="center"):
+def _show_answer(view: str, outside: PatchQuery | None, card: Card, sides: tuple[Modality, ...]) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
         using, target = choose_direction(sides) if view == "Hits" else (choose_side(sides), None)
         terms = choose_terms(excludable=outside is None)
     query: Query = outside if outside is not None else ItemQuery(str(card.facts["id"]), using)

@@ -108,6 +108,12 @@ def test_one_value_for_all_still_makes_a_colour_scale(view, points):
     assert axis.cmax > axis.cmin
 
 
+def test_items_of_unknown_size_are_drawn_all_the_same(points):
+    bare = points.assign(side_px=np.nan, spot_um=np.nan, label=None)
+    figure = slide_map(SlideView("S", 4000, 3000), bare)
+    assert all(4 <= trace.marker.size <= 26 for trace in figure.data)
+
+
 def test_without_an_image_the_extent_is_that_of_the_points(points):
     row = {"slide": "S", "width_px": None, "height_px": float("nan"), "mpp": None, "thumbnail": None}
     view = SlideView.from_row(row, points)

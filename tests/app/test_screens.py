@@ -92,7 +92,11 @@ def test_choosing_another_item_asks_again(open_page, engine):
 
 @pytest.mark.parametrize(
     ("name", "using", "target"),
-    [("image → image", "image", "image"), ("expression → image", "expression", "image")],
+    [
+        ("image → image", "image", "image"),
+        ("expression → image", "expression", "image"),
+        ("expression → expression", "expression", "expression"),
+    ],
 )
 def test_directions(open_page, engine, name, using, target):
     page = open_page()
