@@ -143,6 +143,10 @@ class ExpressionEncoder(Protocol):
     def genes(self) -> tuple[str, ...]:
         """The symbols the encoder reads, in its order."""
 
+    @property
+    def query_genes(self) -> tuple[str, ...]:
+        """The symbols a gene list may name; they may be more than `genes`."""
+
     def encode_counts(
         self, counts: sp.csr_matrix, genes: Sequence[str], *, by_section: bool = False
     ) -> ExpressionEncoding:

@@ -8,6 +8,7 @@ centre, in standard deviations of each gene, times a matrix. The matrices are ca
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,9 @@ _ARRAYS = (
     "gene_mean",
     "gene_sd",
     "rank_curve",
+    "gene_directions",
 )
+_SYMBOLS = ("genes", "query_genes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,10 @@ class MiniWeights:
         Mean over the training sections and within-section standard deviation of log-expression.
     rank_curve : (n_ranks,)
         Mean log-expression of the first, second, ... gene of a training spot; reads gene sentences.
-    genes : tuple of str
-        Symbols of the rows of `expression_projection`.
+    gene_directions : (n_query_genes, dim)
+        Shift of a spot's place for one standard deviation of each gene a list may name.
+    genes, query_genes : tuple of str
+        Symbols of the rows of `expression_projection` and of `gene_directions`.
     """
 
     image_projection: Floats
@@ -59,7 +64,9 @@ class MiniWeights:
     gene_mean: Floats
     gene_sd: Floats
     rank_curve: Floats
+    gene_directions: Floats
     genes: tuple[str, ...]
+    query_genes: tuple[str, ...]
 
     @property
     def dim(self) -> int:
@@ -73,8 +80,8 @@ class MiniWeights:
         present = {name: getattr(self, name) for name in _ARRAYS if getattr(self, name) is not None}
         arrays = {name: np.ascontiguousarray(values, dtype=np.float32) for name, values in present.items()}
         # Symbols travel as bytes of text: safetensors does not keep the order of several metadata entries.
-        text = np.frombuffer("\n".join(self.genes).encode(), dtype=np.uint8)
-        return bytes(save({**arrays, "genes": text}))
+        texts = {name: np.frombuffer("\n".join(getattr(self, name)).encode(), dtype=np.uint8) for name in _SYMBOLS}
+        return bytes(save({**arrays, **texts}))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "MiniWeights":
@@ -82,9 +89,9 @@ class MiniWeights:
         from safetensors.numpy import load
 
         arrays = load(data)
-        genes = tuple(arrays["genes"].tobytes().decode().split("\n"))
-        required = {name: arrays[name] for name in _ARRAYS if name != "stain_target"}
-        return cls(**required, stain_target=arrays.get("stain_target"), genes=genes)
+        symbols: dict[str, Any] = {name: tuple(arrays[name].tobytes().decode().split("\n")) for name in _SYMBOLS}
+        required: dict[str, Any] = {name: arrays[name] for name in _ARRAYS if name != "stain_target"}
+        return cls(**required, **symbols, stain_target=arrays.get("stain_target"))
 
     def sha256(self) -> str:
         """Digest of `to_bytes`, the identity of the weights."""

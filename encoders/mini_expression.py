@@ -20,6 +20,7 @@ class MiniExpressionEncoder:
         self.weights = weights
         self._info = info
         self._table = SymbolTable(weights.genes)
+        self._query_table = SymbolTable(weights.query_genes)
 
     @property
     def info(self) -> EncoderInfo:
@@ -30,6 +31,11 @@ class MiniExpressionEncoder:
     def genes(self) -> tuple[str, ...]:
         """The symbols the encoder reads, in its order."""
         return self.weights.genes
+
+    @property
+    def query_genes(self) -> tuple[str, ...]:
+        """The symbols a gene list may name."""
+        return self.weights.query_genes
 
     def encode_counts(
         self, counts: sp.csr_matrix, genes: Sequence[str], *, by_section: bool = False
@@ -72,17 +78,17 @@ class MiniExpressionEncoder:
         return ExpressionEncoding(unit_rows(vectors.astype(np.float32)), report)
 
     def encode_list(self, genes: WeightedGenes) -> ExpressionEncoding:
-        """Unit vector `(1, dim)` of a gene list: each weight is that many standard deviations above the section's mean.
+        """Unit vector `(1, dim)` of a gene list: where spots lie that have each gene that many sd above the mean.
 
-        Genes that are not listed stay at the mean; unknown genes are left out and reported.
+        Directions of single genes (`gene_directions`) are added up by weight; unknown genes are left out and reported.
 
         Raises
         ------
         GeneQueryError
             If no gene is known (with what is spelled alike), or the weights of known genes cancel.
         """
-        weights, report = self._place(genes.symbols, genes.weights)
-        return self._encode_standardised(weights, report)
+        placed, report = _place(self._query_table, genes.symbols, genes.weights)
+        return _unit_encoding(placed[None, :] @ self.weights.gene_directions, report)
 
     def encode_sentence(self, sentence: GeneSentence) -> ExpressionEncoding:
         """Unit vector `(1, dim)` of one gene sentence.
@@ -103,8 +109,9 @@ class MiniExpressionEncoder:
             0.0 if row is None else float((level - self.weights.gene_mean[row]) / self.weights.gene_sd[row])
             for row, level in zip(at, self.weights.rank_curve, strict=False)
         ]
-        placed, report = self._place(kept, weights)
-        return self._encode_standardised(placed, GeneReport(report.used, report.unknown, truncated))
+        placed, report = _place(self._table, kept, weights)
+        vector = placed[None, :] @ self.weights.expression_projection
+        return _unit_encoding(vector, GeneReport(report.used, report.unknown, truncated))
 
     def _match(self, given: Sequence[str]) -> tuple[list[int], list[int], GeneReport]:
         """Columns of `given` and rows of the encoder that belong together, and what was used."""
@@ -123,24 +130,25 @@ class MiniExpressionEncoder:
         )
         return list(taken.values()), list(taken), report
 
-    def _place(self, symbols: Sequence[str], weights: Sequence[float]) -> tuple[Floats, GeneReport]:
-        placed = np.zeros(len(self.genes), dtype=np.float32)
-        used, unknown = [], []
-        for symbol, weight in zip(symbols, weights, strict=True):
-            row = self._table.find(symbol)
-            if row is None:
-                unknown.append(symbol)
-            else:
-                placed[row] += weight
-                used.append(self.genes[row])
-        if not used:
-            raise GeneQueryError(self._table.unknown_message(unknown))
-        return placed, GeneReport(used=tuple(dict.fromkeys(used)), unknown=tuple(unknown))
 
-    def _encode_standardised(self, values: Floats, report: GeneReport) -> ExpressionEncoding:
-        vector = values[None, :] @ self.weights.expression_projection
-        if not np.any(vector):
-            raise GeneQueryError(
-                f"The weights of {', '.join(report.used[:3])} cancel to zero; give at least one gene a weight."
-            )
-        return ExpressionEncoding(unit_rows(vector), report)
+def _place(table: SymbolTable, symbols: Sequence[str], weights: Sequence[float]) -> tuple[Floats, GeneReport]:
+    placed = np.zeros(len(table.symbols), dtype=np.float32)
+    used, unknown = [], []
+    for symbol, weight in zip(symbols, weights, strict=True):
+        row = table.find(symbol)
+        if row is None:
+            unknown.append(symbol)
+        else:
+            placed[row] += weight
+            used.append(table.symbols[row])
+    if not used:
+        raise GeneQueryError(table.unknown_message(unknown))
+    return placed, GeneReport(used=tuple(dict.fromkeys(used)), unknown=tuple(unknown))
+
+
+def _unit_encoding(vector: Floats, report: GeneReport) -> ExpressionEncoding:
+    if not np.any(vector):
+        raise GeneQueryError(
+            f"The weights of {', '.join(report.used[:3])} cancel to zero; give at least one gene a weight."
+        )
+    return ExpressionEncoding(unit_rows(vector), report)

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.contracts import ExpressionEncoder, Vectors
-from encoders.errors import TrainingError
 from encoders.gene_lists import WeightedGenes
 from encoders.sections import ExpressionSection
 from encoders.sentences import sentences_of
@@ -30,6 +29,12 @@ class Pool:
     section: npt.NDArray[np.int64]
     patient: npt.NDArray[np.int64]
 
+    def numbers(self, group: str) -> npt.NDArray[np.int64]:
+        """Number of each vector's `patient`, `section` or `spot`."""
+        if group == "spot":
+            return np.arange(len(self.vectors))
+        return self.patient if group == "patient" else self.section
+
 
 def pool(vectors: Sequence[Vectors], sections: Sequence[int], patients: Sequence[str]) -> Pool:
     """Stack vectors section by section; `sections` and `patients` say of which section each part is."""
@@ -42,7 +47,7 @@ def pool(vectors: Sequence[Vectors], sections: Sequence[int], patients: Sequence
 def gene_list_pool(encoder: ExpressionEncoder, *, seed: int) -> Pool:
     """Random gene lists, which belong to no spot: 1 to 20 genes of weight 1."""
     rng = np.random.default_rng(seed)
-    genes = np.asarray(encoder.genes, dtype=object)
+    genes = np.asarray(encoder.query_genes, dtype=object)
     vectors = []
     for size in rng.integers(1, min(_LONGEST_LIST, len(genes)) + 1, size=_N_GENE_LISTS):
         symbols = tuple(rng.choice(genes, size=size, replace=False))
@@ -66,7 +71,8 @@ def calibrate(
 ) -> tuple[Calibration, dict[str, str]]:
     """Quantiles of the cosine of mismatched pairs for every direction `query->target`.
 
-    Pairs of different patients are drawn where the two sides have two patients, else of different sections.
+    Pairs of different patients are drawn where the two sides have two patients, else of different sections, else of
+    different spots of the one section.
 
     Returns
     -------
@@ -97,13 +103,13 @@ def _group_apart(queries: Pool, targets: Pool) -> str:
         return "patient"
     if len(np.union1d(queries.section, targets.section)) > 1:
         return "section"
-    raise TrainingError("There is 1 section, so there are no mismatched pairs; give two sections or more.")
+    return "spot"
 
 
 def _mismatched(
     queries: Pool, targets: Pool, group: str, n_pairs: int, rng: np.random.Generator
 ) -> npt.NDArray[np.float32]:
-    of_query, of_target = getattr(queries, group), getattr(targets, group)
+    of_query, of_target = queries.numbers(group), targets.numbers(group)
     scores: list[npt.NDArray[np.float32]] = []
     while sum(map(len, scores)) < n_pairs:
         q = rng.integers(len(of_query), size=n_pairs)

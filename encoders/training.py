@@ -10,6 +10,7 @@ from encoders.contracts import Floats, Patches, PatchSpec
 from encoders.efficientnet import Backbone, EfficientNetLite0
 from encoders.errors import TrainingError
 from encoders.expression_basis import ExpressionBasis, fit_basis, rank_curve
+from encoders.gene_directions import gene_directions
 from encoders.mini import MiniWeights
 from encoders.null_pairs import calibrate, gene_list_pool, pool, sentence_vectors
 from encoders.profiles import Profiles
@@ -31,6 +32,8 @@ class Recipe:
     ----------
     n_genes, min_detected : int, float
         Most variable genes kept, among those detected in more than this share of spots.
+    min_listed : float
+        A gene list may name genes that are detected in more than this share of spots.
     image_components, expression_components : int
         Principal components of each view that enter the alignment.
     dim : int
@@ -51,6 +54,7 @@ class Recipe:
 
     n_genes: int = 2000
     min_detected: float = 0.1
+    min_listed: float = 0.01
     image_components: int = 64
     expression_components: int = 64
     dim: int = 16
@@ -59,7 +63,7 @@ class Recipe:
     n_ranks: int = 1000
     n_null_pairs: int = 200_000
     seed: int = 0
-    side_um: float = 164.64
+    side_um: float = 154.1
     side_px: int = 224
     name: str = "mini"
     version: str = "1"
@@ -120,15 +124,23 @@ def align(
         features.append(_see(section.patches, stain, recipe, backbone))
         if on_section is not None:
             on_section(len(features), len(sections), section.slide)
+    projections = _projections(features, [basis.standardise(p) for p in paired], basis, recipe)
+    query_genes, directions = gene_directions(
+        profiles,
+        lambda section: basis.standardise(section) @ projections["expression_projection"],
+        min_detected=recipe.min_listed,
+    )
     weights = MiniWeights(
-        **_projections(features, [basis.standardise(p) for p in paired], basis, recipe),
+        **projections,
         image_centre=_float32(np.mean([f.mean(axis=0, dtype=np.float64) for f in features], axis=0)),
         stain=_float32(np.mean(stains, axis=0, dtype=np.float64)),
         stain_target=STAIN_TARGET if recipe.normalise_stain else None,
         gene_mean=_float32(basis.mean),
         gene_sd=_float32(basis.sd),
         rank_curve=_float32(rank_curve(profiles, n_ranks=recipe.n_ranks)),
+        gene_directions=_float32(directions),
         genes=basis.genes,
+        query_genes=query_genes,
     )
     draft = assemble(_draft_card(sections, extra, recipe, backbone, weights), weights, backbone)
     return _calibrated(draft, sections, extra, features, recipe)
