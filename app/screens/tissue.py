@@ -94,7 +94,7 @@ def _choose_item(points: pd.DataFrame) -> str | None:
     st.session_state.setdefault("item", central_item(points))
     item = str(
         st.selectbox(
-            "Item: click on the map, or choose here",
+            "Item: click on the map, or choose here" if len(placed(points)) else "Item (no positions, so no map)",
             ids,
             key="item",
             on_change=lambda: st.session_state.pop("from_map", None),
