@@ -137,7 +137,7 @@ def times_table(seconds: dict[str, float]) -> TableView:
 
 def _build(db: Path, data: DemoData, space: Space, watcher: Watcher) -> BuildReport:
     try:
-        return build_index(db, data.sources, space, progress=watcher)
+        return build_index(db, data.sources, space, gene_table=data.gene_table, progress=watcher)
     except (SpaceMismatchError, WriteError) as error:
         raise type(error)(f"{error} (The demo makes a new index with another --out.)") from error
 

@@ -8,7 +8,7 @@ from indexer.download import FetchProgress, fetch
 from indexer.errors import FetchError
 from indexer.manifest import Manifest, load_manifest
 from indexer.slides import SlideSource
-from indexer.sources import open_sources, source_files
+from indexer.sources import local_gene_table, open_sources, source_files
 
 SECTIONS, CELLS = "her2st", "wu2021"
 #: The 33 cells that the authors call B-cells are plasma-like (JCHAIN high, MS4A1 absent), as the manifest notes.
@@ -37,6 +37,8 @@ class DemoData:
         Cell types to count as another.
     reference : Path or None
         Labelled cells as a file, for the app.
+    gene_table : mapping of str to str or None
+        Ensembl id of each symbol, where a table is on this machine.
     """
 
     sources: Sequence[SlideSource]
@@ -44,6 +46,7 @@ class DemoData:
     notices: tuple[str, ...] = ()
     merged_types: Mapping[str, str] = field(default_factory=dict)
     reference: Path | None = None
+    gene_table: Mapping[str, str] | None = None
 
 
 def demo_data(watch: Watch, *, manifest: Manifest | None = None) -> DemoData:
@@ -66,7 +69,12 @@ def demo_data(watch: Watch, *, manifest: Manifest | None = None) -> DemoData:
         cells = _fetched(CELLS, manifest, watch)
     except FetchError as error:
         return DemoData(sections, notices=(f"Without single cells, and so without cell types: {error}",))
-    return DemoData([*sections, *cells], merged_types=_MERGED_TYPES, reference=cells[0].files[0])
+    return DemoData(
+        [*sections, *cells],
+        merged_types=_MERGED_TYPES,
+        reference=cells[0].files[0],
+        gene_table=local_gene_table(manifest),
+    )
 
 
 def _fetched(name: str, manifest: Manifest, watch: Watch) -> list[SlideSource]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -71,6 +71,7 @@ def build_index(
     space: Space,
     *,
     panel: Panel | None = None,
+    gene_table: Mapping[str, str] | None = None,
     tile_stride_um: float = 200.0,
     thumbnails: bool = True,
     progress: Progress | None = None,
@@ -91,6 +92,8 @@ def build_index(
     panel : Panel, optional
         Genes whose counts are stored; by default the index's own, or for a new index all that any source or the
         space knows.
+    gene_table : mapping of str to str, optional
+        Ensembl id of each symbol, for a new index's default panel.
     tile_stride_um : float
         Distance of the centres of tissue tiles, micrometres.
     thumbnails : bool
@@ -112,7 +115,7 @@ def build_index(
     clock = StageClock()
     with writer_lock(folder):
         with clock.stage("read"):
-            genes = panel or stored_panel(folder) or _default_panel(listed, space)
+            genes = panel or stored_panel(folder) or _default_panel(listed, space, gene_table)
         settings = _settings(space, genes, tile_stride_um, thumbnails=thumbnails)
         writer = IndexWriter.open(folder, settings, genes)
         encoder = SlideEncoder(space, genes, tile_stride_um, thumbnails, watch, clock)
@@ -194,11 +197,11 @@ def _settings(space: Space, panel: Panel, stride_um: float, *, thumbnails: bool)
     )
 
 
-def _default_panel(sources: list[SlideSource], space: Space) -> Panel:
+def _default_panel(sources: list[SlideSource], space: Space, gene_table: Mapping[str, str] | None) -> Panel:
     symbols = set(space.expression.genes)
     for source in sources:
         try:
             symbols.update(panel_from_sources([source]).symbols)
         except (DataError, OSError) as error:  # reported with the slide itself, when its turn comes
             _LOG.debug("No genes of slide %s for the panel: %s", source.facts.slide, error)
-    return panel_of(symbols)
+    return panel_of(symbols, gene_table=gene_table)

@@ -39,13 +39,20 @@ def ingest(
     from encoders.registry import open_space
     from indexer.build import build_index
     from indexer.manifest import load_manifest
-    from indexer.sources import open_sources
+    from indexer.sources import local_gene_table, open_sources
 
     loaded = load_manifest(manifest)
     opened = open_space(space, device=device)
     with bars() as progress:
         sources = [source for name in names for source in open_sources(name, manifest=loaded, slides=slide)]
-        report = build_index(db, sources, opened, tile_stride_um=tile_stride_um, progress=progress)
+        report = build_index(
+            db,
+            sources,
+            opened,
+            gene_table=local_gene_table(loaded),
+            tile_stride_um=tile_stride_um,
+            progress=progress,
+        )
     line = (
         f"{len(report.added)} slides added, {len(report.replaced)} replaced, {len(report.skipped)} were there, "
         f"{len(report.failed)} failed; the index {db} holds {report.n_items:,} items."
