@@ -87,7 +87,10 @@ def real_url(real_db: Path) -> Iterator[str]:
 
 
 def settle(page: Page) -> None:
-    """Wait until the script has run and the page stands still."""
+    """Wait until the page has something on it, the script has run and nothing has gone wrong."""
+    page.locator('[data-testid="stMainBlockContainer"] [data-testid="stElementContainer"]').nth(3).wait_for(
+        state="attached"
+    )
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
@@ -144,6 +147,7 @@ def test_a_hit_opens_on_its_slide(page, small_url):
     page.goto(small_url)
     settle(page)
     first = page.locator("a.hs-card").first
+    expect(first).to_be_visible()
     hit = shown_hits(page)[0]
     first.click()
     page.wait_for_url(re.compile(r"item="))
