@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
 from encoders.errors import GeneQueryError
@@ -23,12 +25,16 @@ class SentenceRecipe:
         Symbols containing any of these are left out, applied in order.
     drop_symbols : frozenset of str
         Symbols left out by name, such as housekeeping genes.
+    pad : bool
+        Whether a profile with fewer than `n_genes` values above zero is filled up with genes of value zero, in gene
+        order. The published OmiCLIP recipe does; it says nothing about the profile, so `plain` does not.
     """
 
     name: str
     n_genes: int = 50
     drop_containing: tuple[str, ...] = ()
     drop_symbols: frozenset[str] = frozenset()
+    pad: bool = False
 
     def keeps(self, symbol: str) -> bool:
         """Whether a symbol may stand in a sentence of this recipe."""
@@ -63,24 +69,72 @@ class GeneSentence:
 PLAIN = SentenceRecipe(name="plain")
 
 
-def sentences_of(counts: sp.csr_matrix, genes: Sequence[str], *, recipe: SentenceRecipe = PLAIN) -> list[GeneSentence]:
-    """Write each row as a sentence: the `recipe.n_genes` largest values, ties in gene order, zeros left out.
+def sentences_of(
+    values: sp.csr_matrix | npt.NDArray[Any], genes: Sequence[str], *, recipe: SentenceRecipe = PLAIN
+) -> list[GeneSentence]:
+    """Write each row as a sentence: the `recipe.n_genes` largest values, ties in gene order.
+
+    A sparse matrix stays sparse: only stored values are ranked, and padding is read off the gaps between them.
 
     Parameters
     ----------
-    counts : csr_matrix (n, n_genes)
-        Raw or normalised values; ranking within a row does not change under log1p or scaling of the row.
+    values : csr_matrix or array (n, n_genes)
+        Raw or normalised values, ranked as they are; the order within a row does not change under log1p or scaling
+        of the row.
     genes : sequence of str
-        Symbols of the columns.
+        Symbols of the columns. A symbol that stands twice can be written twice, as the published recipe does.
+
+    Raises
+    ------
+    GeneQueryError
+        If columns and symbols differ in number, or a value is NaN or infinite.
     """
+    if values.ndim != 2 or values.shape[1] != len(genes):
+        raise GeneQueryError(
+            f"Values have the shape {values.shape} but there are {len(genes)} gene symbols; give one symbol a column."
+        )
     kept = np.flatnonzero([recipe.keeps(symbol) for symbol in genes])
-    rows = sp.csr_matrix(counts)[:, kept]
     names = np.asarray(genes, dtype=object)[kept]
-    sentences = []
-    for start, stop in zip(rows.indptr[:-1], rows.indptr[1:], strict=True):
-        columns, values = rows.indices[start:stop], rows.data[start:stop]
-        positive = values > 0
-        columns, values = columns[positive], values[positive]
-        order = np.lexsort((columns, -values))[: recipe.n_genes]
-        sentences.append(GeneSentence(tuple(names[columns[order]]), recipe.name))
-    return sentences
+    orders = _sparse_orders if sp.issparse(values) else _dense_orders
+    return [GeneSentence(tuple(names[order]), recipe.name) for order in orders(values[:, kept], recipe)]
+
+
+def _sparse_orders(values: Any, recipe: SentenceRecipe) -> list[npt.NDArray[np.intp]]:
+    rows = sp.csr_matrix(values)
+    _check_finite(rows.data)
+    bounds = zip(rows.indptr[:-1], rows.indptr[1:], strict=True)
+    return [_order(rows.indices[i:j], rows.data[i:j], rows.shape[1], recipe) for i, j in bounds]
+
+
+def _dense_orders(values: npt.NDArray[Any], recipe: SentenceRecipe) -> list[npt.NDArray[np.intp]]:
+    _check_finite(values)
+    columns = np.arange(values.shape[1])
+    return [_order(columns, row, len(columns), recipe) for row in values]
+
+
+def _order(
+    columns: npt.NDArray[Any], values: npt.NDArray[Any], n_columns: int, recipe: SentenceRecipe
+) -> npt.NDArray[np.intp]:
+    """Columns from the largest value down, ties in column order; columns that are not given have the value zero."""
+    above, below = values > 0, values < 0
+    high = _descending(columns[above], values[above])[: recipe.n_genes]
+    n_missing = recipe.n_genes - len(high)
+    if not recipe.pad or n_missing == 0:
+        return high
+    taken = columns[above | below]
+    # Among the first n_missing + len(taken) columns at least n_missing are zero, or the row has no more of them.
+    zero = np.setdiff1d(np.arange(min(n_columns, n_missing + len(taken))), taken)[:n_missing]
+    low = _descending(columns[below], values[below])[: n_missing - len(zero)]
+    return np.concatenate([high, zero, low]).astype(np.intp)
+
+
+def _descending(columns: npt.NDArray[Any], values: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    # Reversed ranks instead of -values, which unsigned counts do not have.
+    ranks = np.unique(values, return_inverse=True)[1]
+    return np.asarray(columns[np.lexsort((columns, -ranks))], dtype=np.intp)
+
+
+def _check_finite(values: npt.NDArray[Any]) -> None:
+    n_bad = int(np.count_nonzero(~np.isfinite(values)))
+    if n_bad:
+        raise GeneQueryError(f"{n_bad} values are NaN or infinite and cannot be ranked; give counts of 0 or more.")
