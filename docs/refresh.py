@@ -24,7 +24,7 @@ def run(command: str, folder: Path) -> str:
     environment = os.environ | {"COLUMNS": "110", "NO_COLOR": "1", "TERM": "dumb"}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     done = subprocess.run(  # noqa: S603 - the commands are the README's own
-        ["bash", "-o", "pipefail", "-c", command],  # noqa: S607
+        ["bash", "-c", command],  # noqa: S607
         cwd=folder,
         env=environment,
         capture_output=True,

@@ -2,9 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -148,31 +145,25 @@ def test_cells_that_cannot_be_had_leave_the_cell_types_out(monkeypatch, ran):
 
 @pytest.mark.real
 @pytest.mark.timeout(1200)
-def test_the_demo_on_real_data(mirror, tmp_path):
-    """The whole command as a user runs it, in a process of its own, twice."""
-    command = [
-        sys.executable,
-        "-c",
-        "from app.cli import main; main()",
-        "demo",
-        "--no-serve",
-        "--json",
-        "--out",
-        tmp_path,
-    ]
-    first, second = (subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(2))
-    report, again = json.loads(first.stdout), json.loads(second.stdout)
+def test_the_demo_on_real_data(real_demo):
+    report = real_demo.first
     assert not report["generated"]
     assert report["notices"] == []
     assert len(report["build"]["added"]) == 37
     assert report["build"]["failed"] == []
     assert report["choice"]["slide"] == "B4"
     assert set(report["answers"]) == ANSWERS
-    assert {path.stem for path in (Path(report["gallery"])).glob("*.png")} == PICTURES
+    assert {path.stem for path in (real_demo.folder / report["gallery"]).glob("*.png")} == PICTURES
     assert {hit["slide"] for hit in report["answers"]["item_to_item"]["hits"]} <= {"C2", "C3", "C4", "C5", "C6"}
     assert {hit["patient"] for hit in report["answers"]["slide_to_slide"]["hits"]}.isdisjoint({"B"})
     assert sum(row["proportion"] for row in report["answers"]["cell_types"]["spot"]["rows"]) == pytest.approx(1)
     assert report["peak_rss_mb"] > 0
-    assert again["build"]["added"] == []
-    assert sum(again["seconds"].values()) < 60
-    assert "Traceback" not in first.stderr
+    assert "Traceback" not in real_demo.stderr
+
+
+@pytest.mark.real
+@pytest.mark.timeout(1200)
+def test_a_second_demo_on_real_data_adds_nothing(real_demo):
+    assert real_demo.second["build"]["added"] == []
+    assert len(real_demo.second["build"]["skipped"]) == 37
+    assert sum(real_demo.second["seconds"].values()) < 60
