@@ -17,3 +17,7 @@ class ItemMissingError(QueryError):
 
 class CellReferenceError(QueryError):
     """A cell-type reference cannot be used: no labels, no shared genes, a type without cells."""
+
+
+class NothingToMeasureError(QueryError):
+    """A part of an evaluation has no data in this index; it is left out and the reason is said."""

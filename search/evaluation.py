@@ -14,8 +14,9 @@ from encoders.sections import ExpressionSection, PairedSection
 from encoders.space import QualityRow, Space
 from encoders.training import Recipe, align
 from search.errors import QueryError
+from search.retrieval_quality import DIRECTIONS, own_ranks, rank_measures
 
-DIRECTIONS = ("image->expression", "expression->image")
+_ON_CARD = ("R@5%", "R@10%", "median rank / N", "MRR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,11 @@ def retrieval_metrics(image_vectors: Vectors, expression_vectors: Vectors) -> di
             f"Got image vectors of shape {image_vectors.shape} and expression vectors of shape "
             f"{expression_vectors.shape}; expected the same spots in the same space, at least one."
         )
-    scores = image_vectors @ expression_vectors.T
-    own = np.diag(scores)
+    n = len(image_vectors)
     ranks = {
-        "image->expression": (scores >= own[:, None]).sum(axis=1),
-        "expression->image": (scores >= own[None, :]).sum(axis=0),
+        "image->expression": own_ranks(image_vectors, expression_vectors),
+        "expression->image": own_ranks(expression_vectors, image_vectors),
     }
-    n = len(own)
     chance = _summary(np.arange(1, n + 1))
     return {direction: RetrievalMetrics(_summary(r), chance, n) for direction, r in ranks.items()}
 
@@ -125,10 +124,5 @@ def measure_quality(space: Space, baseline: Space, held_out: Sequence[PairedSect
 
 
 def _summary(ranks: npt.NDArray[np.int64]) -> dict[str, float]:
-    n = len(ranks)
-    return {
-        "R@5%": float(np.mean(ranks <= np.ceil(0.05 * n))),
-        "R@10%": float(np.mean(ranks <= np.ceil(0.10 * n))),
-        "median rank / N": float(np.median(ranks) / n),
-        "MRR": float(np.mean(1.0 / ranks)),
-    }
+    measured = rank_measures(ranks, len(ranks))
+    return {metric: measured[metric] for metric in _ON_CARD}

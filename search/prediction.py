@@ -76,18 +76,29 @@ def neighbourhood(retrieval: Retrieval, k: int, mode: Mode) -> Neighbourhood:
     rows, scores = retrieval.scored.rows, retrieval.scored.scores.astype(np.float64)
     if not len(rows):
         raise QueryError("No item with counts is left to predict from; loosen the filter or the exclusion.")
+    if mode == "raw" and retrieval.scored.strategy != "exact":
+        raise QueryError("Mode 'raw' averages over all items, which this index is too large for; use 'softmax'.")
+    weights = weights_of(scores, k, mode)
+    return Neighbourhood(rows[: len(weights)], weights)
+
+
+def weights_of(scores: Doubles, k: int, mode: Mode) -> Doubles:
+    """Weights of the neighbours that a mode averages over, float64, of descending `scores`; they sum to 1.
+
+    Raises
+    ------
+    QueryError
+        If the raw cosines cancel out.
+    """
     if mode == "raw":
-        if retrieval.scored.strategy != "exact":
-            raise QueryError("Mode 'raw' averages over all items, which this index is too large for; use 'softmax'.")
         total = scores.sum()
         if abs(total) < _TINY * len(scores):
             raise QueryError("The cosines of the query cancel out, so mode 'raw' has no weights; use 'softmax'.")
-        return Neighbourhood(rows, scores / total)
-    wanted = _MEAN_K if mode == "mean50" else k
-    rows, scores = rows[:wanted], scores[:wanted]
+        return np.asarray(scores / total)
+    scores = scores[: _MEAN_K if mode == "mean50" else k]
     heat = np.zeros_like(scores) if mode == "mean50" else (scores - scores[0]) / TEMPERATURE
     weights = np.exp(heat)
-    return Neighbourhood(rows, weights / weights.sum())
+    return np.asarray(weights / weights.sum())
 
 
 def predict(

@@ -1,0 +1,95 @@
+"""Whether a short list of a spot's genes finds the picture of that spot."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.sparse as sp
+
+from encoders.contracts import ExpressionEncoder, Vectors
+from encoders.gene_lists import WeightedGenes
+from encoders.profiles import Profiles
+from search.errors import QueryError
+from search.quality_figures import RANDOM, Doubles, Figure, summed_up
+from search.retrieval_quality import PairedVectors, by_chance, own_ranks, rank_figures
+
+LENGTHS = (5, 10, 20)
+
+
+def top_genes(counts: sp.csr_matrix, genes: Sequence[str], known: Sequence[str], length: int) -> list[tuple[str, ...]]:
+    """The genes of each spot that stand out most in its section, the most outstanding first.
+
+    Standing out is the z-score of log1p counts per 10,000 over the spots of the section; genes that `known` lacks or
+    that never vary are left out.
+
+    Raises
+    ------
+    QueryError
+        If fewer than `length` genes are left.
+    """
+    profiles = Profiles.read(counts, genes)
+    place = {symbol: column for column, symbol in enumerate(profiles.genes)}
+    columns = np.array([place[symbol] for symbol in known if symbol in place], dtype=np.int64)
+    z = _standardised(profiles.log_normalised()[:, columns])
+    varies = np.isfinite(z).all(axis=0)
+    columns, z = columns[varies], z[:, varies]
+    if len(columns) < length:
+        raise QueryError(
+            f"{len(columns)} genes that lists may name vary in this section; lists of {length} need as many. Give a "
+            "section with more genes."
+        )
+    order = np.argsort(-z, axis=1, kind="stable")[:, :length]
+    return [tuple(profiles.genes[c] for c in columns[row]) for row in order]
+
+
+def list_vectors(lists: Sequence[Sequence[str]], encoder: ExpressionEncoder) -> Vectors:
+    """Unit vectors of gene lists, all genes weighing the same, float32 `(n, dim)`."""
+    encoded = [
+        encoder.encode_list(WeightedGenes(symbols=tuple(genes), weights=(1.0,) * len(genes))).vectors for genes in lists
+    ]
+    return np.concatenate(encoded)
+
+
+def gene_list_figures(
+    sections: Sequence[tuple[PairedVectors, sp.csr_matrix]],
+    genes: Sequence[str],
+    encoder: ExpressionEncoder,
+    method: str,
+    *,
+    lengths: Sequence[int] = LENGTHS,
+    seed: int = 0,
+) -> list[Figure]:
+    """Rank of each spot's picture among those of its section, asked with its 5, 10 or 20 most outstanding genes.
+
+    Parameters
+    ----------
+    sections : sequence of (PairedVectors, csr_matrix (n, n_genes))
+        Vectors and raw counts of the same spots.
+    genes : sequence of str
+        Symbols of the columns.
+    encoder : ExpressionEncoder
+        Of the space the vectors live in.
+
+    Raises
+    ------
+    QueryError
+        If a section has too few genes, or its vectors are not finite.
+    """
+    rng = np.random.default_rng(seed)
+    figures = []
+    for length in lengths:
+        own = []
+        for section, counts in sections:
+            lists = top_genes(counts, genes, encoder.query_genes, length)
+            ranks = own_ranks(list_vectors(lists, encoder), section.images)
+            own.append(rank_figures(ranks, section, rng))
+        question = f"{length}-gene lists->image"
+        figures += summed_up(own, question=question, method=method, seed=seed)
+        figures += summed_up([by_chance(s) for s in own], question=question, method=RANDOM)
+    return figures
+
+
+def _standardised(values: sp.csr_matrix) -> Doubles:
+    dense = np.asarray(values.todense(), dtype=np.float64)
+    sd = dense.std(axis=0)
+    z: Doubles = (dense - dense.mean(axis=0)) / np.where(sd > 0, sd, np.nan)
+    return z
