@@ -4,6 +4,9 @@ HistoSeekError                     the root: everything a user can mend
 ├── EncoderError                   this module
 │   ├── UnknownSpaceError          no space of that name; lists the known ones
 │   ├── WeightsMissingError        which file, from where, under which licence
+│   ├── CheckpointError          a weights file is damaged, holds more than tensors, or is of another model
+│   ├── PackageMissingError      an optional package is not installed; names the extra
+│   ├── UnknownEncoderError      no encoder of that name; lists the known ones
 │   ├── SpaceMismatchError         an index or vector belongs to another space or revision
 │   ├── PatchError                 pixels of the wrong shape, dtype or resolution
 │   ├── GeneQueryError             an empty, malformed or entirely unknown gene query
@@ -30,6 +33,18 @@ class UnknownSpaceError(EncoderError):
 
 class WeightsMissingError(EncoderError):
     """Weights are not on this machine."""
+
+
+class CheckpointError(EncoderError):
+    """A weights file is damaged, holds more than tensors, or belongs to another model."""
+
+
+class PackageMissingError(EncoderError):
+    """An optional package is not installed."""
+
+
+class UnknownEncoderError(EncoderError):
+    """No encoder has that name."""
 
 
 class SpaceMismatchError(EncoderError):

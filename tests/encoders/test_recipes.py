@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoders.errors import GeneQueryError
@@ -31,6 +31,7 @@ def a_panel(rng, n_genes):
     return names
 
 
+@settings(max_examples=30, deadline=None)
 @given(
     st.integers(0, 2**32 - 1), st.integers(60, 90), st.floats(0.01, 3), st.sampled_from(["float32", "int32", "uint16"])
 )
@@ -45,6 +46,7 @@ def test_sentences_are_those_of_the_published_function(seed, n_genes, rate, dtyp
     assert [str(s) for s in sentences_of(sp.csc_matrix(values), genes, recipe=recipe)] == expected
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_scaled_values_below_zero_come_after_the_zeros(seed):
     rng = np.random.default_rng(seed)
