@@ -1,6 +1,8 @@
 """Whether a short list of a spot's genes finds the picture of that spot."""
 
 from collections.abc import Sequence
+from itertools import product
+from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,13 +15,18 @@ from search.quality_figures import RANDOM, Doubles, Figure, summed_up
 from search.retrieval_quality import PairedVectors, by_chance, own_ranks, rank_figures
 
 LENGTHS = (5, 10, 20)
+#: What a gene "standing out" in a spot means: z-score over its section, or rise of log-expression above its mean.
+Choice = Literal["z", "rise"]
+LISTS = "-gene lists"
 
 
-def top_genes(counts: sp.csr_matrix, genes: Sequence[str], known: Sequence[str], length: int) -> list[tuple[str, ...]]:
+def top_genes(
+    counts: sp.csr_matrix, genes: Sequence[str], known: Sequence[str], length: int, *, by: Choice = "z"
+) -> list[tuple[str, ...]]:
     """The genes of each spot that stand out most in its section, the most outstanding first.
 
-    Standing out is the z-score of log1p counts per 10,000 over the spots of the section; genes that `known` lacks or
-    that never vary are left out.
+    Standing out is the z-score of log1p counts per 10,000 over the spots of the section, which prefers genes few spots
+    have, or the plain difference from their mean. Genes that `known` lacks or that never vary are left out.
 
     Raises
     ------
@@ -29,7 +36,7 @@ def top_genes(counts: sp.csr_matrix, genes: Sequence[str], known: Sequence[str],
     profiles = Profiles.read(counts, genes)
     place = {symbol: column for column, symbol in enumerate(profiles.genes)}
     columns = np.array([place[symbol] for symbol in known if symbol in place], dtype=np.int64)
-    z = _standardised(profiles.log_normalised()[:, columns])
+    z = _outstanding(profiles.log_normalised()[:, columns], by)
     varies = np.isfinite(z).all(axis=0)
     columns, z = columns[varies], z[:, varies]
     if len(columns) < length:
@@ -60,6 +67,9 @@ def gene_list_figures(
 ) -> list[Figure]:
     """Rank of each spot's picture among those of its section, asked with its 5, 10 or 20 most outstanding genes.
 
+    Genes chosen by z-score and by rise are questions of their own (`10-gene lists->image`, `10-gene lists by
+    rise->image`).
+
     Parameters
     ----------
     sections : sequence of (PairedVectors, csr_matrix (n, n_genes))
@@ -76,20 +86,22 @@ def gene_list_figures(
     """
     rng = np.random.default_rng(seed)
     figures = []
-    for length in lengths:
+    choices: tuple[Choice, ...] = ("z", "rise")
+    for by, length in product(choices, lengths):
         own = []
         for section, counts in sections:
-            lists = top_genes(counts, genes, encoder.query_genes, length)
+            lists = top_genes(counts, genes, encoder.query_genes, length, by=by)
             ranks = own_ranks(list_vectors(lists, encoder), section.images)
             own.append(rank_figures(ranks, section, rng))
-        question = f"{length}-gene lists->image"
+        question = f"{length}{LISTS}{'' if by == 'z' else ' by rise'}->image"
         figures += summed_up(own, question=question, method=method, seed=seed)
         figures += summed_up([by_chance(s) for s in own], question=question, method=RANDOM)
     return figures
 
 
-def _standardised(values: sp.csr_matrix) -> Doubles:
+def _outstanding(values: sp.csr_matrix, by: Choice) -> Doubles:
     dense = np.asarray(values.todense(), dtype=np.float64)
     sd = dense.std(axis=0)
-    z: Doubles = (dense - dense.mean(axis=0)) / np.where(sd > 0, sd, np.nan)
-    return z
+    unit = np.where(sd > 0, sd if by == "z" else 1.0, np.nan)
+    over: Doubles = (dense - dense.mean(axis=0)) / unit
+    return over

@@ -6,7 +6,16 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from app.cli import analysis_verbs, data_verbs, demo_verb, index_verbs, search_verbs, serve_verb, space_verbs
+from app.cli import (
+    analysis_verbs,
+    data_verbs,
+    demo_verb,
+    evaluate_verb,
+    index_verbs,
+    search_verbs,
+    serve_verb,
+    space_verbs,
+)
 from app.cli.output import FAILED, complain
 from encoders.errors import HistoSeekError
 
@@ -22,7 +31,16 @@ command = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verbs in (demo_verb, data_verbs, space_verbs, index_verbs, search_verbs, analysis_verbs, serve_verb):
+for _verbs in (
+    demo_verb,
+    data_verbs,
+    space_verbs,
+    index_verbs,
+    search_verbs,
+    analysis_verbs,
+    evaluate_verb,
+    serve_verb,
+):
     _verbs.register(command)
 
 
