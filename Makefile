@@ -2,14 +2,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help venv demo picture test check unit clean mini
+.PHONY: help venv demo readme test check unit clean mini
 
 help:
 	@echo "make demo   set up, build the demo index, ask one query of each kind, serve the app on 127.0.0.1:8501"
 	@echo "make test   set up, then format, lint, types, layers, unit, real-data and browser tests"
 	@echo "make venv   set up only"
-	@echo "make picture  make the README picture again from the demo"
 	@echo "make mini   train the default space again and print its quality"
+	@echo "make readme make the README's picture and outputs again from the demo"
 
 venv: $(VENV)/.done
 
@@ -23,9 +23,10 @@ $(VENV)/.done: pyproject.toml constraints.txt
 demo: venv
 	$(BIN)/histoseek demo --out demo
 
-picture: venv
+readme: venv
 	$(BIN)/histoseek demo --out demo --no-serve
 	cp demo/gallery/overview.png docs/demo.png
+	$(BIN)/python docs/refresh.py
 
 test: check
 	$(BIN)/python -m pytest
