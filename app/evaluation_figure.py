@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Picture
 
-_WIDTH_IN, _ROW_IN, _HEAD_IN, _FOOT_IN, _GAP_IN, _LABEL_IN, _RIGHT_IN = 7.2, 0.28, 0.72, 0.75, 0.72, 2.35, 1.55
+_WIDTH_IN, _ROW_IN, _HEAD_IN, _FOOT_IN, _GAP_IN, _LABEL_IN, _RIGHT_IN = 7.2, 0.28, 0.72, 0.45, 0.72, 2.35, 1.55
 _SPACE, _BASELINE, _CHANCE = "the space", "baseline", "random"
 _COLOURS = {_SPACE: BLUE, _BASELINE: ORANGE, _CHANCE: MUTED}
 _MARKERS = {_SPACE: "o", _BASELINE: "D", _CHANCE: "|"}
@@ -36,7 +36,7 @@ def evaluation_figure(found: Evaluation, *, provenance: str = "") -> "Picture":
     with style():
         figure = new_figure(_WIDTH_IN, height)
         subtitle = f"Revision {found.revision}; lines are 95 % bootstrap intervals."
-        titled(figure, f"Measured quality of {found.space}", subtitle, generated=False)
+        titled(figure, f"Measured quality of {found.space}", subtitle, generated=found.generated)
         top = height - _HEAD_IN
         for number, (panel, rows_in) in enumerate(zip(panels, heights, strict=True)):
             top -= rows_in + 0.28
@@ -123,6 +123,6 @@ def _key(axes: "Axes") -> None:
     for role, name in names.items():
         axes.scatter([], [], marker=_MARKERS[role], color=_COLOURS[role], s=24, label=name)
     axes.legend(
-        loc="lower right", bbox_to_anchor=(1.0 + _RIGHT_IN / (_WIDTH_IN - _LABEL_IN - _RIGHT_IN), 1.16 ),
+        loc="lower right", bbox_to_anchor=(1.0 + (_RIGHT_IN - 0.25) / (_WIDTH_IN - _LABEL_IN - _RIGHT_IN), 1.16 ),
         ncols=3, frameon=False, fontsize=SMALL_PT, handletextpad=0.1, columnspacing=0.9, borderaxespad=0.0,
     )  # fmt: skip

@@ -1,52 +1,102 @@
-"""Quality of the default space, trained here and measured on a patient it has not seen.
+"""Quality of the default space, trained here and measured on patients it has not seen.
 
-`python -m benchmarks.quality [--json]` trains `mini`'s recipe twice on her2st: on patient C's pairs, tested on B4, and
-on B4's pairs, tested on C2-C6. The transcriptome side also sees the sections without images of all patients but the
-tested one. Each figure is followed by what chance and a colour baseline give on the same gallery.
+`python -m benchmarks.quality [--json | --markdown]` trains the recipe of `mini` on her2st: on patient C's pairs, tested
+on B4 (`C->B4`); on B4's pairs, tested on C2-C6 (`B4->C`); and once for each patient with a labelled section, tested on
+its regions. The transcriptome side also sees the sections without images of all patients but the tested one. Each
+figure is followed by what chance and the baselines give on the same gallery.
 """
 
 import argparse
-from collections.abc import Iterator
-from itertools import groupby
+import sys
+import time
+from collections.abc import Iterator, Sequence
 
-import numpy as np
-
-from benchmarks.report import Row, show
-from encoders.space import QualityRow
+from benchmarks.her2st_sections import RememberedFeatures, Section, read_sections
+from benchmarks.quality_prediction import prediction_figures_of
+from benchmarks.quality_regions import QUESTION, region_figures
+from benchmarks.quality_retrieval import Run, retrieval_figures_of, train_run
+from benchmarks.report import Row, markdown, show
+from encoders.efficientnet import EfficientNetLite0
 from encoders.training import Recipe
-from indexer.manifest import load_manifest
-from indexer.sources import open_sources
-from search.training import MINI_DATA, train_space
+from search.quality_figures import RANDOM, Figure, headline_group
 
+NAME = "mini"
 #: (name of the run, held-out patient)
 RUNS = (("C->B4", "B"), ("B4->C", "C"))
 
 
 def measure() -> Iterator[Row]:
-    """Rows of both runs; figures over several sections are their mean."""
+    """Rows of both runs and of the regions."""
+    recipe = Recipe(name=NAME)
+    started = time.monotonic()
+
+    def tell(what: str) -> None:
+        print(f"{time.monotonic() - started:6.0f} s  {what}", file=sys.stderr, flush=True)
+
+    tell("read her2st")
+    sections = read_sections(recipe)
+    backbone = RememberedFeatures(EfficientNetLite0(device="cpu"))
     for name, patient in RUNS:
-        sources = open_sources(MINI_DATA, manifest=load_manifest())
-        space = train_space(sources, held_out={patient}, recipe=Recipe(name="mini"))
-        ordered = sorted(space.card.quality, key=lambda row: (row.direction, row.metric))
-        for (direction, metric), rows in groupby(ordered, key=lambda row: (row.direction, row.metric)):
-            yield from _rows(f"{name} {direction} {metric}", list(rows))
+        tell(f"train {name}")
+        yield from rows_of_run(name, train_run(sections, patient, recipe, backbone), sections)
+    regions = region_figures(sections, recipe, backbone, tell=tell)
+    yield from _rows("region", regions, question=QUESTION)
+    tell("done")
 
 
-def _rows(name: str, sections: list[QualityRow]) -> Iterator[Row]:
-    n = round(float(np.mean([row.n_gallery for row in sections])))
-    note = f"mean of {len(sections)} sections, gallery n" if len(sections) > 1 else "one section, gallery n"
-    unit = "rank / n" if "rank" in name else "share"
-    yield Row("quality", name, float(np.mean([row.value for row in sections])), unit, f"{name} (random)", n, note)
-    yield Row("quality", f"{name} (random)", float(np.mean([row.random for row in sections])), unit, None, n, note)
-    colour = [row.colour_baseline for row in sections if row.colour_baseline is not None]
-    yield Row("quality", f"{name} (colour statistics)", float(np.mean(colour)), unit, f"{name} (random)", n, note)
+def rows_of_run(name: str, run: Run, sections: Sequence[Section]) -> Iterator[Row]:
+    """Rows of one training: retrieval, niches, gene lists, prediction."""
+    figures = [*retrieval_figures_of(run), *prediction_figures_of(run, sections)]
+    for question in dict.fromkeys(figure.question for figure in figures):
+        own = [figure for figure in figures if figure.question == question]
+        widest = headline_group(own)
+        kept = [figure for figure in own if figure.group == widest]
+        yield from _rows(f"{name} {question}", kept, question=question)
+
+
+def _rows(name: str, figures: Sequence[Figure], *, question: str) -> Iterator[Row]:
+    """Each metric of the space, then the same metric of every baseline."""
+    asked = [figure for figure in figures if figure.question == question]
+    for metric in dict.fromkeys(figure.metric for figure in asked):
+        own = sorted((f for f in asked if f.metric == metric), key=lambda f: f.method != NAME)
+        label = f"{name} {_metric_name(name, metric)}"
+        has_random = any(figure.method == RANDOM for figure in own)
+        for figure in own:
+            row = label if figure.method == NAME else f"{label} ({figure.method})"
+            against = f"{label} ({RANDOM})" if has_random and figure.method != RANDOM else None
+            yield Row("quality", row, figure.value, _unit(metric), against, figure.n_gallery, _note(figure))
+
+
+def _metric_name(name: str, metric: str) -> str:
+    """The region row of the bar is the vote of five."""
+    plain = metric.split(" (", maxsplit=1)[0]
+    return plain.removesuffix(" @5") if name == "region" and plain == "macro-F1 @5" else plain
+
+
+def _unit(metric: str) -> str:
+    if "rank / N" in metric:
+        return "rank / n"
+    return "r" if "Pearson" in metric else "F1" if "F1" in metric else "share"
+
+
+def _note(figure: Figure) -> str:
+    interval = [] if figure.low is None or figure.high is None else [f"95 % {figure.low:.3f} to {figure.high:.3f}"]
+    return "; ".join(
+        [*interval, f"{figure.n_queries:,} queries, {figure.group}", *([figure.note] if figure.note else [])]
+    )
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    show(measure(), as_json=parser.parse_args().json)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object a line")
+    form.add_argument("--markdown", action="store_true", help="the table of docs/quality.md")
+    wanted = parser.parse_args()
+    if wanted.markdown:
+        print(markdown(measure()))
+    else:
+        show(measure(), as_json=wanted.json)
 
 
 if __name__ == "__main__":

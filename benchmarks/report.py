@@ -1,4 +1,4 @@
-"""One row a measurement, printed as JSON lines or as a table."""
+"""One row a measurement, printed as JSON lines, as a table, or as Markdown for the docs."""
 
 import json
 from collections.abc import Iterable
@@ -12,12 +12,13 @@ from rich.table import Table
 class Row:
     """One measured figure; baselines and peers are rows of their own.
 
-    `baseline` names what `value` is to be held against, `n` the size of the gallery or sample.
+    `baseline` names what `value` is to be held against, `n` the size of the gallery or sample. A value that is not
+    defined is `None`, and `note` says why.
     """
 
     bench: str
     row: str
-    value: float
+    value: float | None
     unit: str
     baseline: str | None
     n: int
@@ -28,9 +29,30 @@ def show(rows: Iterable[Row], *, as_json: bool) -> None:
     """Print rows, one JSON object a line, or as a table for people."""
     if as_json:
         for row in rows:
-            print(json.dumps(asdict(row)))
+            print(json.dumps(asdict(row)), flush=True)
         return
     table = Table("row", "value", "unit", "against", "n", "note", title="")
     for row in rows:
-        table.add_row(row.row, f"{row.value:.3f}", row.unit, row.baseline or "", str(row.n), row.note)
+        table.add_row(row.row, _text(row.value), row.unit, row.baseline or "", str(row.n), row.note)
     Console().print(table)
+
+
+def markdown(rows: Iterable[Row]) -> str:
+    """Rows as a Markdown table, each baseline `name (method)` in the line of its `name`."""
+    lines: dict[str, tuple[Row, list[str]]] = {}
+    for row in rows:
+        name = row.row.split(" (", maxsplit=1)[0]
+        if name not in lines:
+            lines[name] = (row, [])
+        else:
+            lines[name][1].append(f"{row.row[len(name) + 2 : -1]} {_text(row.value)}")
+    head = ["| row | value | baselines | gallery | note |", "| --- | --- | --- | --- | --- |"]
+    body = [
+        f"| {name} | **{_text(row.value)}** | {'; '.join(others)} | {row.n:,} | {row.note} |"
+        for name, (row, others) in lines.items()
+    ]
+    return "\n".join([*head, *body])
+
+
+def _text(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"

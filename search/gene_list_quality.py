@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from encoders.contracts import ExpressionEncoder, Vectors
 from encoders.gene_lists import WeightedGenes
 from encoders.profiles import Profiles
+from encoders.sections import ExpressionSection
 from search.errors import QueryError
 from search.quality_figures import RANDOM, Doubles, Figure, summed_up
 from search.retrieval_quality import PairedVectors, by_chance, own_ranks, rank_figures
@@ -57,12 +58,12 @@ def list_vectors(lists: Sequence[Sequence[str]], encoder: ExpressionEncoder) -> 
 
 
 def gene_list_figures(
-    sections: Sequence[tuple[PairedVectors, sp.csr_matrix]],
-    genes: Sequence[str],
+    sections: Sequence[tuple[PairedVectors, ExpressionSection]],
     encoder: ExpressionEncoder,
     method: str,
     *,
     lengths: Sequence[int] = LENGTHS,
+    chance: bool = True,
     seed: int = 0,
 ) -> list[Figure]:
     """Rank of each spot's picture among those of its section, asked with its 5, 10 or 20 most outstanding genes.
@@ -72,12 +73,16 @@ def gene_list_figures(
 
     Parameters
     ----------
-    sections : sequence of (PairedVectors, csr_matrix (n, n_genes))
+    sections : sequence of (PairedVectors, ExpressionSection)
         Vectors and raw counts of the same spots.
-    genes : sequence of str
-        Symbols of the columns.
     encoder : ExpressionEncoder
         Of the space the vectors live in.
+    method : str
+        Name of that space.
+    lengths : sequence of int
+        Genes in a list.
+    chance : bool
+        Whether to add the random rows.
 
     Raises
     ------
@@ -89,13 +94,14 @@ def gene_list_figures(
     choices: tuple[Choice, ...] = ("z", "rise")
     for by, length in product(choices, lengths):
         own = []
-        for section, counts in sections:
-            lists = top_genes(counts, genes, encoder.query_genes, length, by=by)
+        for section, measured in sections:
+            lists = top_genes(measured.counts, measured.genes, encoder.query_genes, length, by=by)
             ranks = own_ranks(list_vectors(lists, encoder), section.images)
             own.append(rank_figures(ranks, section, rng))
         question = f"{length}{LISTS}{'' if by == 'z' else ' by rise'}->image"
         figures += summed_up(own, question=question, method=method, seed=seed)
-        figures += summed_up([by_chance(s) for s in own], question=question, method=RANDOM)
+        if chance:
+            figures += summed_up([by_chance(s) for s in own], question=question, method=RANDOM)
     return figures
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from indexer.progress import Progress, Silent
 from search.catalogue import Catalogue, Rows
 from search.colour_quality import COLOUR, by_colour, colour_space
 from search.engine import Engine
 from search.errors import NothingToMeasureError, QueryError
-from search.evaluated_items import Chosen, choose_slides, paired_slides, pairs_of
+from search.evaluated_items import Chosen, choose_slides, paired_slides, pairs_of, transcriptome_section
 from search.gene_list_quality import gene_list_figures
 from search.label_quality import label_quality
 from search.prediction_quality import prediction_quality
@@ -32,6 +34,8 @@ class Evaluation:
         Every figure and baseline; rows of patients that were trained on are marked.
     notes : tuple of str
         What was left out, and why.
+    generated : bool
+        Whether any slide asked about is generated, not measured.
     """
 
     space: str
@@ -39,6 +43,7 @@ class Evaluation:
     slides: tuple[str, ...]
     figures: tuple[Figure, ...]
     notes: tuple[str, ...]
+    generated: bool = False
 
 
 def evaluate(
@@ -85,8 +90,11 @@ def evaluate(
     figures, reasons = _run(parts, progress or Silent())
     if not figures:
         raise QueryError(f"Nothing can be measured on this index. {' '.join(reasons)}")
-    slides_asked = tuple(slide for slide in dict.fromkeys(catalogue.column("slide").tolist()) if slide in chosen.asked)
-    return Evaluation(card.name, card.revision, slides_asked, tuple(figures), (*_said(chosen), *reasons))
+    all_slides = catalogue.column("slide").astype(str)
+    slides_asked = tuple(slide for slide in dict.fromkeys(all_slides.tolist()) if slide in chosen.asked)
+    generated = bool(catalogue.column("generated")[np.isin(all_slides, slides_asked)].any())
+    notes = (*_said(chosen), *reasons)
+    return Evaluation(card.name, card.revision, slides_asked, tuple(figures), notes, generated)
 
 
 def _run(parts: Mapping[str, Callable[[], list[Figure]]], progress: Progress) -> tuple[list[Figure], list[str]]:
@@ -131,9 +139,9 @@ def _colour(
 def _gene_lists(engine: Engine, asked: Mapping[str, Rows], sections: Sequence[PairedVectors]) -> list[Figure]:
     if not sections:
         return []
-    index = engine.index
-    with_counts = [(section, index.expression(asked[section.slide])) for section in sections]
-    return gene_list_figures(with_counts, index.genes, engine.space.expression, engine.space.card.name)
+    measured = [transcriptome_section(engine.catalogue, s.slide, asked[s.slide]) for s in sections]
+    pairs = list(zip(sections, measured, strict=True))
+    return gene_list_figures(pairs, engine.space.expression, engine.space.card.name)
 
 
 def _placed(sections: Sequence[PairedVectors]) -> list[PairedVectors]:

@@ -86,6 +86,18 @@ def nearest_labels(
     )
 
 
+def joined(folds: Sequence[Neighbourhoods]) -> Neighbourhoods:
+    """Several folds as one, such as patients that were each answered in a space of their own."""
+    sizes = [[fold.n_gallery] * len(fold.true) for fold in folds]
+    return Neighbourhoods(
+        top=np.concatenate([fold.top for fold in folds]),
+        true=np.concatenate([fold.true for fold in folds]),
+        n_relevant=np.concatenate([fold.n_relevant for fold in folds]),
+        patients=np.concatenate([fold.patients for fold in folds]),
+        n_gallery=round(float(np.mean(np.concatenate(sizes)))),
+    )
+
+
 def random_labels(codes: Rows, patients: Labels, asked: Mask, *, seed: int = 0) -> list[Neighbourhoods]:
     """`nearest_labels` among neighbours drawn at random, several times over."""
     rng = np.random.default_rng(seed)
