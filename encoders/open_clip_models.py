@@ -14,6 +14,16 @@ PACKAGE = "open_clip"
 EXTRA = "clip"
 
 
+def missing_package() -> str:
+    """What to install to have open_clip; empty where it is installed."""
+    if importlib.util.find_spec(PACKAGE) is not None:
+        return ""
+    return (
+        f'The package open_clip_torch is not installed; run `pip install "histoseek[{EXTRA}]"` (or '
+        f'`pip install -e ".[{EXTRA}]"` in a checkout).'
+    )
+
+
 def import_open_clip() -> Any:
     """The package open_clip.
 
@@ -22,11 +32,9 @@ def import_open_clip() -> Any:
     PackageMissingError
         If it is not installed; names the extra that brings it.
     """
-    if importlib.util.find_spec(PACKAGE) is None:
-        raise PackageMissingError(
-            f'The package open_clip_torch is not installed; run `pip install "histoseek[{EXTRA}]"` (or '
-            f'`pip install -e ".[{EXTRA}]"` in a checkout).'
-        )
+    missing = missing_package()
+    if missing:
+        raise PackageMissingError(missing)
     ensure_torchvision_imports()
     import open_clip
 

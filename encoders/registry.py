@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from encoders import omiclip
 from encoders.efficientnet import EfficientNetLite0
-from encoders.errors import UnknownSpaceError, WeightsMissingError
+from encoders.errors import CheckpointError, SpaceMismatchError, UnknownSpaceError, WeightsMissingError
+from encoders.open_clip_models import missing_package
 from encoders.saving import load_space, read_card
 from encoders.space import Space, SpaceCard
+from encoders.weights import weights_folder
 
 _SHIPPED = Path(__file__).parent / "spaces"
 _SPACES: dict[str, Path] = {"mini": _SHIPPED / "mini"}
@@ -23,7 +26,7 @@ class SpaceStatus:
         What `open_space` takes.
     card : SpaceCard or None
         `None` if the card itself is not on this machine.
-    state : `ready` or `weights missing`
+    state : `ready`, `weights missing` or `package missing`
         Whether both sides can encode on this machine.
     hint : str
         Where to get what is missing; empty when ready.
@@ -31,17 +34,22 @@ class SpaceStatus:
 
     name: str
     card: SpaceCard | None
-    state: Literal["ready", "weights missing"]
+    state: Literal["ready", "weights missing", "package missing"]
     hint: str = ""
 
 
-def known_spaces() -> tuple[str, ...]:
-    """Registered names, sorted."""
+def shipped_spaces() -> tuple[str, ...]:
+    """Names of the spaces whose weights come with HistoSeek, sorted."""
     return tuple(sorted(_SPACES))
 
 
+def known_spaces() -> tuple[str, ...]:
+    """Registered names, sorted: those shipped, and those that open once their weights are in the weights folder."""
+    return tuple(sorted({*_SPACES, omiclip.NAME}))
+
+
 def open_space(name_or_path: str | Path = "mini", *, device: str = "cpu") -> Space:
-    """Open a registered space, or a folder written by `histoseek train`.
+    """Open a registered space, or a folder written by `histoseek train` or `histoseek encoders convert`.
 
     Parameters
     ----------
@@ -54,23 +62,25 @@ def open_space(name_or_path: str | Path = "mini", *, device: str = "cpu") -> Spa
     ------
     UnknownSpaceError
         If it is neither.
-    WeightsMissingError, SpaceMismatchError
-        If files are missing or do not belong together.
+    WeightsMissingError, SpaceMismatchError, CheckpointError
+        If files are missing, do not belong together, or are cut off.
     """
     if isinstance(name_or_path, str) and name_or_path in _SPACES:
         return load_space(_SPACES[name_or_path], device=device)
+    if name_or_path == omiclip.NAME:
+        return omiclip.open_omiclip(_omiclip_folder(), device=device)
     folder = Path(name_or_path)
     if folder.is_dir():
-        return load_space(folder, device=device)
+        return _open_folder(folder, device=device)
     raise UnknownSpaceError(
         f"There is no space {str(name_or_path)!r}; known are {', '.join(known_spaces())}. Give one of these, or a "
-        f"folder written by `histoseek train`."
+        f"folder written by `histoseek train` or `histoseek encoders convert`."
     )
 
 
 def describe_spaces() -> list[SpaceStatus]:
     """Every registered space with its state on this machine; missing weights are told, not raised."""
-    return [_describe(name, folder) for name, folder in sorted(_SPACES.items())]
+    return [*(_describe(name, folder) for name, folder in sorted(_SPACES.items())), _describe_omiclip()]
 
 
 def _describe(name: str, folder: Path) -> SpaceStatus:
@@ -84,3 +94,22 @@ def _describe(name: str, folder: Path) -> SpaceStatus:
     except WeightsMissingError as error:
         return SpaceStatus(name, card, "weights missing", str(error))
     return SpaceStatus(name, card, "ready")
+
+
+def _omiclip_folder() -> Path:
+    return weights_folder() / omiclip.NAME
+
+
+def _open_folder(folder: Path, *, device: str) -> Space:
+    if read_card(folder).recipe.get("family") == omiclip.FAMILY:
+        return omiclip.open_omiclip(folder, device=device)
+    return load_space(folder, device=device)
+
+
+def _describe_omiclip() -> SpaceStatus:
+    try:
+        card = omiclip.open_omiclip(_omiclip_folder()).card
+    except (WeightsMissingError, CheckpointError, SpaceMismatchError) as error:
+        return SpaceStatus(omiclip.NAME, None, "weights missing", str(error))
+    package = missing_package()
+    return SpaceStatus(omiclip.NAME, card, "package missing" if package else "ready", package)

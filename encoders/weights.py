@@ -1,6 +1,6 @@
 """Weights files on this machine: the folder they go to, and how they are read, which is never by unpickling objects.
 
-`HISTOSEEK_WEIGHTS` names the folder; each encoder has a sub-folder of its own name. Files are `safetensors`, or PyTorch
+`HISTOSEEK_WEIGHTS` names the folder, by default `weights` in the cache folder (`HISTOSEEK_CACHE_DIR`); each encoder has a sub-folder of its own name. Files are `safetensors`, or PyTorch
 files read with `weights_only=True`, which builds tensors and plain containers only.
 """
 
@@ -15,14 +15,16 @@ from typing import Any
 from encoders.errors import CheckpointError, WeightsMissingError
 
 ENVIRONMENT = "HISTOSEEK_WEIGHTS"
-_DEFAULT = "~/.cache/histoseek/weights"
+_CACHE_ENVIRONMENT = "HISTOSEEK_CACHE_DIR"
+_CACHE = "~/.cache/histoseek"
 _CONTAINERS = ("state_dict", "model")
 _PREFIX = "module."
 
 
 def weights_folder() -> Path:
-    """Folder of `HISTOSEEK_WEIGHTS`, by default `~/.cache/histoseek/weights`."""
-    return Path(os.environ.get(ENVIRONMENT) or _DEFAULT).expanduser()
+    """Folder of `HISTOSEEK_WEIGHTS`; by default `weights` in the cache folder, `~/.cache/histoseek`."""
+    chosen = os.environ.get(ENVIRONMENT)
+    return Path(chosen or Path(os.environ.get(_CACHE_ENVIRONMENT) or _CACHE) / "weights").expanduser()
 
 
 def file_sha256(path: Path) -> str:

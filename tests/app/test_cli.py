@@ -68,7 +68,7 @@ def test_missing_files_finish_with_code_3(histoseek, monkeypatch, tmp_path):
 
 def test_encoders_are_listed_and_checked(histoseek):
     listed = answered(histoseek("encoders", "--json"))["spaces"]
-    assert [(row["name"], row["state"]) for row in listed] == [("mini", "ready")]
+    assert [(row["name"], row["state"]) for row in listed] == [("mini", "ready"), ("omiclip", "weights missing")]
     assert answered(histoseek("encoders", "check", "mini", "--json"))["passed"] is True
     shown = histoseek("encoders").stdout
     assert "random" in shown

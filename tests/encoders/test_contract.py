@@ -1,4 +1,4 @@
-"""What every encoder of every registered space keeps."""
+"""What every encoder of every space that is shipped keeps."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,11 @@ import scipy.sparse as sp
 from encoders.contracts import SectionStats
 from encoders.errors import GeneQueryError, PatchError
 from encoders.gene_lists import WeightedGenes
-from encoders.registry import known_spaces, open_space
+from encoders.registry import open_space, shipped_spaces
 from encoders.sentences import GeneSentence
 
 
-@pytest.fixture(scope="module", params=known_spaces())
+@pytest.fixture(scope="module", params=shipped_spaces())
 def space(request):
     return open_space(request.param)
 

@@ -88,4 +88,7 @@ def test_the_folder_of_weights_is_a_setting(monkeypatch, tmp_path):
     monkeypatch.setenv("HISTOSEEK_WEIGHTS", str(tmp_path))
     assert weights_folder() == tmp_path
     monkeypatch.setenv("HISTOSEEK_WEIGHTS", "")
-    assert weights_folder().name == "weights"
+    monkeypatch.setenv("HISTOSEEK_CACHE_DIR", str(tmp_path / "cache"))
+    assert weights_folder() == tmp_path / "cache" / "weights"
+    monkeypatch.delenv("HISTOSEEK_CACHE_DIR")
+    assert weights_folder().parts[-3:] == (".cache", "histoseek", "weights")
