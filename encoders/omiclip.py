@@ -17,9 +17,9 @@ from encoders.coca import CocaTowers, Config, coca_config, keep_towers, write_to
 from encoders.contracts import EncoderInfo, Modality, PatchSpec
 from encoders.errors import CheckpointError, SpaceMismatchError, WeightsMissingError
 from encoders.frozen_images import FrozenImageEncoder
-from encoders.recipes import HOUSEKEEPING_COLUMN, read_housekeeping, recipe_named
 from encoders.saving import CARD, WEIGHTS, read_card
 from encoders.sentence_encoder import SentenceEncoder
+from encoders.sentence_recipes import HOUSEKEEPING_COLUMN, read_housekeeping, recipe_named
 from encoders.space import Calibration, Space, SpaceCard
 from encoders.weights import ENVIRONMENT, file_sha256, read_tensors
 
@@ -63,7 +63,7 @@ def convert(
     housekeeping : iterable of str
         Genes to leave out of sentences, the authors' list for the published recipe.
     recipe : str
-        Name of the gene-sentence recipe (`encoders.recipes`); the card remembers it.
+        Name of the gene-sentence recipe (`encoders.sentence_recipes`); the card remembers it.
     side_um : float
         Side of a tile in micrometres.
     config : mapping, optional

@@ -81,7 +81,7 @@ def convert_checkpoint(
 ) -> None:
     """Convert OmiCLIP's checkpoint, once, to a space without pickles."""
     from encoders.omiclip import NAME, convert
-    from encoders.recipes import read_housekeeping
+    from encoders.sentence_recipes import read_housekeeping
     from encoders.weights import weights_folder
 
     folder = weights_folder() / NAME if out is None else out

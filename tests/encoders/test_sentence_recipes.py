@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoders.errors import GeneQueryError
-from encoders.recipes import OMICLIP, RECIPES, read_housekeeping, recipe_named
+from encoders.sentence_recipes import OMICLIP, RECIPES, read_housekeeping, recipe_named
 from encoders.sentences import PLAIN, GeneSentence, sentences_of
 
 HOUSEKEEPING = frozenset({"ACTB", "GAPDH", "B2M"})
