@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from search.errors import QueryError
+from search.errors import NothingToMeasureError, QueryError
 from search.prediction import PREDICTION_K, Mode, weights_of
 from search.quality_figures import N_DRAWS, Doubles, SectionFigures
 
@@ -43,7 +43,7 @@ def most_variable(log_counts: sp.csr_matrix, n_genes: int = N_GENES) -> npt.NDAr
 
     Raises
     ------
-    QueryError
+    NothingToMeasureError
         If fewer genes vary; such expression cannot be told apart.
     """
     detected = np.asarray((log_counts > 0).mean(axis=0)).ravel() >= _MIN_DETECTED
@@ -51,9 +51,9 @@ def most_variable(log_counts: sp.csr_matrix, n_genes: int = N_GENES) -> npt.NDAr
     variance = np.asarray(log_counts.multiply(log_counts).mean(axis=0)).ravel() - mean**2
     usable = detected & (variance > 0)
     if usable.sum() < n_genes:
-        raise QueryError(
-            f"{int(usable.sum())} genes vary and are detected in a tenth of the training spots; the prediction test "
-            f"takes {n_genes}. Ingest slides with more genes."
+        raise NothingToMeasureError(
+            f"Prediction was not measured: {int(usable.sum())} genes vary and are detected in a tenth of the training "
+            f"spots, and the test takes {n_genes}. Ingest slides with more genes."
         )
     order = np.argsort(np.where(usable, -variance, np.inf), kind="stable")[:n_genes]
     return np.sort(order)

@@ -11,7 +11,7 @@ from encoders.contracts import ExpressionEncoder, Vectors
 from encoders.gene_lists import WeightedGenes
 from encoders.profiles import Profiles
 from encoders.sections import ExpressionSection
-from search.errors import QueryError
+from search.errors import NothingToMeasureError
 from search.quality_figures import RANDOM, Doubles, Figure, summed_up
 from search.retrieval_quality import PairedVectors, by_chance, own_ranks, rank_figures
 
@@ -31,7 +31,7 @@ def top_genes(
 
     Raises
     ------
-    QueryError
+    NothingToMeasureError
         If fewer than `length` genes are left.
     """
     profiles = Profiles.read(counts, genes)
@@ -41,9 +41,9 @@ def top_genes(
     varies = np.isfinite(z).all(axis=0)
     columns, z = columns[varies], z[:, varies]
     if len(columns) < length:
-        raise QueryError(
-            f"{len(columns)} genes that lists may name vary in this section; lists of {length} need as many. Give a "
-            "section with more genes."
+        raise NothingToMeasureError(
+            f"Gene lists were not measured: {len(columns)} genes that lists may name vary in a section; lists of "
+            f"{length} need as many. Give a section with more genes."
         )
     order = np.argsort(-z, axis=1, kind="stable")[:, :length]
     return [tuple(profiles.genes[c] for c in columns[row]) for row in order]
@@ -86,8 +86,10 @@ def gene_list_figures(
 
     Raises
     ------
+    NothingToMeasureError
+        If a section has too few genes.
     QueryError
-        If a section has too few genes, or its vectors are not finite.
+        If its vectors are not finite.
     """
     rng = np.random.default_rng(seed)
     figures = []

@@ -18,7 +18,8 @@ TOPS, PERCENTS = (1, 5, 10), (5, 10)
 TIE = 1e-6
 #: Spots pooled on each side, the spot itself included.
 NICHE_IMAGES, NICHE_EXPRESSION = 7, 5
-_CHUNK = 2_048
+METRICS = (*(f"R@{top}" for top in TOPS), *(f"R@{p}%" for p in PERCENTS), "median rank / N", "MRR")
+_CHUNK, _DRAWS_AT_ONCE = 2_048, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,7 @@ def rank_measures(ranks: Ranks, n_gallery: int) -> dict[str, float]:
 
     `median rank / N` is 1-based, lower is better; `MRR` is the mean of 1 / rank.
     """
-    recall = {f"R@{top}": float(np.mean(ranks <= top)) for top in TOPS}
-    shares = {f"R@{p}%": float(np.mean(ranks <= np.ceil(p * n_gallery / 100))) for p in PERCENTS}
-    rest = {"median rank / N": float(np.median(ranks) / n_gallery), "MRR": float(np.mean(1.0 / ranks))}
-    return recall | shares | rest
+    return dict(zip(METRICS, _measured(ranks, n_gallery).tolist(), strict=True))
 
 
 def chance_measures(n_gallery: int) -> dict[str, float]:
@@ -91,9 +89,11 @@ def chance_measures(n_gallery: int) -> dict[str, float]:
 
 def resampled_measures(ranks: Ranks, n_gallery: int, rng: np.random.Generator) -> Doubles:
     """`rank_measures` of queries drawn with replacement, float64 `(N_DRAWS, n_metrics)`."""
-    n = len(ranks)
-    draws = [list(rank_measures(ranks[rng.integers(n, size=n)], n_gallery).values()) for _ in range(N_DRAWS)]
-    return np.array(draws)
+    n, drawn = len(ranks), []
+    for done in range(0, N_DRAWS, _DRAWS_AT_ONCE):
+        rows = rng.integers(n, size=(min(_DRAWS_AT_ONCE, N_DRAWS - done), n))
+        drawn.append(_measured(ranks[rows], n_gallery))
+    return np.concatenate(drawn)
 
 
 def rank_figures(ranks: Ranks, section: PairedVectors, rng: np.random.Generator, *, note: str = "") -> SectionFigures:
@@ -175,3 +175,10 @@ def as_niches(section: PairedVectors) -> PairedVectors:
 
     images, expression = pooled(section.images, NICHE_IMAGES), pooled(section.expression, NICHE_EXPRESSION)
     return replace(section, images=images, expression=expression)
+
+
+def _measured(ranks: Ranks, n_gallery: int) -> Doubles:
+    """`METRICS` over the last axis of ranks, float64 `(..., n_metrics)`."""
+    limits = [*TOPS, *(np.ceil(p * n_gallery / 100) for p in PERCENTS)]
+    recall = [(ranks <= limit).mean(axis=-1) for limit in limits]
+    return np.stack([*recall, np.median(ranks, axis=-1) / n_gallery, (1.0 / ranks).mean(axis=-1)], axis=-1)

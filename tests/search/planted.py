@@ -81,6 +81,7 @@ class PlantedExpression:
 
     info: EncoderInfo = field(default_factory=lambda: _info("expression"))
     genes: tuple[str, ...] = GENES
+    query_genes: tuple[str, ...] = GENES
 
     def encode_counts(self, counts, genes: Sequence[str], *, by_section=False):
         owner = np.array([GENES.index(gene) // 10 if gene in GENES else -1 for gene in genes])
