@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from app.cell_types import ReferenceFile
 from app.errors import ShowError
 from app.screens.theme import theme_flags
 from app.screens.uploads import MAX_UPLOAD_MB
@@ -20,7 +21,7 @@ _SCRIPT = Path(__file__).parent / "screens" / "main.py"
 _ROOT = Path(__file__).resolve().parents[1]  # where the four packages lie
 
 
-def serve(db: Path, port: int = 8501, address: str = "127.0.0.1", *, reference: Path | None = None) -> int:
+def serve(db: Path, port: int = 8501, address: str = "127.0.0.1", *, reference: ReferenceFile | None = None) -> int:
     """Show an index in the browser until interrupted.
 
     Parameters
@@ -31,8 +32,8 @@ def serve(db: Path, port: int = 8501, address: str = "127.0.0.1", *, reference: 
         TCP port.
     address : str
         Interface to listen on; the loopback address unless the user says otherwise.
-    reference : Path, optional
-        Annotated single-cell counts (`.h5ad`) for cell types.
+    reference : ReferenceFile, optional
+        Labelled cells for cell types; without it those of the index.
 
     Returns
     -------
@@ -59,7 +60,7 @@ def serve(db: Path, port: int = 8501, address: str = "127.0.0.1", *, reference: 
 
 @contextmanager
 def serve_in_background(
-    db: Path, port: int | None = None, *, reference: Path | None = None, wait_s: float = 60.0
+    db: Path, port: int | None = None, *, reference: ReferenceFile | None = None, wait_s: float = 60.0
 ) -> Iterator[str]:
     """Serve while the block runs and give the base URL, once the health endpoint answers.
 
@@ -80,7 +81,7 @@ def serve_in_background(
         _stop(process)
 
 
-def _command(db: Path, port: int, address: str, reference: Path | None) -> list[str]:
+def _command(db: Path, port: int, address: str, reference: ReferenceFile | None) -> list[str]:
     flags = {
         "server.address": address,
         "server.port": str(port),
@@ -93,7 +94,10 @@ def _command(db: Path, port: int, address: str, reference: Path | None) -> list[
         **theme_flags(),
     }
     options = [part for name, value in flags.items() for part in (f"--{name}", value)]
-    script = ["--db", str(db)] + ([] if reference is None else ["--reference", str(reference)])
+    script = ["--db", str(db)]
+    if reference is not None:
+        script += ["--reference", str(reference.path), "--reference-label", reference.label]
+        script += [f"--reference-merge={cell_type}={as_type}" for cell_type, as_type in reference.merge]
     return [sys.executable, "-m", "streamlit", "run", str(_SCRIPT), *options, "--", *script]
 
 

@@ -92,12 +92,14 @@ class Store:
 
     def count(self, table: str, where: str | None = None) -> int:
         """Rows of a table."""
-        return int(self._tables[table].count_rows(where))
+        with _reading(table):
+            return int(self._tables[table].count_rows(where))
 
     def read(self, table: str, columns: Sequence[str]) -> tuple[pa.Table, RowIds]:
         """All rows of some columns in the order they were committed, with their row ids."""
         query = self._tables[table].search().select(list(columns)).with_row_id(with_row_id=True)
-        rows = query.limit(None).to_arrow()
+        with _reading(table):
+            rows = query.limit(None).to_arrow()
         row_ids = rows.column("_rowid").to_numpy()
         order = np.argsort(row_ids)
         rows = rows.select(list(columns)).replace_schema_metadata(None)
@@ -119,7 +121,8 @@ class Store:
         if not len(row_ids):
             return self._tables[table].schema.empty_table().select(list(columns))
         unique, place = np.unique(row_ids, return_inverse=True)
-        found = self._tables[table].take_row_ids(unique.tolist()).select([*columns, "_rowid"]).to_arrow()
+        with _reading(table):
+            found = self._tables[table].take_row_ids(unique.tolist()).select([*columns, "_rowid"]).to_arrow()
         order = np.argsort(found.column("_rowid").to_numpy())
         return found.select(list(columns)).take(order[place])
 
@@ -134,7 +137,7 @@ class Store:
         """Take the rows of a slide out as one version; no version is made if there are none."""
         where = f"slide = '{slide.replace(chr(39), chr(39) * 2)}'"
         with _writing(f"table {table}"):
-            if self._tables[table].count_rows(where):
+            if self.count(table, where):
                 self._tables[table].delete(where)
 
 
@@ -160,6 +163,18 @@ def _open_tables(uri: str | Path) -> dict[str, "Table"]:
                 "Delete the folder and run `histoseek ingest` on it again."
             ) from error
     return tables
+
+
+@contextmanager
+def _reading(table: str) -> Iterator[None]:
+    # A table opens without its data files; that one of them is lost or cut short is only found when rows are read.
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        raise IndexFormatError(
+            f"Table {table} of the index cannot be read, a file of it is missing or damaged: {_reason(error)}. "
+            "Put the folder back from a backup, or delete it and run `histoseek ingest` again."
+        ) from error
 
 
 @contextmanager

@@ -116,22 +116,37 @@ def reference_from_h5ad(
     CellReferenceError
         If the file is missing, has no such column or no raw counts, and as in `reference_from_counts`.
     """
-    import anndata
-
-    if not Path(path).is_file():
-        raise CellReferenceError(f"There is no reference file at {path}; give an h5ad with raw counts and labels.")
-    data = anndata.read_h5ad(path)
-    if label not in data.obs:
-        known = ", ".join(map(str, data.obs.columns)) or "none"
-        raise CellReferenceError(
-            f"The reference {Path(path).name} has no label column {label!r}; its columns: {known}."
-        )
+    data = _open_h5ad(Path(path), label)
+    if data.X is None:
+        raise CellReferenceError(f"The reference {Path(path).name} has no X; put raw counts into it.")
     counts = sp.csr_matrix(data.X)
     if counts.nnz and (counts.data.min() < 0 or not np.allclose(counts.data, np.rint(counts.data), atol=1e-3)):
         raise CellReferenceError(
             f"The values of {Path(path).name} are not raw counts (found {counts.data[0]:g}); put raw counts into X."
         )
     return reference_from_counts(counts, list(data.var_names), list(data.obs[label]), merge=merge, min_cells=min_cells)
+
+
+def check_h5ad(path: str | Path, label: str) -> None:
+    """Raise `CellReferenceError` if the file is missing, no h5ad, or lacks the label column; its counts stay unread."""
+    _open_h5ad(Path(path), label, backed=True).file.close()
+
+
+def _open_h5ad(path: Path, label: str, *, backed: bool = False) -> Any:
+    import anndata
+
+    if not path.is_file():
+        raise CellReferenceError(f"There is no reference file at {path}; give an h5ad with raw counts and labels.")
+    try:
+        data = anndata.read_h5ad(path, backed="r" if backed else None)
+    except (OSError, KeyError, AttributeError, TypeError, ValueError) as error:
+        raise CellReferenceError(
+            f"The reference {path} cannot be read as h5ad: {error}. Give a whole file written by anndata."
+        ) from error
+    if label not in data.obs:
+        known = ", ".join(map(str, data.obs.columns)) or "none"
+        raise CellReferenceError(f"The reference {path.name} has no label column {label!r}; its columns: {known}.")
+    return data
 
 
 def _is_missing(label: Any) -> bool:

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from app.analysis_tables import cohorts_table, composition_table, prediction_table
-from app.cell_types import reference_of_index
-from app.cli.options import IndexOptions, LeftOut, Using, Where, with_options
+from app.cell_types import DEFAULT_LABEL, parse_merge, reference_of_index
+from app.cli.options import IndexOptions, Label, LeftOut, Merge, Using, Where, reference_file, with_options
 from app.cli.output import show
 from app.cli.questions import one_query, open_engine
 from app.hit_tables import index_provenance
@@ -17,7 +17,6 @@ from search.composition import Source
 from search.decomposition import Method
 from search.prediction import PREDICTION_K, Mode
 from search.query import Query
-from search.reference import reference_from_h5ad
 
 K = Annotated[int | None, typer.Option("-k", min=1, help="Hits to read; the analysis has its own default.")]
 
@@ -85,16 +84,16 @@ def decompose(
     reference: Annotated[
         Path | None, typer.Option("--reference", help="Labelled cells (.h5ad); default: the cells of the index.")
     ] = None,
-    label: Annotated[
-        str, typer.Option("--label", help="Column of the reference that names the type.")
-    ] = "celltype_major",
+    label: Label = DEFAULT_LABEL,
+    merge: Merge = None,
     source: Annotated[Source, typer.Option("--source", help="Own counts, or those of the hits.")] = "auto",
     method: Annotated[Method, typer.Option("--method", help="How genes are weighted.")] = "reweighted",
     options: AnalysisOptions,
 ) -> None:
     """Tell the cell types of a query, from its own counts or from those of its hits."""
-    query, engine = options.query, open_engine(options)
-    cells = reference_from_h5ad(reference, label) if reference else reference_of_index(engine)
+    query, given = options.query, reference_file(reference, label, merge)
+    engine = open_engine(options)
+    cells = given.read() if given else reference_of_index(engine, merge=dict(parse_merge(merge or ())))
     found = engine.decompose(
         query,
         cells,

@@ -73,7 +73,11 @@ def verify_datasets(names: Names = None, *, manifest: ManifestPath = None, as_js
     tables = [files_table(f"{name}: files to fetch again", rows) for name, rows in wrong.items() if rows]
     show({"datasets": states}, [*lines, *tables], as_json=as_json)
     _finish(
-        [{"dataset": name, "error": f"{len(rows)} files are missing or differ"} for name, rows in wrong.items() if rows]
+        [
+            {"dataset": name, "error": f"{len(rows)} of its files are missing or differ"}
+            for name, rows in wrong.items()
+            if rows
+        ]
     )
 
 

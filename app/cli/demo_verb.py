@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from app.cell_types import ReferenceFile
 from app.cli.options import AsJson, Device
 from app.cli.output import DONE_WITH_FAILURES, say, show
 from app.cli.progress import bars
@@ -41,6 +42,11 @@ def demo(
         from app.server import serve
 
         say(f"Serving {report.db} on http://127.0.0.1:{port} - stop with Ctrl+C.")
-        serve(report.db, port, reference=report.data.reference)
+        cells = report.data.reference
+        serve(
+            report.db,
+            port,
+            reference=None if cells is None else ReferenceFile(cells, merge=tuple(report.data.merged_types.items())),
+        )
     if report.build.failed:
         raise typer.Exit(DONE_WITH_FAILURES)

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
+from app.cell_types import DEFAULT_LABEL, ReferenceFile, parse_merge
 from encoders.contracts import Modality
 from search.filters import Exclude
 from search.hits import GroupBy
@@ -28,7 +30,29 @@ LeftOut = Annotated[
 ]
 Kind = Annotated[list[str] | None, typer.Option("--kind", help="Only items of this kind; may be repeated.")]
 BestOf = Annotated[GroupBy | None, typer.Option("--group-by", help="Only the best hit of each.")]
-Device = Annotated[str, typer.Option("--device", help="Where encoders run: cpu, cuda, cuda:1.")]
+Label = Annotated[
+    str, typer.Option("--label", "--reference-label", help="Column of the reference that names the type.")
+]
+Merge = Annotated[
+    list[str] | None,
+    typer.Option("--merge", help='Cell types of the reference to count as another: "B-cells=Plasmablasts".'),
+]
+
+
+def reference_file(
+    path: Path | None, label: str = DEFAULT_LABEL, merge: list[str] | None = None
+) -> ReferenceFile | None:
+    """The reference that was given, if one was."""
+    return None if path is None else ReferenceFile(path, label, parse_merge(merge or ()))
+
+
+def _known_device(name: str) -> str:
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
+        raise typer.BadParameter(f"{name!r} is no device; expected cpu, cuda, cuda:1 or mps.")
+    return name
+
+
+Device = Annotated[str, typer.Option("--device", help="Where encoders run: cpu, cuda, cuda:1.", callback=_known_device)]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else.")]
 Space = Annotated[str, typer.Option("--space", help="A named space, or a folder made by `histoseek train`.")]
 SpaceOfIndex = Annotated[str | None, typer.Option("--space", help="A space by name or folder; default: the index's.")]

@@ -20,14 +20,16 @@ Target = Annotated[Modality, typer.Option("--target", help="Which side of the it
 def register(command: typer.Typer) -> None:
     """Add the verbs to `command`."""
     verbs = typer.Typer(help="Find the items most like a query.", no_args_is_help=True)
-    for verb in (genes, sentence, item, patch, slide):
+    # `-VIM` is a gene, not an option.
+    verbs.command("genes", context_settings={"ignore_unknown_options": True})(genes)
+    for verb in (sentence, item, patch, slide):
         verbs.command(verb.__name__)(verb)
     command.add_typer(verbs, name="search")
 
 
 @with_options(SearchOptions)
 def genes(
-    terms: Annotated[list[str], typer.Argument(metavar="GENES...", help='In quotes: "ERBB2:2 KRT19 -VIM".')],
+    terms: Annotated[list[str], typer.Argument(metavar="GENES...", help="Such as ERBB2:2 KRT19 -VIM.")],
     *,
     target: Target = "image",
     options: SearchOptions,

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli.options import DEFAULT_DB, Db
+from app.cell_types import DEFAULT_LABEL
+from app.cli.options import DEFAULT_DB, Db, Label, Merge, reference_file
 from app.cli.output import say
 
 Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="TCP port.")]
@@ -19,12 +20,22 @@ def register(command: typer.Typer) -> None:
 
 
 def serve(
-    *, db: Db = DEFAULT_DB, port: Port = 8501, address: Address = "127.0.0.1", reference: Reference = None
+    *,
+    db: Db = DEFAULT_DB,
+    port: Port = 8501,
+    address: Address = "127.0.0.1",
+    reference: Reference = None,
+    label: Label = DEFAULT_LABEL,
+    merge: Merge = None,
 ) -> None:
     """Show an index in the browser until interrupted."""
     from app.server import serve as run
     from indexer.index import Index
 
-    Index.open(db)  # fails here, in one sentence, rather than in the browser
+    cells = reference_file(reference, label, merge)
+    # What cannot be read fails here, in one sentence, rather than in the browser.
+    Index.open(db)
+    if cells is not None:
+        cells.check()
     say(f"Serving {db} on http://{address}:{port} - stop with Ctrl+C.")
-    raise typer.Exit(run(Path(db), port, address, reference=reference))
+    raise typer.Exit(run(Path(db), port, address, reference=cells))

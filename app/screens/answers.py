@@ -14,11 +14,10 @@ from search.composition import Composition, Source
 from search.filters import Exclude
 from search.prediction import Prediction
 from search.query import ItemQuery, Query
-from search.reference import CellReference, reference_from_h5ad
+from search.reference import CellReference
 from search.result import SearchResult
 
 _KEPT = 256  # answers of each kind kept in memory
-_MIN_CELLS = 10  # a mean of fewer cells is mostly noise
 
 
 def hits(
@@ -147,7 +146,7 @@ def _compositions(
 def _reference(chosen: Options, version: str) -> CellReference:  # noqa: ARG001
     """The reference given with the server, else the labelled cells of the index, else that of generated tissue."""
     if chosen.reference is not None:
-        return reference_from_h5ad(chosen.reference, chosen.reference_label, min_cells=_MIN_CELLS)
+        return chosen.reference.read()
     if slides()["generated"].all():
         return generated_reference()
     return reference_of_index(engine())

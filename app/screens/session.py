@@ -10,10 +10,9 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from app.cell_types import DEFAULT_LABEL, ReferenceFile, parse_merge
 from encoders.errors import HistoSeekError
 from search.engine import Engine
-
-DEFAULT_LABEL = "celltype_major"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +20,7 @@ class Options:
     """What the script was started with; never changed from the browser."""
 
     db: str
-    reference: Path | None = None
-    reference_label: str = DEFAULT_LABEL
+    reference: ReferenceFile | None = None
 
     @classmethod
     def parse(cls, arguments: Sequence[str]) -> "Options":
@@ -31,8 +29,12 @@ class Options:
         parser.add_argument("--db", required=True)
         parser.add_argument("--reference", type=Path)
         parser.add_argument("--reference-label", default=DEFAULT_LABEL)
+        parser.add_argument("--reference-merge", action="append", default=[])
         known = parser.parse_args(arguments)
-        return cls(known.db, known.reference, known.reference_label)
+        if known.reference is None:
+            return cls(known.db)
+        merge = parse_merge(known.reference_merge)
+        return cls(known.db, ReferenceFile(known.reference, known.reference_label, merge))
 
 
 @contextmanager

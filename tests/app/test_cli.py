@@ -133,6 +133,18 @@ def test_a_k_larger_than_the_index_gives_all_and_says_so(histoseek, small_db):
     assert any("99,999" in note for note in found["notes"])
 
 
+def test_a_gene_to_be_low_needs_no_quotes(histoseek, small_db):
+    typed = histoseek("search", "genes", "-VIM", "ERBB2:2", "--db", small_db, "-k", "2", "--json")
+    quoted = histoseek("search", "genes", "ERBB2:2 -VIM", "--db", small_db, "-k", "2", "--json")
+    assert answered(typed)["hits"] == answered(quoted)["hits"]
+
+
+def test_a_reference_that_cannot_be_read_stops_the_server_before_it_starts(histoseek, small_db):
+    ran = histoseek("serve", "--db", small_db, "--reference", __file__)
+    assert ran.code == 1
+    assert "cannot be read as h5ad" in ran.stderr
+
+
 def test_some_unknown_genes_are_named_in_the_answer(histoseek, small_db):
     found = answered(histoseek("search", "genes", "ERBB2 NOTAGENE", "--db", small_db, "--json"))
     assert found["genes"]["unknown"] == ["NOTAGENE"]
@@ -156,6 +168,9 @@ def test_some_unknown_genes_are_named_in_the_answer(histoseek, small_db):
         (("predict", "--slide", "GEN1-1", "--gene", "NOTAGENE"), "NOTAGENE"),
         (("decompose", "--slide", "GEN1-1"), "labelled cells"),
         (("decompose", "--slide", "GEN1-1", "--reference", "nowhere.h5ad"), "nowhere.h5ad"),
+        (("decompose", "--slide", "GEN1-1", "--reference", __file__), "cannot be read as h5ad"),
+        (("decompose", "--slide", "GEN1-1", "--merge", "B-cells"), "TYPE=AS"),
+        (("search", "genes", "ERBB2", "--colour"), "'--colour'"),
     ],
 )
 def test_what_cannot_be_answered_is_one_line(histoseek, small_db, arguments, message):
@@ -206,6 +221,7 @@ def test_an_index_of_another_space_names_both(histoseek, small_db, tmp_path):
         ("search", "genes", "ERBB2", "--target", "smell"),
         ("cohorts", "--genes", "ERBB2", "--by", "colour"),
         ("serve", "--port", "99999"),
+        ("search", "genes", "ERBB2", "--device", "abacus"),
     ],
 )
 def test_wrong_usage_has_its_own_code(histoseek, arguments):

@@ -9,7 +9,9 @@ import pytest
 import app
 import app.screens
 from app import server
+from app.cell_types import ReferenceFile
 from app.errors import ShowError
+from app.screens.session import Options
 from app.server import serve_in_background
 
 
@@ -36,6 +38,12 @@ def test_the_server_is_closed_to_others_and_sends_nothing_home():
     assert flags["--browser.gatherUsageStats"] == "false"
     assert int(flags["--server.maxUploadSize"]) <= 20
     assert flags["--client.showErrorDetails"] == "none"
+
+
+def test_the_reference_reaches_the_script_whole():
+    cells = ReferenceFile(Path("cells.h5ad"), "type", (("B-cells", "Plasmablasts"),))
+    command = server._command(Path("index"), 8501, "127.0.0.1", cells)
+    assert Options.parse(command[command.index("--") + 1 :]) == Options("index", cells)
 
 
 def test_options_reach_the_script_from_any_folder(tmp_path, monkeypatch):

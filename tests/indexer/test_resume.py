@@ -269,6 +269,22 @@ def test_a_missing_table_is_named(tmp_path, table):
         Index.open(tmp_path / "idx")
 
 
+@pytest.mark.parametrize("left_bytes", [None, 300], ids=["lost", "cut short"])
+def test_a_damaged_data_file_is_said_to_readers_and_writers(tmp_path, left_bytes):
+    sources = sources_in(tmp_path)
+    build(tmp_path, sources)
+    damaged = max((tmp_path / "idx" / "items.lance" / "data").iterdir(), key=lambda path: path.stat().st_size)
+    if left_bytes is None:
+        damaged.unlink()
+    else:
+        os.truncate(damaged, left_bytes)
+    index = Index.open(tmp_path / "idx")
+    with pytest.raises(IndexFormatError, match=r"Table items .* missing or damaged"):
+        index.metadata()
+    with pytest.raises(IndexFormatError, match=r"Table items .* missing or damaged"):
+        build(tmp_path, sources)
+
+
 def test_a_table_older_than_the_card_is_refused(tmp_path):
     sources = sources_in(tmp_path)
     build(tmp_path, sources[:1])

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from search import ItemQuery, ProfileQuery, reference_from_counts, reference_from_h5ad
 from search.decomposition import marker_system, proportions
 from search.errors import CellReferenceError, QueryError
+from search.reference import check_h5ad
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +120,21 @@ def test_h5ad_references(tmp_path, planted):
         reference_from_h5ad(path, "kind")
     with pytest.raises(CellReferenceError, match="no reference file"):
         reference_from_h5ad(tmp_path / "none.h5ad", "type")
+    check_h5ad(path, "type")
+    with pytest.raises(CellReferenceError, match="no label column 'kind'"):
+        check_h5ad(path, "kind")
+    anndata.AnnData(obs=obs, var=var).write_h5ad(path)
+    with pytest.raises(CellReferenceError, match="has no X"):
+        reference_from_h5ad(path, "type")
     anndata.AnnData(X=counts.log1p(), obs=obs, var=var).write_h5ad(path)
     with pytest.raises(CellReferenceError, match="not raw counts"):
         reference_from_h5ad(path, "type")
+    whole = path.read_bytes()
+    for content in (b"no hdf5", whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        for read in (check_h5ad, reference_from_h5ad):
+            with pytest.raises(CellReferenceError, match="cannot be read as h5ad"):
+                read(path, "type")
 
 
 PUBLISHED = {
