@@ -1,7 +1,8 @@
 """Weights files on this machine: the folder they go to, and how they are read, which is never by unpickling objects.
 
-`HISTOSEEK_WEIGHTS` names the folder, by default `weights` in the cache folder (`HISTOSEEK_CACHE_DIR`); each encoder has a sub-folder of its own name. Files are `safetensors`, or PyTorch
-files read with `weights_only=True`, which builds tensors and plain containers only.
+`HISTOSEEK_WEIGHTS` names the folder, by default `weights` in the cache folder (`HISTOSEEK_CACHE_DIR`); each encoder has
+a sub-folder of its own name. Files are `safetensors`, or PyTorch files read with `weights_only=True`, which builds
+tensors and plain containers only.
 """
 
 import hashlib
@@ -50,6 +51,26 @@ def read_tensors(path: Path) -> dict[str, Any]:
         raise WeightsMissingError(f"There is no file {path}; expected weights as .safetensors, .bin, .pt or .pth.")
     loaded = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     return _weights_of(loaded, path)
+
+
+def read_tensor(path: Path) -> Any:
+    """The one tensor of a PyTorch file, such as CLAM's features of a slide, on the CPU.
+
+    Raises
+    ------
+    WeightsMissingError
+        If there is no such file.
+    CheckpointError
+        If it is cut off or damaged, or holds something else.
+    """
+    import torch
+
+    if not path.is_file():
+        raise WeightsMissingError(f"There is no file {path}; expected one tensor as .pt.")
+    loaded = _read_torch(path)
+    if not isinstance(loaded, torch.Tensor):
+        raise CheckpointError(f"{path} holds {type(loaded).__name__}; expected one tensor.")
+    return loaded
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:

@@ -27,6 +27,10 @@ class JoinError(DataError):
     """Counts, positions and image of one slide do not fit together."""
 
 
+class FeaturesError(DataError):
+    """A file of features made elsewhere is damaged, lacks a part, or its parts do not fit together."""
+
+
 class StoreError(HistoSeekError):
     """Something inside the index is wrong."""
 

@@ -26,6 +26,9 @@ from encoders.open_clip_models import import_open_clip
 from encoders.registry import describe_spaces, known_spaces, open_space
 from encoders.saving import CARD, WEIGHTS
 from encoders.sentences import GeneSentence, sentences_of
+from indexer.build import build_index
+from indexer.generated import generated_sections
+from search import Engine, GenesQuery
 
 CONTEXT = 76
 TINY = {
@@ -297,3 +300,17 @@ def test_a_folder_of_other_things_is_not_replaced(checkpoint, tmp_path):
 def test_registered_names_are_the_shipped_and_the_converted():
     assert known_spaces() == ("mini", "omiclip")
     assert registry.shipped_spaces() == ("mini",)
+
+
+def test_an_index_lives_in_the_space_and_remembers_its_recipe(checkpoint, space, tmp_path):
+    report = build_index(tmp_path / "db", generated_sections(n_patients=1, side_px=600), space, tile_stride_um=300.0)
+    assert report.failed == ()
+    engine = Engine.open(str(tmp_path / "db"), space=space)
+    result = engine.search(GenesQuery("KRT19 HLA-A"), target="image", k=2)
+    assert result.genes.used == ("KRT19",)
+    assert result.genes.unknown == ("HLA-A",)
+    assert len(result.to_pandas()) == 2
+    assert engine.index.card.space.recipe["sentence_recipe"] == "omiclip"
+    convert(checkpoint, tmp_path / "other", recipe="omiclip-hla-mt", config=TINY)
+    with pytest.raises(SpaceMismatchError, match=space.card.revision):
+        Engine.open(str(tmp_path / "db"), space=open_space(tmp_path / "other"))

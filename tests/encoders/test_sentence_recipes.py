@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from encoders.errors import GeneQueryError
 from encoders.sentence_recipes import OMICLIP, RECIPES, read_housekeeping, recipe_named
 from encoders.sentences import PLAIN, GeneSentence, sentences_of
+from indexer.manifest import load_manifest
+from indexer.sources import open_sources
 
 HOUSEKEEPING = frozenset({"ACTB", "GAPDH", "B2M"})
 
@@ -127,3 +129,13 @@ def test_a_missing_housekeeping_file_says_where_one_is(tmp_path):
 def test_what_cannot_be_ranked_is_refused(values):
     with pytest.raises(GeneQueryError, match=r"ranked|one symbol a column"):
         sentences_of(values, ["A", "B"], recipe=OMICLIP)
+
+
+@pytest.mark.real
+def test_sentences_of_a_real_section_are_those_of_the_published_function(mirror):
+    (section,) = open_sources("her2st", manifest=load_manifest(), slides=["C1"])
+    read = section.read_expression()
+    recipe = recipe_named("omiclip", housekeeping=HOUSEKEEPING)
+    found = [str(sentence) for sentence in sentences_of(read.counts, read.genes, recipe=recipe)]
+    assert found == published(read.counts.toarray(), read.genes, HOUSEKEEPING)
+    assert {len(text.split(" ")) for text in found} == {50}
