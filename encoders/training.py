@@ -1,19 +1,22 @@
 """Learns a space of the `mini` family from paired sections: deterministic, closed form, minutes on a CPU."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 
-from encoders.alignment import Matrix, principal_axes, ridge_cca
-from encoders.contracts import Floats, Patches, PatchSpec
-from encoders.efficientnet import Backbone, EfficientNetLite0
+from encoders.alignment import Matrix
+from encoders.contracts import Floats
+from encoders.efficientnet import Backbone, EfficientNetTexture
 from encoders.errors import TrainingError
-from encoders.expression_basis import ExpressionBasis, fit_basis, rank_curve
+from encoders.expression_basis import fit_basis, rank_curve
 from encoders.gene_directions import gene_directions
 from encoders.mini import MiniWeights
 from encoders.null_pairs import calibrate, gene_list_pool, pool, sentence_vectors
 from encoders.profiles import Profiles
+from encoders.projections import PairedViews, oriented, projections
+from encoders.recipe import Recipe
 from encoders.saving import assemble
 from encoders.sections import ExpressionSection, PairedSection, check_paired, read_profiles
 from encoders.space import Calibration, QualityRow, Space, SpaceCard
@@ -21,60 +24,6 @@ from encoders.stain import measure_stain, move_stain
 
 #: Mean and standard deviation of L, a, b of a well-stained section; a convention, not learned.
 STAIN_TARGET = np.array([[70.0, 20.0, -12.0], [12.0, 10.0, 7.0]], dtype=np.float32)
-_MIN_FEATURE_SD = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Settings of a training run; all of them end up in the card.
-
-    Attributes
-    ----------
-    n_genes, min_detected : int, float
-        Most variable genes kept, among those detected in more than this share of spots.
-    min_listed : float
-        A gene list may name genes that are detected in more than this share of spots.
-    image_components, expression_components : int
-        Principal components of each view that enter the alignment.
-    dim : int
-        Canonical directions kept, the dimensions of the space.
-    shrinkage : float
-        Ridge of both views in units of their mean variance.
-    normalise_stain : bool
-        Off only for baselines that look at colour itself.
-    n_ranks : int
-        Length of the curve that reads gene sentences.
-    n_null_pairs, seed : int
-        Mismatched pairs drawn for the calibration, and the seed they are drawn with.
-    side_um, side_px : float, int
-        The patch round a spot.
-    name, version, licence, training_data, choice : str
-        For the card; `choice` says how the settings were chosen.
-    """
-
-    n_genes: int = 2000
-    min_detected: float = 0.1
-    min_listed: float = 0.01
-    image_components: int = 64
-    expression_components: int = 64
-    dim: int = 16
-    shrinkage: float = 0.3
-    normalise_stain: bool = True
-    n_ranks: int = 1000
-    n_null_pairs: int = 200_000
-    seed: int = 0
-    side_um: float = 154.1
-    side_px: int = 224
-    name: str = "mini"
-    version: str = "1"
-    licence: str = "unstated"
-    training_data: str = "unstated"
-    choice: str = "unstated"
-
-    @property
-    def patch(self) -> PatchSpec:
-        """The patch round a spot."""
-        return PatchSpec(side_um=self.side_um, side_px=self.side_px)
 
 
 def align(
@@ -85,8 +34,10 @@ def align(
     backbone: Backbone | None = None,
     device: str = "cpu",
     on_section: Callable[[int, int, str], None] | None = None,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[int, int], None] | None = None,
 ) -> Space:
-    """Learn a space: principal components of both views, ridge CCA, directions weighted by their correlation.
+    """Learn a space: principal components of both views, then the alignment that the recipe's `loss` names.
 
     Parameters
     ----------
@@ -97,9 +48,13 @@ def align(
     recipe : Recipe, optional
         Settings.
     backbone : Backbone, optional
-        Image features; EfficientNet-Lite0 on `device` if not given.
+        Image features; middle stages of EfficientNet-Lite0 on `device` if not given.
     on_section : callable, optional
         Told after each paired section: sections encoded, sections in all, slide.
+    checkpoint : Path, optional
+        File from which `infonce` and `bleep` resume and to which they write their state after each epoch.
+    on_epoch : callable, optional
+        Told after each of their epochs: epochs done, epochs at most.
 
     Raises
     ------
@@ -107,7 +62,8 @@ def align(
         If pairs do not join, counts are not usable or constant, or there are fewer spots than components.
     """
     recipe = recipe or Recipe()
-    backbone = backbone or EfficientNetLite0(device=device)
+    recipe.check()
+    backbone = backbone or EfficientNetTexture(device=device)
     check_paired(sections)
     profiles = read_profiles([*(section.expression for section in sections), *extra])
     basis = fit_basis(
@@ -119,19 +75,25 @@ def align(
     paired = profiles[: len(sections)]
     _check_size(paired, recipe, backbone)
     stains = [measure_stain(section.patches) for section in sections]
-    features = []
+    seen = []
     for section, stain in zip(sections, stains, strict=True):
-        features.append(_see(section.patches, stain, recipe, backbone))
+        seen.append(_see(section, stain, recipe, backbone))
         if on_section is not None:
-            on_section(len(features), len(sections), section.slide)
-    projections = _projections(features, [basis.standardise(p) for p in paired], basis, recipe)
+            on_section(len(seen), len(sections), section.slide)
+    views = PairedViews(
+        features=[list(orientation) for orientation in zip(*seen, strict=True)],
+        expression=[basis.standardise(p) for p in paired],
+        patients=[section.patient for section in sections],
+    )
+    learned = projections(views, basis, recipe, checkpoint=checkpoint, on_epoch=on_epoch)
+    features = views.features[0]
     query_genes, directions = gene_directions(
         profiles,
-        lambda section: basis.standardise(section) @ projections["expression_projection"],
+        lambda section: basis.standardise(section) @ learned["expression_projection"],
         min_detected=recipe.min_listed,
     )
     weights = MiniWeights(
-        **projections,
+        **learned,
         image_centre=_float32(np.mean([f.mean(axis=0, dtype=np.float64) for f in features], axis=0)),
         stain=_float32(np.mean(stains, axis=0, dtype=np.float64)),
         stain_target=STAIN_TARGET if recipe.normalise_stain else None,
@@ -171,29 +133,13 @@ def _check_size(paired: Sequence[Profiles], recipe: Recipe, backbone: Backbone) 
         )
 
 
-def _see(patches: Patches, stain: Floats, recipe: Recipe, backbone: Backbone) -> Floats:
-    recipe.patch.check(patches)
-    if not recipe.normalise_stain:
-        return backbone.features(patches)
-    return backbone.features(move_stain(patches, stain=stain, target=STAIN_TARGET))
-
-
-def _projections(
-    features: Sequence[Floats], expression: Sequence[Matrix], basis: ExpressionBasis, recipe: Recipe
-) -> dict[str, Floats]:
-    """Scaling, principal axes and canonical directions of each view, multiplied into one matrix."""
-    X = np.concatenate([f - f.mean(axis=0, dtype=np.float64) for f in features])
-    sd = X.std(axis=0)
-    # A feature that never varies in training says nothing: it gets no weight.
-    scale = np.divide(1.0, sd, out=np.zeros_like(sd), where=sd > _MIN_FEATURE_SD)
-    X *= scale
-    image_axes = principal_axes(X, recipe.image_components)
-    Y = np.concatenate(expression) @ basis.axes
-    directions = ridge_cca(X @ image_axes, Y, dim=recipe.dim, shrinkage=recipe.shrinkage)
-    return {
-        "image_projection": _float32(scale[:, None] * (image_axes @ (directions.x * directions.correlations))),
-        "expression_projection": _float32(basis.axes @ (directions.y * directions.correlations)),
-    }
+def _see(section: PairedSection, stain: Floats, recipe: Recipe, backbone: Backbone) -> list[Floats]:
+    """Features of a section's patches, one array an orientation."""
+    recipe.patch.check(section.patches)
+    patches = section.patches
+    if recipe.normalise_stain:
+        patches = move_stain(patches, stain=stain, target=STAIN_TARGET)
+    return [backbone.features(oriented(patches, number)) for number in range(recipe.orientations)]
 
 
 def _draft_card(

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from encoders.recipe import Recipe
 from encoders.sections import PairedSection
 from encoders.space import Space, SpaceCard
-from encoders.training import Recipe
 from search.catalogue import Catalogue, Rows
 from search.errors import NothingToMeasureError
 from search.evaluated_items import COLOUR_PX, by_slide, thumbnail_section, transcriptome_section

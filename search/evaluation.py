@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.contracts import Floats, Patches, Vectors
+from encoders.recipe import Recipe
 from encoders.sections import ExpressionSection, PairedSection
 from encoders.space import QualityRow, Space
-from encoders.training import Recipe, align
+from encoders.training import align
 from search.errors import QueryError
 from search.retrieval_quality import DIRECTIONS, own_ranks, rank_measures
 
@@ -97,7 +98,9 @@ def colour_baseline(sections: Sequence[PairedSection], extra: Sequence[Expressio
     """A space learned from the same pairs by the same recipe, except that its image side sees six colour numbers."""
     backbone = ColourStatistics()
     dim = min(backbone.feature_dim, recipe.dim)
-    plain = replace(recipe, image_components=backbone.feature_dim, dim=dim, normalise_stain=False)
+    plain = replace(
+        recipe, image_components=backbone.feature_dim, dim=dim, normalise_stain=False, loss="cca", orientations=1
+    )
     return align(sections, extra, recipe=plain, backbone=backbone)
 
 

@@ -15,6 +15,7 @@ from app.cli import (
     search_verbs,
     serve_verb,
     space_verbs,
+    train_verb,
 )
 from app.cli.output import FAILED, complain
 from encoders.errors import HistoSeekError
@@ -35,6 +36,7 @@ for _verbs in (
     demo_verb,
     data_verbs,
     space_verbs,
+    train_verb,
     index_verbs,
     search_verbs,
     analysis_verbs,

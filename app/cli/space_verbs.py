@@ -1,4 +1,4 @@
-"""`histoseek encoders` and `histoseek train`: spaces and encoders with their state, and a space of one's own."""
+"""`histoseek encoders`: spaces and encoders with their state on this machine."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,6 @@ def register(command: typer.Typer) -> None:
     verbs.command("check")(check_named)
     verbs.command("convert")(convert_checkpoint)
     command.add_typer(verbs, name="encoders")
-    command.command("train")(train)
 
 
 def list_spaces(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -96,24 +95,5 @@ def convert_checkpoint(
     show(
         {"space": card.model_dump(mode="json", exclude={"calibration"}), "out": folder},
         [f"Written to {folder}: space {card.name}, revision {card.revision}, {card.dim} dimensions."],
-        as_json=as_json,
-    )
-
-
-def train(
-    name: Annotated[str, typer.Argument(help="Name of the new space.")],
-    *,
-    out: Annotated[Path, typer.Option("--out", help="Folder for card.json and weights.safetensors.")],
-    device: Device = "cpu",
-    as_json: AsJson = False,
-) -> None:
-    """Learn a space from the paired her2st sections, and measure it on the held-out patient; deterministic."""
-    from search.training import train_mini
-
-    with bars() as progress:
-        space = train_mini(out, name=name, device=device, progress=progress)
-    show(
-        {"space": space.card.model_dump(mode="json", exclude={"calibration"}), "out": out},
-        [f"Written to {out}.", quality_table(space.card)],
         as_json=as_json,
     )

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from encoders.recipe import Recipe
 from encoders.sections import ExpressionSection, PairedSection
-from encoders.training import Recipe, align
+from encoders.training import align
 
 SIDE_PX = 16
 GENES = tuple(f"GENE{i}" for i in range(60))
@@ -55,6 +56,7 @@ def small_recipe():
         expression_components=6,
         dim=3,
         n_ranks=30,
+        orientations=1,  # the colours of its blocks depend on how a patch lies
         n_null_pairs=2_000,
         side_um=10.0,
         side_px=SIDE_PX,

@@ -9,8 +9,9 @@ import scipy.sparse as sp
 from encoders.contracts import unit_rows
 from encoders.errors import PatchError, TrainingError
 from encoders.mini import MiniWeights
+from encoders.recipe import Recipe
 from encoders.sections import ExpressionSection
-from encoders.training import Recipe, align
+from encoders.training import align
 
 
 def diagonal_beats_the_rest(space, section):
