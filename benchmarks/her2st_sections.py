@@ -10,9 +10,10 @@ import scipy.sparse as sp
 
 from encoders.contracts import Floats, Patches
 from encoders.efficientnet import Backbone
+from encoders.recipe import Recipe
 from encoders.sections import ExpressionSection, PairedSection
 from encoders.space import Space
-from encoders.training import Recipe, align
+from encoders.training import align
 from indexer.manifest import load_manifest
 from indexer.pairs import read_pairs, read_transcriptomes
 from indexer.slides import SlideSource
@@ -20,6 +21,8 @@ from indexer.sources import open_sources
 from search.evaluation import colour_baseline, encode_as_indexed
 from search.retrieval_quality import PairedVectors
 from search.training import MINI_DATA
+
+_N_NULL_PAIRS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,14 @@ def train(sections: Collection[Section], held_out: str, recipe: Recipe, backbone
     return align(*_training(sections, held_out), recipe=recipe, backbone=backbone)
 
 
+def without_null(recipe: Recipe) -> Recipe:
+    """The recipe with a null of few pairs, where p-values are not asked for; weights and vectors stay the same."""
+    return replace(recipe, n_null_pairs=_N_NULL_PAIRS)
+
+
 def train_colour(sections: Collection[Section], held_out: str, recipe: Recipe) -> Space:
     """Train the same with six colour numbers instead of the backbone."""
-    return colour_baseline(*_training(sections, held_out), replace(recipe, n_null_pairs=1_000))
+    return colour_baseline(*_training(sections, held_out), without_null(recipe))
 
 
 def paired_vectors(space: Space, section: Section) -> PairedVectors:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import scipy.sparse as sp
 
-from benchmarks.her2st_sections import Section, on_genes, shared_genes, train
+from benchmarks.her2st_sections import Section, on_genes, shared_genes, train, without_null
 from encoders.efficientnet import Backbone
 from encoders.profiles import Profiles
-from encoders.training import Recipe
+from encoders.recipe import Recipe
 from search.evaluated_items import NO_LABEL
 from search.label_quality import blind_figures
 from search.label_retrieval import Labels, Rows, joined, label_figures, nearest_labels
@@ -29,7 +29,7 @@ def region_figures(
     folds = []
     for patient in np.unique(patients).tolist():
         tell(f"train without patient {patient}, for its regions")
-        space = train(sections, patient, recipe, backbone)
+        space = train(sections, patient, without_null(recipe), backbone)
         vectors = np.concatenate(
             [
                 space.expression.encode_counts(s.expression.counts, s.expression.genes, by_section=True).vectors[

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from benchmarks.her2st_sections import Section, paired_vectors, train, train_colour
 from encoders.efficientnet import Backbone
+from encoders.recipe import Recipe
 from encoders.space import Space
-from encoders.training import Recipe
 from search.colour_quality import COLOUR
 from search.gene_list_quality import gene_list_figures
 from search.index_evaluation import NICHE

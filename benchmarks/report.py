@@ -3,9 +3,12 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+
+_START, _END = "<!-- table -->", "<!-- end of table -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +28,18 @@ class Row:
     note: str = ""
 
 
-def show(rows: Iterable[Row], *, as_json: bool) -> None:
-    """Print rows, one JSON object a line, or as a table for people."""
-    if as_json:
-        for row in rows:
-            print(json.dumps(asdict(row)), flush=True)
-        return
+def show(rows: Iterable[Row], *, as_json: bool) -> list[Row]:
+    """Print rows as they come, one JSON object a line, or all as a table for people; and return them."""
+    shown = []
     table = Table("row", "value", "unit", "against", "n", "note", title="")
     for row in rows:
+        shown.append(row)
         table.add_row(row.row, _text(row.value), row.unit, row.baseline or "", str(row.n), row.note)
-    Console().print(table)
+        if as_json:
+            print(json.dumps(asdict(row)), flush=True)
+    if not as_json:
+        Console().print(table)
+    return shown
 
 
 def markdown(rows: Iterable[Row]) -> str:
@@ -52,6 +57,15 @@ def markdown(rows: Iterable[Row]) -> str:
         for name, (row, others) in lines.items()
     ]
     return "\n".join([*head, *body])
+
+
+def write_between_marks(page: Path, table: str) -> None:
+    """Replace the table between the marks of a page, `<!-- table -->` and its end; raises `ValueError` without them."""
+    before, mark, rest = page.read_text(encoding="utf-8").partition(_START)
+    _, end, after = rest.partition(_END)
+    if not (mark and end):
+        raise ValueError(f"{page} has no {_START} followed by {_END}.")
+    page.write_text(f"{before}{mark}\n\n{table}\n\n{end}{after}", encoding="utf-8")
 
 
 def _text(value: float | None) -> str:

@@ -2,8 +2,10 @@
 
 import json
 
-from benchmarks.quality import _rows
-from benchmarks.report import Row, markdown, show
+import pytest
+
+from benchmarks.quality import _rows, in_docs
+from benchmarks.report import Row, markdown, show, write_between_marks
 from search.quality_figures import Figure
 
 
@@ -44,3 +46,20 @@ def test_rows_of_the_bar_are_spelt_as_in_the_bar():
         "C->B4 10-gene lists->image R@10%",
         "C->B4 10-gene lists->image R@10% (random)",
     ]
+
+
+def test_the_table_of_a_page_is_replaced_and_nothing_else(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- table -->\nold\n<!-- end of table -->\nafter\n")
+    for table in ("| first |", "| second |"):
+        write_between_marks(page, table)
+    assert page.read_text() == "before\n<!-- table -->\n\n| second |\n\n<!-- end of table -->\nafter\n"
+    page.write_text("no marks")
+    with pytest.raises(ValueError, match="no <!-- table -->"):
+        write_between_marks(page, "| x |")
+
+
+def test_the_page_keeps_the_rows_of_the_bar():
+    names = ("C->B4 image->expression R@10%", "C->B4 10-gene lists->image R@10% (random)", "region macro-F1")
+    assert all(in_docs(Row("quality", name, 0.1, "share", None, 9)) for name in names)
+    assert not in_docs(Row("quality", "C->B4 image->expression R@10 (random)", 0.1, "share", None, 9))
