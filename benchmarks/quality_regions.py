@@ -10,8 +10,9 @@ from encoders.efficientnet import Backbone
 from encoders.profiles import Profiles
 from encoders.recipe import Recipe
 from search.evaluated_items import NO_LABEL
+from search.label_neighbours import Labels, Rows, joined, nearest_labels
 from search.label_quality import blind_figures
-from search.label_retrieval import Labels, Rows, joined, label_figures, nearest_labels
+from search.label_retrieval import label_figures
 from search.log_count_neighbours import count_similarities
 from search.quality_figures import Figure
 

@@ -6,15 +6,8 @@ from encoders.contracts import Modality
 from search.catalogue import Catalogue, Mask, Rows
 from search.errors import NothingToMeasureError
 from search.evaluated_items import Chosen, labelled, vectors_of
-from search.label_retrieval import (
-    MOST_COMMON,
-    Labels,
-    Similarity,
-    commonest_label,
-    label_figures,
-    nearest_labels,
-    random_labels,
-)
+from search.label_neighbours import Labels, Similarity, commonest_label, nearest_labels, random_labels
+from search.label_retrieval import MOST_COMMON, label_figures
 from search.log_count_neighbours import count_similarities
 from search.profiles import log_per_10k
 from search.quality_figures import RANDOM, Figure

@@ -5,17 +5,8 @@ import pytest
 import scipy.sparse as sp
 
 from search.errors import QueryError
-from search.label_retrieval import (
-    MAP,
-    Neighbourhoods,
-    commonest_label,
-    f1_by_class,
-    joined,
-    label_figures,
-    nearest_labels,
-    random_labels,
-    votes,
-)
+from search.label_neighbours import Neighbourhoods, commonest_label, joined, nearest_labels, random_labels
+from search.label_retrieval import MAP, f1_by_class, label_figures, votes
 from search.log_count_neighbours import KNN, KNN_CENTRED, count_similarities
 
 
