@@ -267,12 +267,13 @@ _ROWS = (
     ),
     EncoderFacts(
         "plip",
-        "huggingface.co/vinid/plip, converted to open_clip's layout",
+        "huggingface.co/vinid/plip",
         dim=512,
         mean=CLIP_MEAN,
         std=CLIP_STD,
         family="open_clip",
         architecture="ViT-B-32-quickgelu",
+        files=("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors"),
     ),
     EncoderFacts(
         "resnet-50",

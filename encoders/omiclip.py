@@ -88,6 +88,7 @@ def convert(
     try:
         new.chmod(0o755)
         write_towers(towers, model, new / WEIGHTS)
+        (new / WEIGHTS).chmod(0o644)  # safetensors lets its owner alone read it
         _write_housekeeping(symbols, new / HOUSEKEEPING)
         card = _card(model, file_sha256(new / WEIGHTS), patch, recipe=written_by, housekeeping=symbols)
         (new / CARD).write_text(card.model_dump_json(indent=2) + "\n")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from encoders.catalogue import CLIP_MEAN, CLIP_STD, EncoderFacts
+from encoders.clip_layout import image_tower
 from encoders.errors import PackageMissingError, UnknownEncoderError
 from encoders.frozen_images import FrozenImageEncoder, frozen_encoder
 from encoders.torchvision_ops import ensure_torchvision_imports
@@ -81,19 +82,16 @@ def open_clip_encoder(
 ) -> FrozenImageEncoder:
     """The image tower of an open_clip model with the weights of a local file; it is built on first use.
 
-    Parameters and errors are those of `encoders.timm_models.timm_encoder`; `PackageMissingError` is raised on first
-    use if open_clip is not installed.
+    The file may be in open_clip's layout or, as PLIP's, in that of transformers. Parameters and errors are those of
+    `encoders.timm_models.timm_encoder`; `PackageMissingError` is raised on first use if open_clip is not installed.
     """
 
     def load() -> Any:
         model = import_open_clip().create_model(facts.architecture, load_weights=False, pretrained_text=False)
-        check_layout(
-            found := read_tensors(weights),
-            model.state_dict(),
-            what=f"{facts.name} (open_clip {facts.architecture})",
-            path=weights,
-        )
-        model.load_state_dict(found)
+        found = image_tower(read_tensors(weights))
+        tower = {f"visual.{name}": tensor for name, tensor in model.visual.state_dict().items()}
+        check_layout(found, tower, what=f"{facts.name} (open_clip {facts.architecture})", path=weights)
+        model.visual.load_state_dict({name.removeprefix("visual."): tensor for name, tensor in found.items()})
         return model.eval().to(device).encode_image
 
     return frozen_encoder(facts, weights, load=load, side_um=side_um, device=device)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from encoders.torchvision_ops import ensure_torchvision_imports
 ensure_torchvision_imports()
 import timm  # noqa: E402 (torchvision first)
 
+DATA = Path(__file__).parent / "data"
 TINY_CLIP = {
     "embed_dim": 24,
     "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16},
@@ -191,6 +193,29 @@ def test_an_open_clip_model_gives_the_features_of_open_clip(tiny_clip):
     with torch.inference_mode():
         expected = model.encode_image((torch.from_numpy(patches).permute(0, 3, 1, 2) / 255 - mean) / std).numpy()
     np.testing.assert_allclose(open_clip_encoder(facts, path).features(patches), expected, atol=1e-5)
+
+
+def test_a_model_in_the_layout_of_transformers_gives_the_features_of_transformers(tmp_path):
+    """The frozen file holds a tiny CLIPModel of transformers 5.23, patches, and what its image side made of them."""
+    open_clip = import_open_clip()
+    with np.load(DATA / "clip_of_transformers.npz") as frozen:
+        tensors = {name.removeprefix("tensor:"): frozen[name] for name in frozen.files if name.startswith("tensor:")}
+        patches, expected = frozen["patches"], frozen["features"]
+    torch.save({name: torch.from_numpy(values) for name, values in tensors.items()}, tmp_path / "pytorch_model.bin")
+    vision = {"image_size": 16, "layers": 2, "width": 16, "patch_size": 8, "head_width": 8}
+    config = {**TINY_CLIP, "embed_dim": 12, "quick_gelu": True, "vision_cfg": vision}
+    (tmp_path / "tiny-quick-clip.json").write_text(json.dumps(config))
+    open_clip.add_model_config(tmp_path / "tiny-quick-clip.json")
+    facts = open_clip_facts("tiny-quick-clip", side_um=8.0)
+    np.testing.assert_allclose(
+        open_clip_encoder(facts, tmp_path / "pytorch_model.bin").features(patches), expected, atol=1e-5
+    )
+    del tensors["vision_model.encoder.layers.1.self_attn.k_proj.bias"]
+    torch.save({name: torch.from_numpy(values) for name, values in tensors.items()}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(
+        CheckpointError, match=r"1 missing .first visual\.transformer\.resblocks\.1\.attn\.in_proj_bias"
+    ):
+        open_clip_encoder(facts, tmp_path / "pytorch_model.bin").features(patches)
 
 
 def test_an_open_clip_model_without_its_package_names_the_extra(tiny_clip, monkeypatch):
