@@ -22,6 +22,7 @@ from search.reference import CellReference
 from search.result import SearchResult
 from search.retrieval import Request, Retrieval, retrieve
 from search.similarity import SimilarityMap, shared_side, similarity_map
+from search.standouts import StandoutGene, mean_share, standout_genes
 
 
 class Engine:
@@ -273,6 +274,23 @@ class Engine:
         near = self._with_counts(self._encode(query), k=k, where=where, exclude=exclude)
         return decompose_hits(self.catalogue, near, reference, k=k, markers=markers, method=method)
 
+    def standout_genes(self, items: Sequence[str], *, n: int = 8) -> list[tuple[StandoutGene, ...]]:
+        """Name the genes of each item furthest above their mean share over the slides of the index.
+
+        Parameters
+        ----------
+        items : sequence of str
+            Ids of items; one without counts has no such gene.
+        n : int
+            Genes for each.
+
+        Raises
+        ------
+        ItemMissingError
+            If an item is not in the index.
+        """
+        return standout_genes(self.catalogue, self.catalogue.rows_of(items), self._mean_share, n)
+
     def _encode(self, query: Query) -> EncodedQuery:
         return encode_query(query, self.catalogue, lambda: self.space)
 
@@ -283,6 +301,10 @@ class Engine:
         kinds = DEFAULT_KINDS["expression"]
         request = Request(target="expression", kind=kinds, k=k, where=where, exclude=exclude)
         return self._retrieve(query, request, has_counts(self.catalogue))
+
+    @cached_property
+    def _mean_share(self) -> Doubles:
+        return mean_share(self.catalogue)
 
     @cached_property
     def _mean_log_expression(self) -> Doubles:

@@ -17,12 +17,14 @@ from app.cli import (
     space_verbs,
     train_verb,
 )
-from app.cli.output import FAILED, complain
+from app.cli.output import FAILED, complain, say
 from encoders.errors import HistoSeekError
 
 _HELP = """A search engine for tissue: slides, tiles, spots, cells and transcriptomes in one embedding space.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 finished with failed items."""
+
+_INTERRUPTED = 130  # what typer ends with after Ctrl+C
 
 command = typer.Typer(
     name="histoseek",
@@ -68,6 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `histoseek` on `arguments` (those of the process by default) and exit with its code."""
     try:
         command(args=arguments, prog_name="histoseek")
+    except SystemExit as stop:
+        if stop.code == _INTERRUPTED:
+            say("Stopped. What was finished is kept: the same command goes on from there.")
+        raise
     except HistoSeekError as error:
         complain(str(error))
         sys.exit(FAILED)

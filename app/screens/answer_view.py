@@ -5,7 +5,7 @@ from typing import Any, cast
 import pandas as pd
 import streamlit as st
 
-from app.screens.answers import gene_sentences, thumbnails
+from app.screens.answers import standouts, thumbnails
 from app.screens.gallery import Card, show_gallery
 from search.result import SearchResult
 
@@ -40,10 +40,10 @@ def show_hits(result: SearchResult, *, query: Card | None = None) -> None:
 
 
 def cards_of(frame: pd.DataFrame) -> list[Card]:
-    """Cards of items or hits: pictures where there are any, gene sentences where not."""
+    """Cards of items or hits: pictures where there are any, the genes that stand out where not."""
     ids = tuple(frame["id"])
     pictures = thumbnails(ids)
     bare = tuple(item for item, picture in zip(ids, pictures, strict=True) if picture is None)
-    sentences = dict(zip(bare, gene_sentences(bare), strict=True)) if bare else {}
+    genes = dict(zip(bare, standouts(bare), strict=True)) if bare else {}
     rows = cast("list[dict[str, Any]]", frame.to_dict("records"))
-    return [Card(row, picture, sentences.get(str(row["id"]), "")) for row, picture in zip(rows, pictures, strict=True)]
+    return [Card(row, picture, genes.get(str(row["id"]), ())) for row, picture in zip(rows, pictures, strict=True)]

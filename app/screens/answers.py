@@ -1,14 +1,12 @@
 """Cached questions to the engine, so that moving a slider asks nothing twice."""
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
 from app.cell_types import generated_reference, reference_of_index
 from app.screens.session import Options, engine, items, options, rows_of, slides, stamp
 from encoders.contracts import Modality
-from encoders.sentences import sentences_of
 from search.cohorts import By, Cohorts
 from search.composition import Composition, Source
 from search.filters import Exclude
@@ -16,6 +14,7 @@ from search.prediction import Prediction
 from search.query import ItemQuery, Query
 from search.reference import CellReference
 from search.result import SearchResult
+from search.standouts import StandoutGene
 
 _KEPT = 256  # answers of each kind kept in memory
 
@@ -43,9 +42,9 @@ def thumbnails(ids: tuple[str, ...]) -> list[bytes | None]:
     return _thumbnails(options().db, stamp(), ids)
 
 
-def gene_sentences(ids: tuple[str, ...]) -> list[str]:
-    """Gene sentence of each item, highest counts first; empty where it has no counts."""
-    return _gene_sentences(options().db, stamp(), ids)
+def standouts(ids: tuple[str, ...]) -> list[tuple[StandoutGene, ...]]:
+    """Answer of `Engine.standout_genes`."""
+    return _standouts(options().db, stamp(), ids)
 
 
 def panel() -> list[str]:
@@ -99,10 +98,8 @@ def _thumbnails(db: str, version: str, ids: tuple[str, ...]) -> list[bytes | Non
 
 
 @st.cache_data(max_entries=_KEPT, show_spinner=False)
-def _gene_sentences(db: str, version: str, ids: tuple[str, ...]) -> list[str]:  # noqa: ARG001
-    index = engine().index
-    rows: npt.NDArray[np.int64] = np.asarray(rows_of(ids), dtype=np.int64)
-    return [str(sentence) for sentence in sentences_of(index.expression(rows), index.genes)]
+def _standouts(db: str, version: str, ids: tuple[str, ...]) -> list[tuple[StandoutGene, ...]]:  # noqa: ARG001
+    return engine().standout_genes(ids)
 
 
 @st.cache_data(max_entries=2, show_spinner=False)

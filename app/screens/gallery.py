@@ -12,6 +12,7 @@ import streamlit as st
 
 from app.scale_bar import length_text, round_length_um
 from app.table_view import number, p_text
+from search.standouts import StandoutGene
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +25,13 @@ class Card:
         A row of the hits, or of the items; columns of `ITEM_METADATA`.
     picture : bytes or None
         JPEG of its patch, `side_um` wide.
-    genes : str
-        Its gene sentence, shown where there is no picture.
+    genes : tuple of StandoutGene
+        Those that stand out in it, shown where there is no picture.
     """
 
     facts: dict[str, Any]
     picture: bytes | None = None
-    genes: str = ""
+    genes: tuple[StandoutGene, ...] = ()
 
 
 def show_gallery(hits: Sequence[Card], *, query: Card | None = None) -> None:
@@ -89,13 +90,31 @@ def _head(left: str, right: str) -> str:
 
 def _picture(card: Card, scale: float) -> str:
     if card.picture is None:
-        symbols = escape(" ".join(card.genes.split()[:18])) or "no picture, no counts"
-        return f'<div class="hs-genes"><b>No picture. Highest genes:</b><br>{symbols}</div>'
+        return _genes(card.genes)
     source = "data:image/jpeg;base64," + base64.b64encode(card.picture).decode("ascii")
     side = _number(card.facts.get("side_um"))
     marks = _marks(side, _number(card.facts.get("spot_um"))) if side else ""
     alt = escape(f"{card.facts['kind']} {card.facts['id']}" + (f", {side:.0f} micrometres wide" if side else ""))
     return f'<div class="hs-frame" style="width: {100 * scale:.1f}%"><img src="{source}" alt="{alt}">{marks}</div>'
+
+
+def _genes(genes: Sequence[StandoutGene]) -> str:
+    """Genes as bars as long as they stand out, each with how many times its mean of the index is counted."""
+    if not genes:
+        return '<div class="hs-genes"><b>Not imaged, no gene stands out</b></div>'
+    longest = max(gene.excess for gene in genes)
+    rows = "".join(
+        f'<div class="hs-gene"><span class="hs-gene-bar" style="width: {100 * gene.excess / longest:.0f}%"></span>'
+        f"<span>{escape(gene.symbol)}</span><span>{_times(gene.fold)}</span></div>"
+        for gene in genes
+    )
+    about = "Not imaged. Counts of these genes, as multiples of their mean over the slides of the index"
+    return f'<div class="hs-genes" title="{about}"><b>Not imaged; genes, x index mean</b>{rows}</div>'
+
+
+def _times(fold: float) -> str:
+    """`3.4x`, `34x`."""
+    return f"{fold:.1f}x" if fold < 10 else f"{fold:,.0f}x"
 
 
 def _marks(side_um: float, spot_um: float | None) -> str:

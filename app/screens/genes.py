@@ -28,10 +28,13 @@ def show() -> None:
         return
     query = GenesQuery(text)
     left, right = st.columns([7, 5], gap="large")
+    answered = False
     with left, errors_as_sentences():
         _show_answer(query)
-    with right, errors_as_sentences():
-        _show_map(query)
+        answered = True
+    if answered:  # else the map would only say the same again
+        with right, errors_as_sentences():
+            _show_map(query)
 
 
 def _choose_genes() -> str:

@@ -16,6 +16,11 @@ from search.query import SlideQuery
 from search.result import SearchResult
 
 _COLUMNS = ["picture", "rank", "slide", "score", "p_value", "fdr", "patient", "organ", "diagnosis", "cohort", "licence"]
+#: Stands for a slide without an image, grey on nothing, so that it suits light and dark.
+_NOT_IMAGED = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64" width="64" height="64">
+<rect x="1" y="1" width="62" height="62" rx="6" fill="none" stroke="#8a94a0" stroke-dasharray="4 4"/>
+<text x="32" y="29" font-family="sans-serif" font-size="11" fill="#8a94a0" text-anchor="middle">not
+<tspan x="32" dy="13">imaged</tspan></text></svg>"""
 
 
 def show() -> None:
@@ -44,8 +49,9 @@ def show() -> None:
 def _show_similar(slide: str, result: SearchResult) -> None:
     show_notes(result.notes)
     frame = result.to_pandas()
-    frame["picture"] = [_data_uri(name) for name in frame["slide"]]
-    shown = [column for column in _COLUMNS if frame[column].notna().any()]
+    if any(slide_picture(name) for name in frame["slide"]):
+        frame.insert(0, "picture", [_data_uri(name) for name in frame["slide"]])
+    shown = [column for column in _COLUMNS if column in frame and frame[column].notna().any()]
     st.dataframe(
         frame[shown],
         hide_index=True,
@@ -63,9 +69,10 @@ def _show_similar(slide: str, result: SearchResult) -> None:
     st.caption(f"Compared by their mean {result.query['using']} vector. Score: cosine.")
 
 
-def _data_uri(slide: str) -> str | None:
+def _data_uri(slide: str) -> str:
     picture = slide_picture(slide)
-    return None if picture is None else "data:image/jpeg;base64," + base64.b64encode(picture).decode("ascii")
+    kind, content = ("svg+xml", _NOT_IMAGED) if picture is None else ("jpeg", picture)
+    return f"data:image/{kind};base64," + base64.b64encode(content).decode("ascii")
 
 
 if __name__ == "__main__":

@@ -58,8 +58,14 @@ a.hs-card:hover, a.hs-card:focus-visible {border-color: #0f766e; box-shadow: 0 0
 .hs-length {position: absolute; left: 5%; bottom: 10%; font-size: .68rem; line-height: 1; font-weight: 600;
   color: #111827; background: rgba(255,255,255,.78); padding: 2px 4px; border-radius: 3px;}
 .hs-ring {position: absolute; border: 1.5px dashed rgba(17,24,39,.8); border-radius: 50%;}
-.hs-genes {padding: 10px; font-size: .74rem; line-height: 1.45; text-align: left; align-self: flex-start;
-  overflow: hidden; max-height: 100%; opacity: .9;}
+.hs-genes {padding: 9px 10px; font-size: .7rem; text-align: left; align-self: stretch; width: 100%;
+  overflow: hidden; display: flex; flex-direction: column; gap: 1px;}
+.hs-genes b {font-weight: 600; opacity: .75; margin-bottom: 2px; white-space: nowrap; font-size: .66rem;}
+.hs-gene {position: relative; display: flex; justify-content: space-between; line-height: 14px; padding: 0 4px;
+  font-variant-numeric: tabular-nums;}
+.hs-gene span {position: relative;}
+.hs-gene-bar {position: absolute !important; left: 0; top: 0; bottom: 0; background: rgba(18,149,138,.24);
+  border-radius: 2px;}
 .hs-text {padding: 8px 10px 9px; font-size: .76rem; line-height: 1.4;}
 .hs-head {display: flex; justify-content: space-between; font-size: .9rem; font-weight: 600;
   font-variant-numeric: tabular-nums;}

@@ -230,6 +230,16 @@ def test_wrong_usage_has_its_own_code(histoseek, arguments):
     assert "Traceback" not in ran.stderr
 
 
+def test_an_interrupt_says_how_to_go_on(histoseek, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("app.cli.data_verbs.load_manifest", interrupted)
+    ran = histoseek("data", "list")
+    assert ran.code == 130
+    assert "the same command goes on" in ran.stderr
+
+
 def test_a_full_disk_is_said(histoseek, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device", "index/items.lance")

@@ -2,6 +2,7 @@ import pytest
 
 from app.screens import gallery
 from app.screens.gallery import Card, show_gallery
+from search.standouts import StandoutGene
 
 FACTS = {
     "id": "S/spot/1x2", "kind": "spot", "slide": "S", "patient": "P", "cohort": "c", "licence": "CC0",
@@ -49,9 +50,12 @@ def test_provenance_and_score_are_on_the_card(html):
 
 
 def test_an_item_without_a_picture_shows_its_genes(html):
-    text = html(Card(FACTS, None, genes="ERBB2 KRT19"))
-    assert "ERBB2 KRT19" in text
+    genes = (StandoutGene("ERBB2", fold=34.2, excess=4.0), StandoutGene("KRT19", fold=2.54, excess=1.0))
+    text = html(Card(FACTS, None, genes=genes))
+    assert 'style="width: 100%"></span><span>ERBB2</span><span>34x</span>' in text
+    assert 'style="width: 25%"></span><span>KRT19</span><span>2.5x</span>' in text
     assert "<img" not in text
+    assert "no gene stands out" in html(Card(FACTS, None))
 
 
 def test_generated_items_say_so(html):
