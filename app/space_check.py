@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
+from encoders.catalogue import CATALOGUE
 from encoders.contracts import Patches, PatchSpec, Vectors
+from encoders.errors import UnknownEncoderError
 from encoders.image_registry import facts_of, open_encoder
 from encoders.registry import known_spaces, open_space
 
@@ -63,6 +65,11 @@ def check_encoder(
     EncoderError
         If the encoder is not known, or its weights or package are missing, or they are another model's.
     """
+    if "/" not in name and name not in CATALOGUE:
+        raise UnknownEncoderError(
+            f"There is no space or encoder {name!r}; known are the spaces {', '.join(known_spaces())} and the encoders "
+            f"{', '.join(CATALOGUE)}. Give one of these, or a folder of a space."
+        )
     facts = facts_of(name)
     if side_um is None and facts.side_um is None and facts.side_px is not None:
         side_um = facts.side_px * _CHECK_MPP

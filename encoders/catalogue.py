@@ -285,7 +285,7 @@ _ROWS = (
     ),
     EncoderFacts(
         "omiclip",
-        "huggingface.co/WangGuangyuLab/Loki (checkpoint.pt), converted once by `histoseek encoders convert`",
+        "huggingface.co/WangGuangyuLab/Loki (checkpoint.pt)",
         dim=768,
         mean=CLIP_MEAN,
         std=CLIP_STD,

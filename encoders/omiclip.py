@@ -37,8 +37,8 @@ _FILES = {CARD, WEIGHTS, HOUSEKEEPING}
 def how_to_get(folder: Path) -> str:
     """What to do to have OmiCLIP in `folder`."""
     return (
-        f"OmiCLIP is not in {folder}. Ask for access to {CATALOGUE[NAME].source.split(',', maxsplit=1)[0]}, fetch "
-        f"checkpoint.pt, and run `histoseek encoders convert checkpoint.pt --out {folder}` (or set {ENVIRONMENT} to "
+        f"OmiCLIP is not in {folder}. Ask for access to {CATALOGUE[NAME].source}, fetch it, and run "
+        f"`histoseek encoders convert checkpoint.pt --out {folder}` (or set {ENVIRONMENT} to "
         f"the folder that holds {NAME}/)."
     )
 

@@ -53,7 +53,7 @@ def test_any_timm_model_is_checked_with_its_weights(histoseek, tiny_weights):
         ("uni", "Ask for access"),
         ("omiclip", "histoseek encoders convert"),
         ("conch", "features"),
-        ("uni9", "known are uni"),
+        ("uni9", "the spaces mini, omiclip and the encoders uni"),
         ("timm/uni9", "timm has no model"),
     ],
 )
