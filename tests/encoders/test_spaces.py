@@ -111,6 +111,26 @@ def test_another_backbone_is_refused(small_space, tmp_path):
         load_space(tmp_path / "space")
 
 
+@pytest.mark.parametrize("backbone", [EfficientNetLite0, EfficientNetTexture])
+def test_a_space_opens_with_the_backbone_of_its_card(small_space, tmp_path, backbone):
+    recipe = {**small_space.card.recipe, "backbone": backbone.name, "backbone_sha256": backbone.weights_sha256}
+    save_space(replace(small_space, card=small_space.card.model_copy(update={"recipe": recipe})), tmp_path / "space")
+    assert type(load_space(tmp_path / "space").image.backbone) is backbone
+
+
+def test_texture_features_are_moments_of_two_stages():
+    patches = np.random.default_rng(0).integers(0, 256, size=(2, 64, 64, 3), dtype=np.uint8)
+    backbone = EfficientNetTexture()
+    features = backbone.features(patches)
+    assert features.shape == (2, backbone.feature_dim)
+    means, deviations = features[:, :40], features[:, 40:80]
+    assert (deviations > 0).all()
+    assert np.abs(means).max() > 0
+    # An object's place in the patch is no texture: a patch beside itself has nearly the same moments.
+    doubled = backbone.features(np.concatenate([patches, patches], axis=2)[:, :, 32:96])
+    assert np.corrcoef(features[0], doubled[0])[0, 1] > 0.95
+
+
 def test_a_pickle_in_place_of_weights_is_never_run(saved, tmp_path):
     class Trap:
         def __reduce__(self):

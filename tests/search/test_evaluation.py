@@ -9,8 +9,8 @@ from scipy.stats import spearmanr
 
 from encoders.errors import TrainingError
 from encoders.gene_lists import WeightedGenes
+from encoders.recipe import Recipe
 from encoders.registry import open_space
-from encoders.training import Recipe
 from indexer.slides import Expression, SlideFacts
 from search.errors import QueryError
 from search.evaluation import ColourStatistics, encode_as_indexed, retrieval_metrics
@@ -130,7 +130,7 @@ def recipe():
 
 @pytest.fixture
 def colour_space(recipe, monkeypatch):
-    monkeypatch.setattr("encoders.training.EfficientNetLite0", lambda device: ColourStatistics())
+    monkeypatch.setattr("encoders.training.EfficientNetTexture", lambda device: ColourStatistics())
     told = []
 
     class Listener:
