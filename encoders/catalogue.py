@@ -1,7 +1,8 @@
 """The published encoders HistoSeek knows, as a table of declared facts: one row each, `None` where nothing is stated.
 
 Sources of the facts: the encoders' model cards as read by TRIDENT 0.3 (`patch_encoder_models/load.py`, README: sizes,
-architectures, normalisation, licences, gates), CONCH's configuration and `factory.py`, and open_clip 3.3 (`coca_ViT-L-14`).
+architectures, normalisation, licences, gates), CONCH's own configuration and `factory.py`, mSTAR's own code, and
+open_clip 3.3 (`coca_ViT-L-14`, `ViT-B-32-quickgelu`).
 `side_um` is what the encoder sees in the authors' pipeline: pixels read at a magnification, times um/px, less what is
 cropped. Encoders of natural images and those whose authors state no scale have none; the caller chooses one.
 """
