@@ -111,11 +111,11 @@ def test_another_backbone_is_refused(small_space, tmp_path):
         load_space(tmp_path / "space")
 
 
-@pytest.mark.parametrize("backbone", [EfficientNetLite0, EfficientNetTexture])
-def test_a_space_opens_with_the_backbone_of_its_card(small_space, tmp_path, backbone):
-    recipe = {**small_space.card.recipe, "backbone": backbone.name, "backbone_sha256": backbone.weights_sha256}
+@pytest.mark.parametrize("named", [EfficientNetLite0, EfficientNetTexture])
+def test_a_space_opens_with_the_backbone_of_its_card(small_space, tmp_path, named):
+    recipe = {**small_space.card.recipe, "backbone": named.name, "backbone_sha256": named.weights_sha256}
     save_space(replace(small_space, card=small_space.card.model_copy(update={"recipe": recipe})), tmp_path / "space")
-    assert type(load_space(tmp_path / "space").image.backbone) is backbone
+    assert type(load_space(tmp_path / "space").image.backbone) is named
 
 
 def test_texture_features_are_moments_of_two_stages():
