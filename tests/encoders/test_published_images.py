@@ -222,7 +222,7 @@ def test_an_open_clip_model_without_its_package_names_the_extra(tiny_clip, monke
     facts = open_clip_facts("tiny-test-clip", side_um=16.0)
     encoder = open_clip_encoder(facts, tiny_clip[1])
     monkeypatch.setattr("encoders.open_clip_models.PACKAGE", "a_package_that_is_not_there")
-    with pytest.raises(PackageMissingError, match=r"histoseek\[clip\]"):
+    with pytest.raises(PackageMissingError, match=r"\.\[clip\]"):
         encoder.encode(np.zeros((1, 32, 32, 3), dtype=np.uint8))
 
 
