@@ -1,5 +1,7 @@
 """Does an index hold what it says? Compares tables, card, genes and vectors with each other."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,17 +14,41 @@ from indexer.sidecar import MODALITIES
 _UNIT_TOLERANCE = 1e-3
 
 
-def find_problems(index: Index) -> list[str]:
-    """Sentences about what is wrong with an index; empty if nothing is.
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at, what was found, and sentences about what is wrong with it, none if all is well."""
 
-    Reads the whole tables, so it takes as long as a copy of them.
-    """
+    what: str
+    found: str
+    problems: tuple[str, ...]
+
+
+def examine(index: Index) -> list[Finding]:
+    """Look at everything an index holds; reads the whole tables, so it takes as long as a copy of them."""
+    items, slides = index.metadata(), index.slides()
     return [
-        *_count_problems(index),
-        *_row_problems(index.metadata(), index.slides()),
-        *_gene_problems(index),
-        *(problem for modality in MODALITIES for problem in _vector_problems(index, modality)),
+        Finding(
+            "items, slides, genes and failures as the card counts them",
+            f"{items.num_rows:,} items, {slides.num_rows:,} slides, {len(index.genes):,} genes",
+            tuple(_count_problems(index)),
+        ),
+        Finding(
+            "items and slides are there once and belong together",
+            f"{pc.count_distinct(items['id']).as_py():,} different items",
+            tuple(_row_problems(items, slides)),
+        ),
+        Finding(
+            "genes are those of the card's panel",
+            f"panel {index.card.panel_sha256[:12]}",
+            tuple(_gene_problems(index)),
+        ),
+        *(_vectors(index, modality) for modality in MODALITIES),
     ]
+
+
+def find_problems(index: Index) -> list[str]:
+    """Sentences about what is wrong with an index; empty if nothing is."""
+    return [problem for finding in examine(index) for problem in finding.problems]
 
 
 def _count_problems(index: Index) -> list[str]:
@@ -69,7 +95,7 @@ def _gene_problems(index: Index) -> list[str]:
     return problems
 
 
-def _vector_problems(index: Index, modality: Modality) -> list[str]:
+def _vectors(index: Index, modality: Modality) -> Finding:
     problems = []
     rows, stored = index.stored_vectors(modality)
     n_wrong = int((~(np.abs(np.linalg.norm(stored, axis=1) - 1) < _UNIT_TOLERANCE)).sum())
@@ -77,7 +103,10 @@ def _vector_problems(index: Index, modality: Modality) -> list[str]:
         problems.append(f"{n_wrong} {modality} vectors are not of norm 1.")
     searched = index.vectors(modality)
     if not (np.array_equal(searched.rows, rows) and np.array_equal(searched.vectors, stored)):
-        problems.append(f"The {modality} sidecar does not hold the vectors of the table.")
+        problems.append(
+            f"The {modality} sidecar does not hold the vectors of the table. Delete {index.folder / 'sidecar'}: it is "
+            "made again when the index is opened."
+        )
     if searched.ann.n_rows > len(rows):
         problems.append(f"The {modality} FAISS index holds {searched.ann.n_rows} vectors, the table {len(rows)}.")
-    return problems
+    return Finding(f"{modality} vectors match the table and have norm 1", f"{len(rows):,} vectors", tuple(problems))

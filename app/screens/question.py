@@ -55,6 +55,14 @@ def choose_side(sides: tuple[Modality, ...]) -> Modality:
     )
 
 
+def asked_side(sides: tuple[Modality, ...], *, by_direction: bool) -> Modality:
+    """Side of an item that the controls above ask with, before they are drawn."""
+    state = st.session_state
+    direction = DIRECTIONS.get(str(state.get("direction")))
+    asked = state.get("side") if not by_direction else direction[0] if direction else None
+    return cast("Modality", asked) if asked in sides else sides[0]
+
+
 def choose_terms(*, excludable: bool = True, k: int = 12) -> Terms:
     """Number of hits, filter and exclusion, in a popover; whether it is not the default is said on its button."""
     restore("where")

@@ -10,7 +10,7 @@ from app.screens.answers import hits
 from app.screens.gallery import Card, show_gallery
 from app.screens.item_views import show_cell_types, show_cohorts, show_predicted_genes
 from app.screens.links import keep, restore
-from app.screens.question import Terms, choose_direction, choose_side, choose_terms
+from app.screens.question import Terms, asked_side, choose_direction, choose_side, choose_terms
 from app.screens.session import engine, errors_as_sentences, items, slide_picture, slides
 from app.screens.slide_picker import KINDS, central_item, choose_overlay, choose_slide, draw_map, items_on, placed
 from app.screens.upload_view import choose_upload
@@ -29,13 +29,27 @@ def show() -> None:
         with about:
             _describe_slide(slide)
         with colours:
-            overlay = choose_overlay(ItemQuery(item) if item else None, on=False)
+            overlay = choose_overlay(_asked(item), on=False)
         with errors_as_sentences():
             mapped = placed(points)
             if len(mapped) or slide_picture(slide) is not None:
                 draw_map(slide, mapped, overlay, chosen=_drawn(item), key=f"map-{slide}")
     with right:
         _answer(item)
+
+
+def _asked(item: str | None) -> ItemQuery | None:
+    """The item, asked with as the answer beside the map is."""
+    sides = _sides(item) if item else ()
+    if not item or not sides:
+        return None
+    by_direction = st.session_state.get("view", _VIEWS[0]) == _VIEWS[0]
+    return ItemQuery(item, asked_side(sides, by_direction=by_direction))
+
+
+def _sides(item: str) -> tuple[Modality, ...]:
+    catalogue = engine().catalogue
+    return catalogue.modalities_of(catalogue.row_of(item))
 
 
 def _answer(item: str | None) -> None:
@@ -49,9 +63,10 @@ def _answer(item: str | None) -> None:
         _show_answer(view, query, card, ("image",))
     elif item is None:
         st.info("This slide has no items to ask with. Choose another slide.")
+    elif not (sides := _sides(item)):
+        st.info(f"{item} has neither a picture nor a count of a gene that the space knows. Choose another item.")
     else:
         row = items().loc[items()["id"] == item]
-        sides = engine().catalogue.modalities_of(int(row.index[0]))
         _show_answer(view, None, cards_of(row)[0], sides)
 
 

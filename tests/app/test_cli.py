@@ -82,6 +82,22 @@ def test_index_stats_and_verify(histoseek, small_db):
     assert "yes" in histoseek("index", "stats", "--db", small_db).stdout  # the column `generated`
 
 
+def test_verify_fails_where_the_sidecar_holds_other_vectors(histoseek, small_db, tmp_path):
+    import shutil
+
+    import numpy as np
+
+    shutil.copytree(small_db, tmp_path / "index")
+    histoseek("index", "verify", "--db", tmp_path / "index")
+    (vectors,) = (tmp_path / "index" / "sidecar" / "image").glob("*/vectors.npy")
+    np.save(vectors, np.load(vectors)[::-1])
+    ran = histoseek("index", "verify", "--db", tmp_path / "index", "--json")
+    assert ran.code == 1
+    wrong = [row for row in json.loads(ran.stdout)["checks"] if not row["passed"]]
+    assert len(wrong) == 1
+    assert "image sidecar does not hold the vectors" in wrong[0]["found"]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

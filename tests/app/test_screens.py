@@ -3,12 +3,15 @@
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote_plus
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import app.screens
+from app.screens import question
+from search.catalogue import Catalogue
 from search.engine import Engine
 from search.query import GenesQuery, ItemQuery
 
@@ -79,6 +82,28 @@ def test_tissue_shows_the_hits_that_search_returns(open_page, engine):
     assert f"1. {first['score']:.3f}" in texts(page)
     assert first["licence"] in texts(page)
     assert all(note in texts(page) for note in expected.notes)
+
+
+def test_an_item_without_any_vector_says_so(open_page, monkeypatch):
+    monkeypatch.setattr(Catalogue, "modalities_of", lambda catalogue, row: ())
+    page = open_page()
+    assert "Choose another item" in page.info[0].value
+    assert not shown_hits(page)
+
+
+@pytest.mark.parametrize(
+    ("state", "by_direction", "side"),
+    [
+        ({}, True, "image"),
+        ({"direction": "expression → image"}, True, "expression"),
+        ({"direction": "expression → image", "side": "image"}, False, "image"),
+        ({"side": "expression"}, False, "expression"),
+    ],
+)
+def test_the_overlay_asks_with_the_side_that_the_answer_does(monkeypatch, state, by_direction, side):
+    monkeypatch.setattr(question, "st", SimpleNamespace(session_state=state))
+    assert question.asked_side(("image", "expression"), by_direction=by_direction) == side
+    assert question.asked_side(("expression",), by_direction=by_direction) == "expression"
 
 
 def test_choosing_another_item_asks_again(open_page, engine):
@@ -177,7 +202,7 @@ def test_genes_show_their_report_and_the_hits_that_search_returns(open_page, eng
 @pytest.mark.parametrize("text", ["NOSUCHGENE", "ERBB2:x", "KRT19 -KRT19"])
 def test_genes_that_cannot_be_asked_are_sentences(open_page, text):
     page = open_page("genes.py", genes=text)
-    assert page.error
+    assert len(page.error) == 1
     assert not shown_hits(page)
 
 
