@@ -20,7 +20,7 @@ def missing_package() -> str:
     if importlib.util.find_spec(PACKAGE) is not None:
         return ""
     return (
-        f'The package open_clip_torch is not installed; run `pip install -e ".[{EXTRA}]"` in the checkout of HistoSeek, '
+        f'The package open_clip_torch is not installed; run `pip install -e ".[{EXTRA}]"` in the checkout, '
         f'or `pip install "open_clip_torch>=3.0,<4"`.'
     )
 
