@@ -30,11 +30,13 @@ def serve(
 ) -> None:
     """Show an index in the browser until interrupted."""
     from app.server import serve as run
-    from indexer.index import Index
+    from search.engine import Engine
 
+    if merge and reference is None:
+        raise typer.BadParameter("--merge changes a reference; give one with --reference.")
     cells = reference_file(reference, label, merge)
     # What cannot be read fails here, in one sentence, rather than in the browser.
-    Index.open(db)
+    Engine.open(db)
     if cells is not None:
         cells.check()
     say(f"Serving {db} on http://{address}:{port} - stop with Ctrl+C.")

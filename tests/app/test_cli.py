@@ -225,6 +225,9 @@ def test_an_index_of_another_space_names_both(histoseek, small_db, tmp_path):
     ran = histoseek("search", "genes", "ERBB2", "--db", other)
     assert ran.code == 1
     assert "0-older" in ran.stderr
+    ran = histoseek("serve", "--db", other)  # said here, not in the browser
+    assert ran.code == 1
+    assert "0-older" in ran.stderr
 
 
 @pytest.mark.parametrize(
@@ -237,6 +240,7 @@ def test_an_index_of_another_space_names_both(histoseek, small_db, tmp_path):
         ("search", "genes", "ERBB2", "--target", "smell"),
         ("cohorts", "--genes", "ERBB2", "--by", "colour"),
         ("serve", "--port", "99999"),
+        ("serve", "--merge", "B-cells=Plasmablasts"),
         ("search", "genes", "ERBB2", "--device", "abacus"),
     ],
 )
