@@ -127,6 +127,9 @@ def _figures(
     if len(sections) > 1:
         spread = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
         notes.insert(0, f"mean over {len(sections)} sections, galleries of {spread}")
+    trained = [s.trained_on for s in sections]
+    if any(trained) and not all(trained):
+        notes.append("some of these patients were trained on, some not")
     found = []
     for column, (metric, value) in enumerate(values.items()):
         low, high = interval(drawn[:, column]) if len(drawn) else (None, None)
@@ -141,7 +144,7 @@ def _figures(
                 high=high,
                 n_queries=sum(s.n_queries for s in sections),
                 n_gallery=round(float(np.mean([s.n_gallery for s in sections]))),
-                trained_on=any(s.trained_on for s in sections),
+                trained_on=any(trained),
                 note="; ".join(dict.fromkeys(notes)),
             )
         )

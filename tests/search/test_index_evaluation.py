@@ -38,6 +38,8 @@ def test_trained_patients_are_left_out_or_marked(engine, planted):
     marked = evaluate(own, slides=["A1", "B1"], include_trained=True)
     groups = {f.group: f.trained_on for f in marked.figures if f.question == "image->expression" and f.method != RANDOM}
     assert groups == {"section A1": True, "section B1": False, "all patients": True}
+    mixed = [f.note for f in marked.figures if f.group == "all patients" and f.trained_on]
+    assert all("some of these patients were trained on" in note for note in mixed)
 
 
 def test_labels_are_found_in_other_patients(engine):
