@@ -47,11 +47,12 @@ class Composition(Findings):
 
 @dataclass(frozen=True, slots=True)
 class OwnProfile:
-    """Counts that come with a query: counts per 10,000 float64 `(n_genes,)`, their symbols, and the query in words."""
+    """Counts that come with a query: counts per 10,000 float64 `(n_genes,)`, symbols, the query in words, notes."""
 
     per_10k: Doubles
     genes: Sequence[str]
     description: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 def own_profile(catalogue: Catalogue, query: Query, *, forced: bool) -> OwnProfile | None:
@@ -75,7 +76,8 @@ def own_profile(catalogue: Catalogue, query: Query, *, forced: bool) -> OwnProfi
         row = catalogue.row_of(query.id) if isinstance(query, ItemQuery) else catalogue.slide_row(query.slide)
         if has_counts(catalogue)[row]:
             values = per_10k(catalogue, np.array([row])).toarray()[0].astype(np.float64)
-            return OwnProfile(values, catalogue.index.genes, query.describe() | {"using": "expression"})
+            asked = query.describe() | {"using": "expression"}
+            return OwnProfile(values, catalogue.index.genes, asked, catalogue.generated_note(np.array([row])))
     if forced:
         raise QueryError("The query has no counts of its own; use source='hits' to decompose those of its hits.")
     return None
@@ -87,7 +89,7 @@ def decompose_counts(
     """Decompose the counts of the query itself."""
     system = marker_system(reference, profile.genes, markers=markers)
     values = profile.per_10k[system.columns][None, :]
-    return _answer(reference, system, values, None, method=method, query=profile.description, notes=())
+    return _answer(reference, system, values, None, method=method, query=profile.description, notes=profile.notes)
 
 
 def decompose_hits(

@@ -187,6 +187,7 @@ def test_composition_is_shown_from_own_counts_and_from_hits(open_page, engine):
     labels = [expander.label for expander in page.expander]
     assert labels == ["Shares from its own counts, as a table", "Shares from its hits, as a table"]
     assert page.dataframe[0].value["proportion"].sum() == pytest.approx(1, abs=1e-3)
+    assert texts(page).count("generated data, not measured tissue") == 2
 
 
 def test_genes_show_their_report_and_the_hits_that_search_returns(open_page, engine):
