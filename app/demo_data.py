@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from indexer.download import FetchProgress, fetch
-from indexer.errors import FetchError
+from indexer.errors import UnreachableError
 from indexer.manifest import Manifest, load_manifest
 from indexer.slides import SlideSource
 from indexer.sources import local_gene_table, open_sources, source_files
@@ -57,17 +57,19 @@ def demo_data(watch: Watch, *, manifest: Manifest | None = None) -> DemoData:
 
     Raises
     ------
+    FetchError
+        If a file of the mirror is wrong or cannot be written: that is to be mended, not to be passed over.
     ManifestError, CountsError, SlideError
         If what was fetched cannot be opened.
     """
     manifest = manifest or load_manifest()
     try:
         sections = _fetched(SECTIONS, manifest, watch)
-    except FetchError as error:
+    except UnreachableError as error:
         return _generated_data(error)
     try:
         cells = _fetched(CELLS, manifest, watch)
-    except FetchError as error:
+    except UnreachableError as error:
         return DemoData(sections, notices=(f"Without single cells, and so without cell types: {error}",))
     return DemoData(
         [*sections, *cells],
@@ -85,7 +87,7 @@ def _fetched(name: str, manifest: Manifest, watch: Watch) -> list[SlideSource]:
     return open_sources(name, manifest=manifest)
 
 
-def _generated_data(error: FetchError) -> DemoData:
+def _generated_data(error: UnreachableError) -> DemoData:
     from indexer.generated import generated_sections
 
     notice = (

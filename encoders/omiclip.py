@@ -14,7 +14,7 @@ from pathlib import Path
 
 from encoders.catalogue import CATALOGUE, CLIP_MEAN, CLIP_STD
 from encoders.coca import CocaTowers, Config, coca_config, keep_towers, write_towers
-from encoders.contracts import EncoderInfo, Modality, PatchSpec
+from encoders.contracts import PatchSpec
 from encoders.errors import CheckpointError, SpaceMismatchError, WeightsMissingError
 from encoders.frozen_images import FrozenImageEncoder
 from encoders.saving import CARD, WEIGHTS, read_card
@@ -119,7 +119,7 @@ def open_omiclip(folder: Path, *, device: str = "cpu") -> Space:
     return Space(
         card=card,
         image=FrozenImageEncoder(
-            info=_info(card, "image"),
+            info=card.encoder_info("image"),
             patch=patch,
             mean=CLIP_MEAN,
             std=CLIP_STD,
@@ -128,7 +128,7 @@ def open_omiclip(folder: Path, *, device: str = "cpu") -> Space:
         ),
         expression=SentenceEncoder(
             towers,
-            info=_info(card, "expression"),
+            info=card.encoder_info("expression"),
             recipe=recipe_named(str(card.recipe["sentence_recipe"]), housekeeping=housekeeping),
         ),
     )
@@ -180,14 +180,3 @@ def _read_housekeeping(folder: Path, card: SpaceCard) -> frozenset[str]:
             f"Convert the checkpoint again."
         )
     return symbols
-
-
-def _info(card: SpaceCard, modality: Modality) -> EncoderInfo:
-    return EncoderInfo(
-        name=f"{card.name}-{modality}",
-        revision=card.revision,
-        modality=modality,
-        dim=card.dim,
-        licence=card.licence,
-        weights_sha256=card.weights_sha256,
-    )

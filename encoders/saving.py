@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from encoders.contracts import EncoderInfo, Modality, PatchSpec
+from encoders.contracts import PatchSpec
 from encoders.efficientnet import BACKBONES, Backbone
 from encoders.errors import SpaceMismatchError, TrainingError, WeightsMissingError
 from encoders.mini import MiniImageEncoder, MiniWeights
@@ -23,8 +23,8 @@ def assemble(card: SpaceCard, weights: MiniWeights, backbone: Backbone) -> Space
     patch = PatchSpec(side_um=card.patch_side_um, side_px=card.patch_side_px)
     return Space(
         card=card,
-        image=MiniImageEncoder(weights, info=_info(card, "image"), patch=patch, backbone=backbone),
-        expression=MiniExpressionEncoder(weights, info=_info(card, "expression")),
+        image=MiniImageEncoder(weights, info=card.encoder_info("image"), patch=patch, backbone=backbone),
+        expression=MiniExpressionEncoder(weights, info=card.encoder_info("expression")),
     )
 
 
@@ -113,14 +113,3 @@ def _backbone_of(card: SpaceCard, device: str) -> Backbone:
             f"Space {card.name!r} was trained on the backbone {name!r}; this version reads {', '.join(BACKBONES)} only."
         )
     return known(device=device)
-
-
-def _info(card: SpaceCard, modality: Modality) -> EncoderInfo:
-    return EncoderInfo(
-        name=f"{card.name}-{modality}",
-        revision=card.revision,
-        modality=modality,
-        dim=card.dim,
-        licence=card.licence,
-        weights_sha256=card.weights_sha256,
-    )

@@ -54,6 +54,17 @@ class SpaceCard(BaseModel):
     calibration: Calibration
     quality: tuple[QualityRow, ...] = ()
 
+    def encoder_info(self, modality: Modality) -> EncoderInfo:
+        """What the encoder of that modality declares; it has the revision and weights of the space."""
+        return EncoderInfo(
+            name=f"{self.name}-{modality}",
+            revision=self.revision,
+            modality=modality,
+            dim=self.dim,
+            licence=self.licence,
+            weights_sha256=self.weights_sha256,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Space:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from indexer.digests import FileState, check_file, note_verified, sha256_of
-from indexer.errors import FetchError
+from indexer.errors import FetchError, UnreachableError
 from indexer.manifest import DataFile, Dataset
 from indexer.settings import Settings
 
@@ -104,7 +104,7 @@ def _download(file: DataFile, settings: Settings, progress: FetchProgress | None
     remedy = f"Set HISTOSEEK_MIRROR to a folder or address that has it, or put the file at {target}."
     if not addresses:
         why = f" ({file.note})" if file.note else ""
-        raise FetchError(f"{file.path} has no upstream address{why} and is in neither mirror nor cache. {remedy}")
+        raise UnreachableError(f"{file.path} has no upstream address{why} and is in neither mirror nor cache. {remedy}")
     failures = []
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def _download(file: DataFile, settings: Settings, progress: FetchProgress | None
             f"Cannot write {file.path} to {target.parent}: {problem}; {left:,} more bytes are needed. Free some space "
             "or set HISTOSEEK_CACHE_DIR to another disk, then run again: what was downloaded is kept."
         ) from error
-    raise FetchError(f"Could not get {file.path} from {'; '.join(failures)}. {remedy}")
+    raise UnreachableError(f"Could not get {file.path} from {'; '.join(failures)}. {remedy}")
 
 
 def _try_address(file: DataFile, address: str, target: Path, progress: FetchProgress | None) -> str | None:

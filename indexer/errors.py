@@ -15,6 +15,10 @@ class FetchError(DataError):
     """A file could not be had from the mirror or from upstream, or its digest is wrong."""
 
 
+class UnreachableError(FetchError):
+    """A file is in neither mirror nor cache, and upstream did not give it."""
+
+
 class SlideError(DataError):
     """A slide's image is missing, corrupt, or without a usable mpp."""
 

@@ -35,23 +35,6 @@ class _Sections:
     held_out: list[PairedSection] = field(default_factory=list)
 
 
-def train_mini(
-    out: Path,
-    *,
-    name: str = "mini",
-    manifest: Manifest | None = None,
-    device: str = "cpu",
-    progress: Progress | None = None,
-) -> Space:
-    """Train the space `mini` on her2st and save it: pairs of patient C, counts of all patients but B, tested on B.
-
-    The settings are `Recipe`'s; the same data and settings give the same weights. Arguments and errors are those of
-    `train_dataset`.
-    """
-    recipe = Recipe(name=name)
-    return train_dataset(MINI_DATA, MINI_HELD_OUT, recipe, out, manifest=manifest, device=device, progress=progress)
-
-
 def train_dataset(
     dataset: str,
     held_out: Collection[str],

@@ -8,7 +8,8 @@ import pytest
 from app import demo_data as data_module
 from app.demo_choice import choose
 from app.demo_questions import questions
-from indexer.errors import FetchError
+from indexer.download import fetch
+from indexer.errors import FetchError, UnreachableError
 from indexer.generated import generated_sections
 from search.engine import Engine
 
@@ -24,7 +25,7 @@ def no_data():
     """Neither mirror nor upstream: every fetch fails. Generated sections are small."""
 
     def fail(*_, **__):
-        raise FetchError("no route to the mirror.")
+        raise UnreachableError("no route to the mirror.")
 
     def small(**_):
         return generated_sections(n_patients=3, side_px=1000)
@@ -132,7 +133,7 @@ def test_cells_that_cannot_be_had_leave_the_cell_types_out(monkeypatch, ran):
 
     def fetched(name, *_):
         if name == data_module.CELLS:
-            raise FetchError("wu2021 is in neither mirror nor cache.")
+            raise UnreachableError("wu2021 is in neither mirror nor cache.")
         return list(report.data.sources)
 
     monkeypatch.setattr(data_module, "_fetched", fetched)
@@ -141,6 +142,17 @@ def test_cells_that_cannot_be_had_leave_the_cell_types_out(monkeypatch, ran):
     assert not data.generated
     assert "wu2021" in data.notices[0]
     assert "cell types" not in asked
+
+
+def test_a_wrong_file_of_the_mirror_is_an_error_and_no_reason_to_generate(monkeypatch, tmp_path):
+    wrong = tmp_path / "her2st" / "counts" / "A1.tsv.gz"
+    wrong.parent.mkdir(parents=True)
+    wrong.write_bytes(b"not the counts")
+    monkeypatch.setenv("HISTOSEEK_MIRROR", str(tmp_path))
+    monkeypatch.setenv("HISTOSEEK_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(data_module, "fetch", fetch)  # the real one
+    with pytest.raises(FetchError, match=r"A1\.tsv\.gz is wrong"):
+        data_module.demo_data(lambda *_: lambda *_: None)
 
 
 @pytest.mark.real
