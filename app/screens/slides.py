@@ -34,7 +34,7 @@ def show() -> None:
         else:
             st.info("This slide has expression only; it is compared by its mean profile.", icon=":material/image:")
         row = slides().loc[slide]
-        st.caption(f"{row['citation']} Licence: {row['licence']}.")
+        st.caption(f"{row['citation'].rstrip('.')}. Licence: {row['licence']}.")
     with right, errors_as_sentences():
         k = int(st.slider("How many", 3, 30, 8, key="slides_k", width=260))
         result = similar_slides(slide, k)
