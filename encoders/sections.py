@@ -1,4 +1,4 @@
-"""What the trainer reads: sections with or without pictures, checked before anything is computed."""
+"""What the trainer reads: sections with patches, with features made elsewhere, or with counts alone; all checked first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from encoders.contracts import Patches
+from encoders.contracts import Floats, Patches
 from encoders.errors import GeneQueryError, TrainingError
 from encoders.profiles import Profiles
 
@@ -61,15 +61,77 @@ class PairedSection:
         return ExpressionSection(self.slide, self.patient, self.counts, self.genes)
 
 
-def check_paired(sections: Sequence[PairedSection]) -> None:
-    """Raise `TrainingError` unless there are sections and each has one patch a row of counts."""
+@dataclass(frozen=True, slots=True)
+class FeatureSection:
+    """Image features made elsewhere and counts of the same spots of one section.
+
+    Attributes
+    ----------
+    slide, patient : str
+        Where they come from.
+    features : float32 (n, feature_dim)
+        As made, not normalised; row i is of the patch round spot i.
+    encoder : str
+        What made them, by its name in `encoders.catalogue` where that has it. A space trained on them names it on its
+        card (`recipe["image_tower"]`) and takes no features of another.
+    counts : csr_matrix (n, n_genes)
+        Raw counts, row i under features i.
+    genes : sequence of str
+        Symbols of the columns.
+    """
+
+    slide: str
+    patient: str
+    features: Floats
+    encoder: str
+    counts: sp.csr_matrix
+    genes: Sequence[str]
+
+    @property
+    def expression(self) -> ExpressionSection:
+        """The section without its features."""
+        return ExpressionSection(self.slide, self.patient, self.counts, self.genes)
+
+
+def check_paired(sections: Sequence[PairedSection | FeatureSection]) -> None:
+    """Raise `TrainingError` unless there are sections and each has one patch or feature vector a row of counts."""
     if not sections:
         raise TrainingError("There are 0 paired sections; give at least one with patches and counts.")
     for section in sections:
-        if len(section.patches) != section.counts.shape[0]:
+        seen, what = (
+            (section.features, "feature vectors")
+            if isinstance(section, FeatureSection)
+            else (section.patches, "patches")
+        )
+        if len(seen) != section.counts.shape[0]:
             raise TrainingError(
-                f"Section {section.slide} has {len(section.patches)} patches but {section.counts.shape[0]} rows of "
+                f"Section {section.slide} has {len(seen)} {what} but {section.counts.shape[0]} rows of "
                 f"counts; pairs must join one to one. Drop spots that lack either."
+            )
+
+
+def check_features(sections: Sequence[FeatureSection]) -> None:
+    """Raise `TrainingError` unless all features are finite and of one encoder and length, as `check_paired` cannot say.
+
+    A feature vector of another encoder would be projected without a complaint and mean nothing.
+    """
+    for section in sections:
+        first = sections[0]
+        if section.encoder != first.encoder:
+            raise TrainingError(
+                f"Features of section {section.slide} are of {section.encoder!r}, those of {first.slide} of "
+                f"{first.encoder!r}; train on features of one encoder."
+            )
+        if section.features.ndim != 2 or section.features.shape[1:] != first.features.shape[1:]:
+            raise TrainingError(
+                f"Features of section {section.slide} have the shape {section.features.shape}, those of {first.slide} "
+                f"{first.features.shape}; expected (n, dim) with one dim."
+            )
+        bad = np.flatnonzero(~np.isfinite(section.features).all(axis=1))
+        if len(bad):
+            raise TrainingError(
+                f"{len(bad)} of {len(section.features)} feature vectors of section {section.slide} hold NaN or "
+                f"infinite values (row {bad[0]} is the first); make the features again, or drop those spots."
             )
 
 
