@@ -1,4 +1,10 @@
-"""The four LanceDB tables of an index, read at fixed versions or written. The only module that touches LanceDB."""
+"""The four LanceDB tables of an index, read at fixed versions or written. The only module that touches LanceDB.
+
+Tables are made with stable row ids: the id of a row is its own from its commit on, through deletes, compaction and
+rollback, no later row gets it again, and ids grow in the order of the commits. Rows never change in place, so an id
+stands for the same values in every version that holds it. Tables of indexes made before have Lance's plain ids, which
+name a place in a file: they too grow with the commits and outlive appends and deletes, but compaction deals new ones.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +28,7 @@ _RUST_LINE = re.compile(r",? \S+\.rs:\d+(:\d+)?")
 
 TABLES = ("items", "slides", "genes", "failed_items")
 _SETTINGS_KEY = b"histoseek"
+_STABLE_ROW_IDS = {"new_table_enable_stable_row_ids": "true"}
 _BATCH_ROWS = 1_024
 
 RowIds = npt.NDArray[np.uint64]
@@ -69,8 +76,11 @@ class Store:
         with _writing(f"the tables of index {uri}"):
             database = lancedb.connect(str(uri))
             for name, schema in schemas.items():
-                if overwrite or not _has_table(database, name):
-                    database.create_table(name, schema=schema, mode="overwrite" if overwrite else "create")
+                there = _has_table(database, name)
+                if there and overwrite:
+                    database.drop_table(name)  # a table that is only overwritten keeps its kind of row ids
+                if overwrite or not there:
+                    database.create_table(name, schema=schema, storage_options=_STABLE_ROW_IDS)
         return cls.open_latest(uri)
 
     @property
