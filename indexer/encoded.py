@@ -1,7 +1,7 @@
 """One slide read and encoded, in memory, ready to be written: nothing of it is in the index yet."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,8 @@ from indexer.genes import Panel
 from indexer.patches import ImageSide, Overview, PatchEncoder, Points, check_inside, overview
 from indexer.progress import Progress, StageClock
 from indexer.slides import Expression, SlideFacts, SlideImage, SlideSource
+from indexer.tiled import TileEncoder
+from indexer.tiled_slides import TiledSlide
 from indexer.tiles import tissue_grid
 
 RowKind = Literal["spot", "cell", "transcriptome"]
@@ -49,7 +51,10 @@ class ExpressionSide:
 
 @dataclass(frozen=True, slots=True)
 class EncodedSlide:
-    """All that the index stores of a slide. `image` holds the tiles first, then the rows that have a position."""
+    """All that the index stores of a slide. `image` holds the tiles first, then the rows that have a position.
+
+    `notes` says what the user should know of it, such as how many spots joined a tile.
+    """
 
     facts: SlideFacts
     kind: RowKind
@@ -59,6 +64,7 @@ class EncodedSlide:
     tiles_px: Points
     image: ImageSide | None
     expression: ExpressionSide | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,8 @@ class SlideEncoder:
             expression = source.read_expression()
             image = source.open_image()
             self.progress.update("read", 1, 1, facts.slide)
+        if isinstance(source, TiledSlide):
+            return self._encode_tiled(source, image, expression)
         if image is None:
             if expression is None:
                 raise SlideError(f"Slide {facts.slide} has neither image nor counts; expected one of them at least.")
@@ -96,6 +104,24 @@ class SlideEncoder:
             return self._encoded(source, image, tiles, side, expression)
         finally:
             image.close()
+
+    def _encode_tiled(
+        self, source: TiledSlide, image: SlideImage | None, expression: Expression | None
+    ) -> EncodedSlide:
+        """A slide whose tiles come from a file; its picture, where there is one, gives thumbnails."""
+        encoder = TileEncoder(self.space, self.thumbnails, self.progress, self.clock)
+        try:
+            mpp = mpp_of(source.facts)
+            with self.clock.stage("read"):
+                tiles, tile_um = source.read_tiles(), source.tiles.tile_um()
+            found = encoder.encode(
+                tiles, facts=source.facts, mpp=mpp, image=image, expression=expression, tile_um=tile_um
+            )
+            made = self._encoded(source, image, found.tiles_px, found.image, found.expression)
+            return replace(made, notes=found.notes)
+        finally:
+            if image is not None:
+                image.close()
 
     def _encoded(
         self,

@@ -48,7 +48,7 @@ def slide_row(encoded: EncodedSlide, content_sha256: str) -> pa.Table:
         "n_genes_outside_panel": 0 if side is None else side.n_outside_panel,
         "thumbnail": None if encoded.overview is None else encoded.overview.jpeg,
         "thumbnail_scale": None if encoded.overview is None else encoded.overview.scale,
-        "section_stats": None if image is None else image.stats.to_list(),
+        "section_stats": None if image is None or image.stats is None else image.stats.to_list(),
         "content_sha256": content_sha256,
     }
     return pa.Table.from_pylist([row], schema=SLIDES_SCHEMA)

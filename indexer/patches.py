@@ -33,8 +33,9 @@ class ImageSide:
         Unit mean of the same patches centred on the training sections: centred on its own mean it would be about zero.
     jpegs : tuple of (bytes or None)
         Thumbnail of each patch.
-    stats : SectionStats
-        Stain and centre of the section.
+    stats : SectionStats or None
+        Stain and centre of the section; `None` where its tiles came as features and there is no picture to measure a
+        stain on that the encoder needs.
     side_px : float
         Side of a patch in level-0 pixels.
     """
@@ -42,7 +43,7 @@ class ImageSide:
     vectors: Vectors
     slide_vector: Vectors
     jpegs: tuple[bytes | None, ...]
-    stats: SectionStats
+    stats: SectionStats | None
     side_px: float
 
 

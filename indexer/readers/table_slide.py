@@ -1,0 +1,183 @@
+"""Slides of one's own: facts from a table, with a picture and counts where the table names them."""
+
+import csv
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from indexer.errors import CountsError, ManifestError, SlideError
+from indexer.readers.flat_image import FlatImage
+from indexer.readers.openslide_image import OpenSlideImage
+from indexer.readers.spots_h5ad import read_spot_genes, read_spots
+from indexer.slides import Expression, SlideFacts, SlideImage
+
+_LOG = logging.getLogger(__name__)
+_FLAT = frozenset({".png", ".jpg", ".jpeg"})
+#: What a table may say of a slide, and what is taken where it says nothing; `None` must be said.
+COLUMNS: Mapping[str, str | None] = {
+    "slide": None,
+    "patient_id": None,
+    "mpp": "",
+    "organ": "unknown",
+    "diagnosis": "unknown",
+    "cohort": "",
+    "technology": "unknown",
+    "species": "unknown",
+    "licence": "unknown",
+    "citation": "unknown",
+    "image": "",
+    "counts": "",
+}
+
+
+@dataclass(frozen=True)
+class TableSlide:
+    """A slide as a table or a metadata file describes it.
+
+    Attributes
+    ----------
+    given_facts : SlideFacts
+        As described; an mpp given there goes before the picture's.
+    image_path : Path or None
+        Picture: PNG or JPEG, or what OpenSlide reads.
+    counts : Path or None
+        Spots with counts, h5ad.
+    """
+
+    given_facts: SlideFacts
+    image_path: Path | None = None
+    counts: Path | None = None
+
+    kind: Literal["spot"] = "spot"
+
+    @cached_property
+    def facts(self) -> SlideFacts:
+        """Metadata, with the picture's mpp where none was given and the picture says it."""
+        facts, path = self.given_facts, self.image_path
+        if facts.mpp is not None or path is None or path.suffix.lower() in _FLAT:
+            return facts
+        try:
+            image = OpenSlideImage(path)
+        except SlideError:  # told when the picture itself is opened
+            return facts
+        mpp = image.mpp
+        image.close()
+        return replace(facts, mpp=mpp, mpp_source=None if mpp is None else "file")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Picture and counts."""
+        return tuple(path for path in (self.image_path, self.counts) if path is not None)
+
+    def open_image(self) -> SlideImage | None:
+        """Picture of the slide, or `None`. Raises `SlideError`."""
+        return None if self.image_path is None else open_picture(self.image_path)
+
+    def read_genes(self) -> Sequence[str]:
+        """Unique symbols of the genes, without reading the counts. Raises `CountsError`."""
+        return () if self.counts is None else read_spot_genes(_h5ad(self.counts))
+
+    def read_expression(self) -> Expression | None:
+        """Counts of the spots, or `None`. Raises `CountsError` or `JoinError`."""
+        return None if self.counts is None else read_spots(_h5ad(self.counts), mpp=self.facts.mpp)
+
+
+def open_picture(path: Path) -> SlideImage:
+    """Picture of a slide: PNG or JPEG, or what OpenSlide reads. Raises `SlideError`."""
+    return FlatImage(path) if path.suffix.lower() in _FLAT else OpenSlideImage(path)
+
+
+def read_slide_table(path: Path) -> dict[str, TableSlide]:
+    """Slides that a csv describes, by name.
+
+    Parameters
+    ----------
+    path : Path
+        One line a slide; columns of `COLUMNS`, `slide` and `patient_id` at least. `mpp` is micrometres per level-0
+        pixel; `image` and `counts` are files, relative to the table. Other columns are not read, and are told.
+
+    Raises
+    ------
+    ManifestError
+        If the table cannot be read, lacks a column or value, or has a slide twice.
+    """
+    slides: dict[str, TableSlide] = {}
+    for line, row in _rows(path):
+        slide = _slide(row, path, line)
+        name = slide.given_facts.slide
+        if name in slides:
+            raise ManifestError(f"{path.name}, line {line}: slide {name!r} is there twice; expected one line a slide.")
+        slides[name] = slide
+    if not slides:
+        raise ManifestError(f"{path.name} has no line below its header; expected one a slide.")
+    return slides
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            header = [str(name).strip() for name in reader.fieldnames or ()]
+            reader.fieldnames = header
+            rows = [(reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ManifestError(f"Cannot read the table of slides {path}: {error}; expected a csv file.") from error
+    missing = [name for name, default in COLUMNS.items() if default is None and name not in header]
+    if missing:
+        raise ManifestError(
+            f"{path.name} has no column {', '.join(map(repr, missing))} (it has: {', '.join(header) or 'none'}); "
+            f"expected some of {', '.join(COLUMNS)}."
+        )
+    unread = [name for name in header if name not in COLUMNS]
+    if unread:
+        _LOG.warning("%s: columns not read: %s", path.name, ", ".join(unread))
+    return rows
+
+
+def _slide(row: Mapping[str, str | None], path: Path, line: int) -> TableSlide:
+    values = {name: (row.get(name) or "").strip() or default for name, default in COLUMNS.items()}
+    empty = [name for name, value in values.items() if value is None]
+    if empty:
+        raise ManifestError(f"{path.name}, line {line}: {', '.join(map(repr, empty))} is empty; expected a name.")
+    text = {name: str(value) for name, value in values.items()}
+    mpp = _mpp(text["mpp"], f"{path.name}, line {line}")
+    facts = SlideFacts(
+        slide=text["slide"],
+        patient=text["patient_id"],
+        cohort=text["cohort"] or path.stem,
+        organ=text["organ"],
+        diagnosis=text["diagnosis"],
+        technology=text["technology"],
+        species=text["species"],
+        licence=text["licence"],
+        citation=text["citation"],
+        mpp=mpp,
+        mpp_source=None if mpp is None else "user",
+    )
+    image, counts = (_beside(path, text[name]) for name in ("image", "counts"))
+    return TableSlide(facts, image, counts)
+
+
+def _mpp(text: str, where: str) -> float | None:
+    if not text:
+        return None
+    try:
+        mpp = float(text)
+    except ValueError:
+        mpp = float("nan")
+    if not 0 < mpp < float("inf"):
+        raise ManifestError(f"{where}: mpp is {text!r}; expected micrometres per level-0 pixel, such as 0.5.")
+    return mpp
+
+
+def _beside(table: Path, text: str) -> Path | None:
+    return (table.parent / text) if text else None
+
+
+def _h5ad(path: Path) -> Path:
+    if path.suffix != ".h5ad":
+        raise CountsError(f"Counts {path.name} of a table of slides are read from h5ad only; convert them.")
+    return path
