@@ -8,19 +8,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from encoders.aggregators import MEAN, open_aggregator
 from encoders.errors import HistoSeekError, SpaceMismatchError, UnknownSpaceError, WeightsMissingError
 from encoders.space import Space
-from indexer.card import BuildSettings, Tiling, local_folder
+from indexer.card import BuildSettings, Tiling
 from indexer.digests import sha256_of
 from indexer.encoded import SlideEncoder
 from indexer.errors import DataError, JoinError, SlideError, StoreError
 from indexer.genes import Panel, panel_from_sources, panel_of
 from indexer.index import Index
 from indexer.items import item_tables, slide_row
+from indexer.location import locate
 from indexer.locks import writer_lock
+from indexer.maintenance import refresh_sidecars
 from indexer.progress import Progress, Silent, StageClock, peak_rss_mb
-from indexer.sidecar import MODALITIES, refresh_sidecar
+from indexer.slide_aggregates import stored_aggregator, write_aggregates
 from indexer.slides import SlideSource
+from indexer.tiled_slides import TiledSlide
 from indexer.writer import IndexWriter, stored_panel
 
 _LOG = logging.getLogger(__name__)
@@ -54,6 +58,8 @@ class BuildReport:
         Seconds by stage: `read`, `tile`, `encode`, `write`, `sidecar`.
     peak_rss_mb : float
         Largest resident memory of the process so far, MiB.
+    notes : tuple of str
+        What the user should know of single slides, such as how many spots joined a tile.
     """
 
     added: tuple[str, ...]
@@ -63,9 +69,10 @@ class BuildReport:
     n_items: int
     seconds: dict[str, float]
     peak_rss_mb: float
+    notes: tuple[str, ...] = ()
 
 
-def build_index(
+def build_index(  # noqa: PLR0913  # a keyword for each choice of a build
     uri: str | Path,
     sources: Iterable[SlideSource],
     space: Space,
@@ -74,12 +81,15 @@ def build_index(
     gene_table: Mapping[str, str] | None = None,
     tile_stride_um: float = 200.0,
     thumbnails: bool = True,
+    aggregator: str | None = None,
+    again: bool = False,
+    wait_s: float = 0.0,
     progress: Progress | None = None,
 ) -> BuildReport:
     """Put slides into an index, making it if there is none.
 
     A slide that is in the index with the same files and settings is skipped; one that has changed is replaced; one that
-    cannot be read is noted in `failed_items` and the others go on.
+    cannot be read is noted in `failed_items` and the others go on. Each slide is one commit: readers find it at once.
 
     Parameters
     ----------
@@ -98,6 +108,13 @@ def build_index(
         Distance of the centres of tissue tiles, micrometres.
     thumbnails : bool
         Keep a JPEG of every patch and slide.
+    aggregator : str, optional
+        What stands for a whole slide beside its mean (`encoders.aggregators`); by default the index's own, and the
+        mean alone for a new index.
+    again : bool
+        Encode the slides anew even if nothing about them has changed.
+    wait_s : float
+        Seconds to wait for another writer to end.
     progress : Progress, optional
         Is told of every advance.
 
@@ -110,22 +127,21 @@ def build_index(
     IndexFormatError
         If the index is damaged beyond what can be derived again.
     """
-    folder, listed = local_folder(uri), list(sources)
+    location, listed = locate(uri), list(sources)
     watch = progress or Silent()
     clock = StageClock()
-    with writer_lock(folder):
+    with writer_lock(location, wait_s=wait_s):
         with clock.stage("read"):
-            genes = panel or stored_panel(folder) or _default_panel(listed, space, gene_table)
-        settings = _settings(space, genes, tile_stride_um, thumbnails=thumbnails)
-        writer = IndexWriter.open(folder, settings, genes)
-        encoder = SlideEncoder(space, genes, tile_stride_um, thumbnails, watch, clock)
-        outcomes, failed = _ingest(listed, writer, encoder)
-        index = Index.open(folder)
-        for done, modality in enumerate(MODALITIES):
-            watch.update("sidecar", done, len(MODALITIES), "")
-            with clock.stage("sidecar"):
-                refresh_sidecar(folder, modality, index.vector_table())
-        watch.update("sidecar", len(MODALITIES), len(MODALITIES), "")
+            genes = panel or stored_panel(location) or _default_panel(listed, space, gene_table)
+        whole = open_aggregator(aggregator or stored_aggregator(location) or MEAN)
+        settings = _settings(space, genes, tile_stride_um, thumbnails=thumbnails, aggregator=whole.name)
+        writer = IndexWriter.open(location, settings, genes)
+        encoder = SlideEncoder(space, genes, tile_stride_um, thumbnails, watch, clock, whole)
+        notes: list[str] = []
+        outcomes, failed = _ingest(listed, writer, encoder, notes, again=again)
+        index = Index.open(location)
+        with clock.stage("sidecar"):
+            refresh_sidecars(index, watch)
     return BuildReport(
         added=tuple(slide for slide, outcome in outcomes.items() if outcome == "added"),
         replaced=tuple(slide for slide, outcome in outcomes.items() if outcome == "replaced"),
@@ -134,11 +150,12 @@ def build_index(
         n_items=sum(index.card.counts.values()),
         seconds=clock.seconds,
         peak_rss_mb=peak_rss_mb(),
+        notes=tuple(notes),
     )
 
 
 def _ingest(
-    sources: list[SlideSource], writer: IndexWriter, encoder: SlideEncoder
+    sources: list[SlideSource], writer: IndexWriter, encoder: SlideEncoder, notes: list[str], *, again: bool
 ) -> tuple[dict[str, Outcome], list[FailedSlide]]:
     outcomes: dict[str, Outcome] = {}
     failed: list[FailedSlide] = []
@@ -148,7 +165,7 @@ def _ingest(
         try:
             if slide in outcomes:
                 raise JoinError(f"Slide {slide} is given twice; expected one source for each. Rename one of them.")
-            outcomes[slide] = _ingest_one(source, writer, encoder)
+            outcomes[slide] = _ingest_one(source, writer, encoder, notes, again=again)
         except _FATAL:
             raise
         except (HistoSeekError, OSError) as error:
@@ -160,18 +177,22 @@ def _ingest(
     return outcomes, failed
 
 
-def _ingest_one(source: SlideSource, writer: IndexWriter, encoder: SlideEncoder) -> Outcome:
+def _ingest_one(
+    source: SlideSource, writer: IndexWriter, encoder: SlideEncoder, notes: list[str], *, again: bool
+) -> Outcome:
     slide = source.facts.slide
     with encoder.clock.stage("read"):
         content = content_sha256(source, writer.settings)
     before = writer.committed.get(slide)
-    if before == content:
+    if before == content and not again:
         writer.forget_failure(slide)
         return "skipped"
     encoded = encoder.encode(source)
+    notes += encoded.notes
     with encoder.clock.stage("write"):
         encoder.progress.update("write", 0, 1, slide)
         tables = item_tables(encoded, writer.settings.space.dim, writer.settings.tiling.side_um)
+        write_aggregates(writer.location, content, encoded.aggregates)
         writer.commit(tables, slide_row(encoded, content))
         encoder.progress.update("write", 1, 1, slide)
     return "added" if before is None else "replaced"
@@ -181,6 +202,7 @@ def content_sha256(source: SlideSource, settings: BuildSettings) -> str:
     """Digest of all that decides the rows of a slide: its files, its facts, and the settings of the build."""
     facts = json.dumps(asdict(source.facts), sort_keys=True)
     files = sorted(f"{path.name} {sha256_of(path)}" for path in source.files)
+    files += [source.tiles.stated] if isinstance(source, TiledSlide) else []
     return hashlib.sha256("\n".join([settings.digest(), source.kind, facts, *files]).encode()).hexdigest()
 
 

@@ -59,5 +59,9 @@ class WriteError(StoreError):
     """A write could not be finished (no space, no permission, a second writer); nothing was changed."""
 
 
+class VersionError(StoreError):
+    """There is no such version or tag of the index, or a name cannot be given."""
+
+
 class WhereError(StoreError):
     """A `where` text does not parse or names a column the tables do not have."""

@@ -11,38 +11,46 @@ import scipy.sparse as sp
 
 from encoders.contracts import Modality, Vectors
 from encoders.space import SpaceCard
-from indexer.card import IndexCard, check_space, local_folder, read_card
+from indexer.card import CARD_NAME, IndexCard, check_space
 from indexer.errors import IndexFormatError
+from indexer.location import Location, locate
 from indexer.schema import FAILED_SCHEMA, GENES_SCHEMA, ITEM_COLUMNS, SLIDES_SCHEMA
 from indexer.sidecar import VectorTable, open_vectors, rows_digest
 from indexer.store import RowIds, Store
 from indexer.vectors import VectorSet
+from indexer.versions import card_of, split_version
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 
 class Index:
-    """One committed state of an index. Later commits are seen by opening it again.
+    """One committed state of an index. Later commits are seen by opening it again; `is_current` says whether to.
 
     Rows are numbered 0 to n - 1 in the order they were committed; every method that takes or gives rows means these
     numbers. Opened by `Index.open`; read-only, so many threads may share one.
     """
 
-    def __init__(self, folder: Path, card: IndexCard, store: Store) -> None:
-        self.folder = folder
+    def __init__(self, location: Location, card: IndexCard, store: Store, *, stamp: str | None = None) -> None:
+        self.location = location
+        self.folder = location.folder
         self.card = card
         self.store = store
+        self._stamp = stamp
         self._vectors: dict[Modality, VectorSet] = {}
 
     @classmethod
-    def open(cls, uri: str | Path, *, space: SpaceCard | None = None) -> "Index":
-        """Open an index at its last commit.
+    def open(
+        cls, uri: str | Path | Location, *, version: int | str | None = None, space: SpaceCard | None = None
+    ) -> "Index":
+        """Open an index at its last commit, or at a version of the past.
 
         Parameters
         ----------
-        uri : str or Path
-            Folder of the index.
+        uri : str or Path or Location
+            Folder or `s3://BUCKET/PREFIX` of the index; `@VERSION` behind it means that version.
+        version : int or str, optional
+            Number or tag of a version.
         space : SpaceCard, optional
             The space the caller will query in; checked against the index's own.
 
@@ -54,12 +62,21 @@ class Index:
             If it is half-written, damaged, or of another format version.
         SpaceMismatchError
             If it was built in another space or revision.
+        VersionError
+            If there is no such version.
         """
-        folder = local_folder(uri)
-        card = read_card(folder)
+        if version is None and not isinstance(uri, Location):
+            uri, version = split_version(uri)
+        location = locate(uri)
+        stamp = None if version is not None else _card_stamp(location)
+        card = card_of(location, version)
         if space is not None:
             check_space(card.space, space)
-        return cls(folder, card, Store.open(folder, card.table_versions))
+        return cls(location, card, Store.open(location, card.table_versions), stamp=stamp)
+
+    def is_current(self) -> bool:
+        """Whether this is still the last commit, told by the card's file alone; of a version asked for, always."""
+        return self._stamp is None or self._stamp == _card_stamp(self.location)
 
     def check_space(self, space: SpaceCard) -> None:
         """Raise `SpaceMismatchError` unless the index was built in `space`, same revision."""
@@ -93,6 +110,7 @@ class Index:
     def vectors(self, modality: Modality) -> VectorSet:
         """Vectors of the items that have one in this modality; from the sidecar, which is mended if need be."""
         if modality not in self._vectors:
+            self.location.fetch_sidecars()
             self._vectors[modality] = open_vectors(self.folder, modality, self.vector_table())
         return self._vectors[modality]
 
@@ -158,6 +176,13 @@ class Index:
         if len(rows) and (rows.min() < 0 or rows.max() >= len(self)):
             raise IndexFormatError(f"Row {rows.max()} does not exist: the index has {len(self):,} rows, from 0 on.")
         return self.store.take("items", self._items[1][rows], columns)
+
+
+def _card_stamp(location: Location) -> str:
+    try:
+        return location.stamp(CARD_NAME)
+    except OSError:  # opening it says what is wrong
+        return ""
 
 
 def _lengths(column: pa.ChunkedArray) -> list[int | None]:

@@ -7,9 +7,10 @@ name a place in a file: they too grow with the commits and outlive appends and d
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from indexer.errors import IndexFormatError, WhereError, WriteError
+from indexer.location import Location
 from indexer.schema import FAILED_SCHEMA, GENES_SCHEMA, SLIDES_SCHEMA, items_schema
 
 if TYPE_CHECKING:
@@ -28,8 +30,13 @@ _RUST_LINE = re.compile(r",? \S+\.rs:\d+(:\d+)?")
 
 TABLES = ("items", "slides", "genes", "failed_items")
 _SETTINGS_KEY = b"histoseek"
+_IDENTITY_KEY = b"histoseek_identity"
+_LOCK_TABLE = "writer_lock"
 _STABLE_ROW_IDS = {"new_table_enable_stable_row_ids": "true"}
-_BATCH_ROWS = 1_024
+_BATCH_ROWS = 8_192
+_LARGEST_VERSION = 2**64 - 1
+#: LanceDB removes what is older than a time, a week if it is told none.
+_EVER = timedelta(days=36_500)
 
 RowIds = npt.NDArray[np.uint64]
 
@@ -44,44 +51,44 @@ class Store:
         self._tables = tables
 
     @classmethod
-    def open(cls, uri: str | Path, versions: Mapping[str, int]) -> "Store":
+    def open(cls, location: Location, versions: Mapping[str, int]) -> "Store":
         """Open the tables at the versions of a card; raises `IndexFormatError` if one of them is not there."""
-        tables = _open_tables(uri)
+        tables = _open_tables(location)
         for name, table in tables.items():
             try:
                 table.checkout(versions[name])
             except (KeyError, ValueError, RuntimeError, OSError) as error:
                 raise IndexFormatError(
-                    f"Table {name} of index {uri} has no version {versions.get(name)}, which the card names: "
+                    f"Table {name} of index {location} has no version {versions.get(name)}, which the card names: "
                     f"{_reason(error)}. Put the folder back together from one backup, or ingest into a new index."
                 ) from error
         return cls(tables)
 
     @classmethod
-    def open_latest(cls, uri: str | Path) -> "Store":
+    def open_latest(cls, location: Location) -> "Store":
         """Open the tables at their newest versions; raises `IndexFormatError` if one is missing or damaged."""
-        return cls(_open_tables(uri))
+        return cls(_open_tables(location))
 
     @classmethod
-    def create(cls, uri: str | Path, dim: int, settings: str, *, overwrite: bool = False) -> "Store":
+    def create(cls, location: Location, dim: int, settings: str, *, overwrite: bool = False) -> "Store":
         """Create the tables that are not there yet, or all; `settings` is kept in the schema of `items`."""
-        import lancedb
-
         schemas = {
-            "items": items_schema(dim).with_metadata({_SETTINGS_KEY: settings.encode()}),
+            "items": items_schema(dim).with_metadata(
+                {_SETTINGS_KEY: settings.encode(), _IDENTITY_KEY: uuid.uuid4().hex.encode()}
+            ),
             "slides": SLIDES_SCHEMA,
             "genes": GENES_SCHEMA,
             "failed_items": FAILED_SCHEMA,
         }
-        with _writing(f"the tables of index {uri}"):
-            database = lancedb.connect(str(uri))
+        with _writing(f"the tables of index {location}"):
+            database = _connect(location)
             for name, schema in schemas.items():
                 there = _has_table(database, name)
                 if there and overwrite:
                     database.drop_table(name)  # a table that is only overwritten keeps its kind of row ids
                 if overwrite or not there:
                     database.create_table(name, schema=schema, storage_options=_STABLE_ROW_IDS)
-        return cls.open_latest(uri)
+        return cls.open_latest(location)
 
     @property
     def settings(self) -> str:
@@ -89,9 +96,32 @@ class Store:
         return str((self._tables["items"].schema.metadata or {}).get(_SETTINGS_KEY, b"").decode())
 
     @property
+    def identity(self) -> str:
+        """Random text that tells these tables from others made at the same place; empty for those of older indexes."""
+        return str((self._tables["items"].schema.metadata or {}).get(_IDENTITY_KEY, b"").decode())
+
+    @property
     def versions(self) -> dict[str, int]:
         """Version of each table."""
         return {name: int(table.version) for name, table in self._tables.items()}
+
+    @property
+    def stable_row_ids(self) -> bool:
+        """Whether rows keep their ids through compaction: true of every index but those made before ids were stable."""
+        return bool(self.identity)
+
+    @property
+    def fragments(self) -> dict[str, int]:
+        """Data files each table is in."""
+        return {name: int(table.stats().fragment_stats.num_fragments) for name, table in self._tables.items()}
+
+    @property
+    def kept_versions(self) -> dict[str, list[int]]:
+        """Versions of each table that are still on the disk, ascending."""
+        return {
+            name: sorted(int(version["version"]) for version in table.list_versions())
+            for name, table in self._tables.items()
+        }
 
     def roll_back(self, versions: Mapping[str, int]) -> None:
         """Make older versions the newest ones again; raises `WriteError`."""
@@ -143,12 +173,82 @@ class Store:
         with _writing(f"table {table}"):
             self._tables[table].add(pa.RecordBatchReader.from_batches(schema, batches))
 
+    def kinds_of(self, slide: str) -> dict[str, int]:
+        """Items of a slide by kind."""
+        with _reading("items"):
+            rows = self._tables["items"].search().where(_of_slide(slide)).select(["kind"]).limit(None).to_arrow()
+        return {row["values"]: row["counts"] for row in rows.column("kind").value_counts().to_pylist()}
+
+    def compact(self) -> None:
+        """Fold small data files together, as new versions; nothing is removed. Rows and their order stay."""
+        for name, table in self._tables.items():
+            with _writing(f"table {name}"):
+                table.optimize(cleanup_older_than=_EVER)
+
+    def forget_versions(self, location: Location, keep: Mapping[str, Collection[int]]) -> None:
+        """Remove all versions of each table but those to keep and the newest, and the files only they used.
+
+        Only the writer may: what a killed writer left behind goes with them. LanceDB itself removes by age alone and
+        refuses where a tag is in the way, so the manifests of the versions are removed here, and LanceDB then finds
+        the files that no manifest names.
+        """
+        for name, table in self._tables.items():
+            with _writing(f"table {name}"):
+                present = int(table.version)
+                old = {int(version["version"]) for version in table.list_versions()} - {present, *keep[name]}
+                folder = f"{name}.lance/_versions"
+                manifests = {_version_of(file): file for file in location.names(folder) if file.endswith(".manifest")}
+                for version in sorted(version for version in old if version < present):
+                    location.remove(f"{folder}/{manifests[version]}")
+                table.optimize(cleanup_older_than=_EVER, delete_unverified=True)
+
     def delete_slide(self, table: str, slide: str) -> None:
         """Take the rows of a slide out as one version; no version is made if there are none."""
-        where = f"slide = '{slide.replace(chr(39), chr(39) * 2)}'"
+        where = _of_slide(slide)
         with _writing(f"table {table}"):
             if self.count(table, where):
                 self._tables[table].delete(where)
+
+
+def _of_slide(slide: str) -> str:
+    return f"slide = '{slide.replace(chr(39), chr(39) * 2)}'"
+
+
+def _version_of(manifest: str) -> int:
+    # Lance names manifests by their version, or by its distance from the largest one, to list them backwards.
+    number = int(manifest.removesuffix(".manifest"))
+    return _LARGEST_VERSION - number if number > _LARGEST_VERSION // 2 else number
+
+
+def create_lock_table(location: Location) -> bool:
+    """Make the table that only one writer can make; False if another has."""
+    with _writing(f"the lock of index {location}"):
+        database = _connect(location)
+        if _has_table(database, _LOCK_TABLE):
+            return False
+        try:
+            database.create_table(_LOCK_TABLE, schema=GENES_SCHEMA)
+        except (OSError, RuntimeError, ValueError):
+            if not _has_table(database, _LOCK_TABLE):
+                raise
+            return False
+        return True
+
+
+def drop_lock_table(location: Location) -> bool:
+    """Take the lock table away; False if there was none."""
+    with _writing(f"the lock of index {location}"):
+        database = _connect(location)
+        there = _has_table(database, _LOCK_TABLE)
+        if there:
+            database.drop_table(_LOCK_TABLE)
+        return there
+
+
+def _connect(location: Location) -> "DBConnection":
+    import lancedb
+
+    return lancedb.connect(location.uri, storage_options=location.storage_options or None)
 
 
 def _has_table(database: "DBConnection", name: str) -> bool:
@@ -159,17 +259,15 @@ def _has_table(database: "DBConnection", name: str) -> bool:
     return True
 
 
-def _open_tables(uri: str | Path) -> dict[str, "Table"]:
-    import lancedb
-
-    database = lancedb.connect(str(uri))
+def _open_tables(location: Location) -> dict[str, "Table"]:
+    database = _connect(location)
     tables = {}
     for name in TABLES:
         try:
             tables[name] = database.open_table(name)
         except (ValueError, RuntimeError, OSError) as error:
             raise IndexFormatError(
-                f"Table {name} of index {uri} is missing or damaged: {_reason(error)}. "
+                f"Table {name} of index {location} is missing or damaged: {_reason(error)}. "
                 "Delete the folder and run `histoseek ingest` on it again."
             ) from error
     return tables

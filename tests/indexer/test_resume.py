@@ -16,6 +16,7 @@ from indexer import writer
 from indexer.build import build_index
 from indexer.errors import IndexFormatError, IndexMissingError, WriteError
 from indexer.index import Index
+from indexer.location import locate
 from indexer.locks import writer_lock
 from indexer.verification import find_problems
 from tests.indexer.store_doubles import fake_space, rows_of, write_source
@@ -52,7 +53,8 @@ KILL_POINTS = {
     "in the second slide's patches": ("tests.indexer.store_doubles", "FakeImageEncoder", "features", 2, False),
     "after a slide's items": ("indexer.store", "Store", "append", 4, False),
     "after a slide's row, before the card": ("indexer.store", "Store", "append", 5, False),
-    "in the card": ("os", "", "fsync", 3, True),
+    "in the card's history": ("os", "", "fsync", 4, True),
+    "in the card": ("os", "", "fsync", 5, True),
     "in the sidecar's vectors": ("numpy", "", "save", 1, False),
     "in the sidecar's index": ("indexer.ann", "AnnIndex", "save", 2, True),
 }
@@ -124,7 +126,7 @@ def seen_by_a_reader(folder: Path) -> None:
     [
         ("indexer.store", "Store", "delete_slide", 2, False),
         ("indexer.store", "Store", "append", 1, False),
-        ("indexer.writer", "", "write_card", 2, True),
+        ("indexer.writer", "", "write_card", 1, True),
     ],
     ids=["items deleted", "items written", "before the card"],
 )
@@ -146,12 +148,12 @@ def test_a_reader_sees_a_slide_only_when_it_is_committed(tmp_path, monkeypatch):
     sources, seen = sources_in(tmp_path), []
     commit = writer.write_card
 
-    def look_then_commit(folder, card):
+    def look_then_commit(location, card):
         if card.n_slides:
-            seen.append((Index.open(folder).slides()["slide"].to_pylist(), len(Index.open(folder))))
-        commit(folder, card)
+            seen.append((Index.open(location).slides()["slide"].to_pylist(), len(Index.open(location))))
+        commit(location, card)
         if card.n_slides:
-            seen.append((Index.open(folder).slides()["slide"].to_pylist(), len(Index.open(folder))))
+            seen.append((Index.open(location).slides()["slide"].to_pylist(), len(Index.open(location))))
 
     monkeypatch.setattr(writer, "write_card", look_then_commit)
     build(tmp_path, sources)
@@ -167,7 +169,7 @@ def full_disk(*args, **kwargs):
     ("target", "name", "says"),
     [
         ("lancedb.table.LanceTable", "add", "Committed slides are untouched"),
-        ("indexer.card.os", "fsync", "Nothing was changed"),
+        ("indexer.location.os", "fsync", "Nothing was changed"),
         ("indexer.sidecar.np", "save", "The rows themselves are committed"),
     ],
 )
@@ -191,7 +193,7 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, target, name, says):
 def test_a_second_writer_is_told_who_the_first_is(tmp_path):
     sources = sources_in(tmp_path)
     (tmp_path / "idx").mkdir()
-    with writer_lock(tmp_path / "idx"), pytest.raises(WriteError, match=rf"process {os.getpid()} on host \S+"):
+    with writer_lock(locate(tmp_path / "idx")), pytest.raises(WriteError, match=rf"process {os.getpid()} on host \S+"):
         build(tmp_path, sources)
     assert len(build(tmp_path, sources).added) == 3
 
@@ -255,7 +257,7 @@ def test_a_making_cut_short_starts_anew_with_other_data(tmp_path, die):
 def test_another_format_version_is_refused(tmp_path):
     build(tmp_path, sources_in(tmp_path)[:1])
     path = tmp_path / "idx" / "card.json"
-    path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 99'))
+    path.write_text(path.read_text().replace('"format_version": 2', '"format_version": 99'))
     for opening in (Index.open, lambda folder: build(tmp_path, [])):
         with pytest.raises(IndexFormatError, match="format version 99"):
             opening(tmp_path / "idx")

@@ -209,8 +209,8 @@ def test_another_space_revision_panel_or_tiling_is_refused(tmp_path):
 def test_a_missing_index_names_the_command(tmp_path):
     with pytest.raises(IndexMissingError, match="histoseek ingest"):
         Index.open(tmp_path / "nothing")
-    with pytest.raises(IndexMissingError, match="object store"):
-        Index.open("s3://bucket/index")
+    with pytest.raises(IndexMissingError, match="s3://BUCKET/PREFIX"):
+        Index.open("gs://bucket/index")
 
 
 def test_progress_hears_of_every_slide_and_patch(tmp_path):
