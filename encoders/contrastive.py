@@ -87,7 +87,7 @@ def contrastive_loss(images: Any, expression: Any, scale: Any, *, soft: bool) ->
     from torch.nn.functional import cross_entropy
 
     logits = scale * expression @ images.T
-    targets = torch.arange(len(images))
+    targets = torch.arange(len(images), device=images.device)
     if soft:
         with torch.no_grad():
             within = (images @ images.T + expression @ expression.T) / 2

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from encoders.contracts import EncoderInfo, ExpressionEncoding, Floats, GeneReport, unit_rows
 from encoders.errors import GeneQueryError
 from encoders.gene_lists import WeightedGenes
+from encoders.gene_matching import check_not_cancelled, match_columns, place_weights
 from encoders.mini import MiniWeights
 from encoders.profiles import Profiles, SymbolTable
 from encoders.sentences import GeneSentence
@@ -61,7 +62,7 @@ class MiniExpressionEncoder:
             centred on itself.
         """
         profiles = Profiles.read(counts, genes)
-        columns, rows, report = self._match(profiles.genes)
+        columns, rows, report = match_columns(self._table, profiles.genes)
         filled = profiles.has_counts()
         if len(filled) and not filled.any():
             raise GeneQueryError(f"All {len(filled)} profiles are without counts; give at least one count.")
@@ -87,7 +88,7 @@ class MiniExpressionEncoder:
         GeneQueryError
             If no gene is known (with what is spelled alike), or the weights of known genes cancel.
         """
-        placed, report = _place(self._query_table, genes.symbols, genes.weights)
+        placed, report = place_weights(self._query_table, genes.symbols, genes.weights)
         return _unit_encoding(placed[None, :] @ self.weights.gene_directions, report)
 
     def encode_sentence(self, sentence: GeneSentence) -> ExpressionEncoding:
@@ -109,46 +110,11 @@ class MiniExpressionEncoder:
             0.0 if row is None else float((level - self.weights.gene_mean[row]) / self.weights.gene_sd[row])
             for row, level in zip(at, self.weights.rank_curve, strict=False)
         ]
-        placed, report = _place(self._table, kept, weights)
+        placed, report = place_weights(self._table, kept, weights)
         vector = placed[None, :] @ self.weights.expression_projection
         return _unit_encoding(vector, GeneReport(report.used, report.unknown, truncated))
 
-    def _match(self, given: Sequence[str]) -> tuple[list[int], list[int], GeneReport]:
-        """Columns of `given` and rows of the encoder that belong together, and what was used."""
-        found = [self._table.find(symbol) for symbol in given]
-        taken: dict[int, int] = {}
-        for column, row in enumerate(found):
-            # Of several spellings of one gene in a profile the exact one is read, else the first.
-            if row is not None and (row not in taken or given[column] == self.genes[row]):
-                taken[row] = column
-        if not taken:
-            raise GeneQueryError(self._table.unknown_message(given))
-        used = set(taken.values())
-        report = GeneReport(
-            used=tuple(self.genes[row] for row in taken),
-            unknown=tuple(symbol for column, symbol in enumerate(given) if column not in used),
-        )
-        return list(taken.values()), list(taken), report
-
-
-def _place(table: SymbolTable, symbols: Sequence[str], weights: Sequence[float]) -> tuple[Floats, GeneReport]:
-    placed = np.zeros(len(table.symbols), dtype=np.float32)
-    used, unknown = [], []
-    for symbol, weight in zip(symbols, weights, strict=True):
-        row = table.find(symbol)
-        if row is None:
-            unknown.append(symbol)
-        else:
-            placed[row] += weight
-            used.append(table.symbols[row])
-    if not used:
-        raise GeneQueryError(table.unknown_message(unknown))
-    return placed, GeneReport(used=tuple(dict.fromkeys(used)), unknown=tuple(unknown))
-
 
 def _unit_encoding(vector: Floats, report: GeneReport) -> ExpressionEncoding:
-    if not np.any(vector):
-        raise GeneQueryError(
-            f"The weights of {', '.join(report.used[:3])} cancel to zero; give at least one gene a weight."
-        )
+    check_not_cancelled(vector, report)
     return ExpressionEncoding(unit_rows(vector), report)

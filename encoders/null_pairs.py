@@ -44,15 +44,17 @@ def pool(vectors: Sequence[Vectors], sections: Sequence[int], patients: Sequence
     return Pool(np.concatenate(vectors), np.repeat(sections, sizes), np.repeat(of_part, sizes))
 
 
-def gene_list_pool(encoder: ExpressionEncoder, *, seed: int) -> Pool:
-    """Random gene lists, which belong to no spot: 1 to 20 genes of weight 1."""
+def gene_list_pool(
+    encoder: ExpressionEncoder, *, seed: int, symbols: Sequence[str] = (), n_lists: int = _N_GENE_LISTS
+) -> Pool:
+    """Random gene lists, which belong to no spot: 1 to 20 genes of weight 1, of `symbols` if the encoder lists none."""
     rng = np.random.default_rng(seed)
-    genes = np.asarray(encoder.query_genes, dtype=object)
+    genes = np.asarray(encoder.query_genes or symbols, dtype=object)
     vectors = []
-    for size in rng.integers(1, min(_LONGEST_LIST, len(genes)) + 1, size=_N_GENE_LISTS):
-        symbols = tuple(rng.choice(genes, size=size, replace=False))
-        vectors.append(encoder.encode_list(WeightedGenes(symbols, (1.0,) * len(symbols))).vectors)
-    nowhere = np.full(_N_GENE_LISTS, _NOWHERE)
+    for size in rng.integers(1, min(_LONGEST_LIST, len(genes)) + 1, size=n_lists):
+        drawn = tuple(rng.choice(genes, size=size, replace=False))
+        vectors.append(encoder.encode_list(WeightedGenes(drawn, (1.0,) * len(drawn))).vectors)
+    nowhere = np.full(n_lists, _NOWHERE)
     return Pool(np.concatenate(vectors), nowhere, nowhere)
 
 

@@ -20,6 +20,7 @@ from encoders.frozen_images import FrozenImageEncoder
 from encoders.saving import CARD, WEIGHTS, read_card
 from encoders.sentence_encoder import SentenceEncoder
 from encoders.sentence_recipes import HOUSEKEEPING_COLUMN, read_housekeeping, recipe_named
+from encoders.sentences import SentenceRecipe
 from encoders.space import Calibration, Space, SpaceCard
 from encoders.weights import ENVIRONMENT, file_sha256, read_tensors
 
@@ -132,6 +133,15 @@ def open_omiclip(folder: Path, *, device: str = "cpu") -> Space:
             recipe=recipe_named(str(card.recipe["sentence_recipe"]), housekeeping=housekeeping),
         ),
     )
+
+
+def open_sentences(folder: Path, recipe: SentenceRecipe, *, device: str = "cpu") -> SentenceEncoder:
+    """The text tower of a converted folder alone, reading sentences of any recipe; raises as `open_omiclip`."""
+    if not (folder / CARD).is_file():
+        raise WeightsMissingError(how_to_get(folder))
+    card = read_card(folder)
+    towers = CocaTowers(folder / WEIGHTS, sha256=card.weights_sha256, device=device)
+    return SentenceEncoder(towers, info=card.encoder_info("expression"), recipe=recipe)
 
 
 def _card(config: Config, sha256: str, patch: PatchSpec, *, recipe: str, housekeeping: list[str]) -> SpaceCard:

@@ -10,6 +10,8 @@ from encoders.errors import CheckpointError, SpaceMismatchError, UnknownSpaceErr
 from encoders.open_clip_models import missing_package
 from encoders.saving import load_space, read_card
 from encoders.space import Space, SpaceCard
+from encoders.trainer.tower_card import FAMILY as TOWERS
+from encoders.trainer.tower_files import open_towers
 from encoders.weights import weights_folder
 
 _SHIPPED = Path(__file__).parent / "spaces"
@@ -101,8 +103,11 @@ def _omiclip_folder() -> Path:
 
 
 def _open_folder(folder: Path, *, device: str) -> Space:
-    if read_card(folder).recipe.get("family") == omiclip.FAMILY:
+    family = read_card(folder).recipe.get("family")
+    if family == omiclip.FAMILY:
         return omiclip.open_omiclip(folder, device=device)
+    if family == TOWERS:
+        return open_towers(folder, device=device)
     return load_space(folder, device=device)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -40,14 +41,30 @@ def save_space(space: Space, folder: Path) -> None:
     """
     if not isinstance(space.image, MiniImageEncoder):
         raise TrainingError(f"Space {space.card.name!r} was not trained here; only trained spaces can be saved.")
-    if folder.exists() and not (folder.is_dir() and {p.name for p in folder.iterdir()} <= {CARD, WEIGHTS}):
+    weights = space.image.weights.to_bytes()
+
+    def write(new: Path) -> None:
+        (new / WEIGHTS).write_bytes(weights)
+        (new / CARD).write_text(space.card.model_dump_json(indent=2) + "\n")
+
+    write_folder(folder, write, own_files={CARD, WEIGHTS})
+
+
+def write_folder(folder: Path, write: Callable[[Path], None], *, own_files: Collection[str]) -> None:
+    """Make `folder` hold what `write` puts into a new one beside it, all at once.
+
+    Raises
+    ------
+    TrainingError
+        If `folder` holds something other than `own_files`, and so is not a saved space.
+    """
+    if folder.exists() and not (folder.is_dir() and {p.name for p in folder.iterdir()} <= set(own_files)):
         raise TrainingError(f"{folder} exists and is not a saved space; choose a new folder.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         new.chmod(0o755)
-        (new / WEIGHTS).write_bytes(space.image.weights.to_bytes())
-        (new / CARD).write_text(space.card.model_dump_json(indent=2) + "\n")
+        write(new)
         if folder.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
             folder.rename(old / folder.name)
@@ -81,6 +98,29 @@ def read_card(folder: Path) -> SpaceCard:
         ) from error
 
 
+def read_weights(folder: Path, card: SpaceCard) -> bytes:
+    """The learned weights of a saved space, as bytes.
+
+    Raises
+    ------
+    WeightsMissingError
+        If the file is missing.
+    SpaceMismatchError
+        If it is not the one the card names.
+    """
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise WeightsMissingError(f"{path} is missing; space {card.name!r} needs it ({card.licence}). Train it again.")
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if found != card.weights_sha256:
+        raise SpaceMismatchError(
+            f"{path} has SHA-256 {found[:12]}, its card says {card.weights_sha256[:12]}; the two files do not belong "
+            f"together. Get both again."
+        )
+    return data
+
+
 def load_space(folder: Path, *, device: str = "cpu") -> Space:
     """Open a saved space; its backbone is read on first use.
 
@@ -92,16 +132,7 @@ def load_space(folder: Path, *, device: str = "cpu") -> Space:
         If the card cannot be read, or weights or backbone are not the ones the card names.
     """
     card = read_card(folder)
-    path = folder / WEIGHTS
-    if not path.is_file():
-        raise WeightsMissingError(f"{path} is missing; space {card.name!r} needs it ({card.licence}). Train it again.")
-    data = path.read_bytes()
-    found = hashlib.sha256(data).hexdigest()
-    if found != card.weights_sha256:
-        raise SpaceMismatchError(
-            f"{path} has SHA-256 {found[:12]}, its card says {card.weights_sha256[:12]}; the two files do not belong "
-            f"together. Get both again."
-        )
+    data = read_weights(folder, card)
     return assemble(card, MiniWeights.from_bytes(data), _backbone_of(card, device))
 
 

@@ -1,6 +1,6 @@
 """Gene sentences: a transcriptome written as its ranked gene symbols, with the recipe that made it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ class SentenceRecipe:
     pad : bool
         Whether a profile with fewer than `n_genes` values above zero is filled up with genes of value zero, in gene
         order. The published OmiCLIP recipe does; it says nothing about the profile, so `plain` does not.
+    gene_norms : mapping of str to float, optional
+        What each gene's value is divided by before genes are ranked; genes that are not in it are left out.
     """
 
     name: str
@@ -35,9 +37,12 @@ class SentenceRecipe:
     drop_containing: tuple[str, ...] = ()
     drop_symbols: frozenset[str] = frozenset()
     pad: bool = False
+    gene_norms: Mapping[str, float] | None = None
 
     def keeps(self, symbol: str) -> bool:
         """Whether a symbol may stand in a sentence of this recipe."""
+        if self.gene_norms is not None and symbol not in self.gene_norms:
+            return False
         return symbol not in self.drop_symbols and not any(mark in symbol for mark in self.drop_containing)
 
 
@@ -96,7 +101,11 @@ def sentences_of(
     kept = np.flatnonzero([recipe.keeps(symbol) for symbol in genes])
     names = np.asarray(genes, dtype=object)[kept]
     orders = _sparse_orders if sp.issparse(values) else _dense_orders
-    return [GeneSentence(tuple(names[order]), recipe.name) for order in orders(values[:, kept], recipe)]
+    chosen = values[:, kept]
+    if recipe.gene_norms is not None:
+        factors = 1.0 / np.array([recipe.gene_norms[symbol] for symbol in names], dtype=np.float64)
+        chosen = sp.csr_matrix(chosen @ sp.diags(factors)) if sp.issparse(chosen) else chosen * factors
+    return [GeneSentence(tuple(names[order]), recipe.name) for order in orders(chosen, recipe)]
 
 
 def _sparse_orders(values: Any, recipe: SentenceRecipe) -> list[npt.NDArray[np.intp]]:

@@ -79,13 +79,18 @@ def timm_encoder(
     """
 
     def load() -> Any:
-        model = _build(facts)
-        found = _without_head(read_tensors(weights), model.state_dict())
-        check_layout(found, model.state_dict(), what=f"{facts.name} (timm {facts.architecture})", path=weights)
-        model.load_state_dict(found)
-        return _pooled(model.eval().to(device), facts)
+        return pooled(timm_module(facts, weights).requires_grad_(requires_grad=False).to(device), facts)
 
     return frozen_encoder(facts, weights, load=load, side_um=side_um, device=device)
+
+
+def timm_module(facts: EncoderFacts, weights: Path) -> Any:
+    """The torch module with its weights, on the CPU, in evaluation mode; raises as `timm_encoder` does."""
+    model = _build(facts)
+    found = _without_head(read_tensors(weights), model.state_dict())
+    check_layout(found, model.state_dict(), what=f"{facts.name} (timm {facts.architecture})", path=weights)
+    model.load_state_dict(found)
+    return model.eval()
 
 
 def _build(facts: EncoderFacts) -> Any:
@@ -112,7 +117,8 @@ def _without_head(found: Mapping[str, Any], expected: Mapping[str, Any]) -> dict
     return {name: value for name, value in found.items() if name in expected or not name.startswith(_HEADS)}
 
 
-def _pooled(model: Any, facts: EncoderFacts) -> Any:
+def pooled(model: Any, facts: EncoderFacts) -> Any:
+    """Images to features: the module, or for models that give tokens the class token beside the mean of the others."""
     n_prefix = facts.n_prefix_tokens
     if n_prefix is None:
         return model
