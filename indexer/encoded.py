@@ -7,7 +7,9 @@ from typing import Literal
 import numpy as np
 import scipy.sparse as sp
 
-from encoders.contracts import Floats, Vectors
+from encoders.aggregates import Aggregate, SlideAggregator
+from encoders.aggregators import MEAN
+from encoders.contracts import Floats, Modality, Vectors
 from encoders.space import Space
 from indexer.errors import CountsError, JoinError, SlideError
 from indexer.genes import Panel
@@ -39,6 +41,8 @@ class ExpressionSide:
         Counts over all genes of the file.
     n_outside_panel : int
         Genes of the file that the panel does not have.
+    aggregate : Aggregate or None
+        What stands for the slide besides `slide_vector`, if that was asked for; `nearest` numbers the rows.
     """
 
     expression: Expression
@@ -47,6 +51,7 @@ class ExpressionSide:
     panel_counts: sp.csr_matrix
     totals: Floats
     n_outside_panel: int
+    aggregate: Aggregate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class SlideEncoder:
     thumbnails: bool
     progress: Progress
     clock: StageClock
+    aggregator: SlideAggregator | None = None
 
     def encode(self, source: SlideSource) -> EncodedSlide:
         """Read and encode one slide.
@@ -109,7 +115,7 @@ class SlideEncoder:
         self, source: TiledSlide, image: SlideImage | None, expression: Expression | None
     ) -> EncodedSlide:
         """A slide whose tiles come from a file; its picture, where there is one, gives thumbnails."""
-        encoder = TileEncoder(self.space, self.thumbnails, self.progress, self.clock)
+        encoder = TileEncoder(self.space, self.thumbnails, self.progress, self.clock, self._aggregator_of("image"))
         try:
             mpp = mpp_of(source.facts)
             with self.clock.stage("read"):
@@ -159,7 +165,9 @@ class SlideEncoder:
                 f"Slide {facts.slide}: no tissue was found on it, and it has no spots. Check that it is a stained "
                 "section and that its mpp is right."
             )
-        patches = PatchEncoder(self.space.image, self.thumbnails, self.progress, self.clock)
+        patches = PatchEncoder(
+            self.space.image, self.thumbnails, self.progress, self.clock, self._aggregator_of("image")
+        )
         return patches.encode(image, centres, mpp=mpp_of(facts), slide=facts.slide)
 
     def _expression_side(self, source: SlideSource, expression: Expression) -> ExpressionSide:
@@ -185,7 +193,24 @@ class SlideEncoder:
             panel_counts=panel_counts,
             totals=np.asarray(counts.sum(axis=1), dtype=np.float32).ravel(),
             n_outside_panel=len(genes) - len(inside),
+            aggregate=self._aggregate_rows(expression),
         )
+
+    def _aggregator_of(self, modality: Modality) -> SlideAggregator | None:
+        """The aggregator, where there is one besides the mean, which every slide has."""
+        chosen = self.aggregator
+        return None if chosen is None or chosen.name == MEAN or modality not in chosen.modalities else chosen
+
+    def _aggregate_rows(self, expression: Expression) -> Aggregate | None:
+        aggregator = self._aggregator_of("expression")
+        if aggregator is None:
+            return None
+        vectors = self.space.expression.encode_counts(expression.counts, expression.genes, by_section=False).vectors
+        known = np.flatnonzero(vectors.any(axis=1))  # a row without a single known gene has no direction
+        if not len(known):
+            return None
+        found = aggregator.aggregate(vectors[known])
+        return replace(found, nearest=known[found.nearest])
 
 
 def mpp_of(facts: SlideFacts) -> float:

@@ -21,6 +21,14 @@ def item_id(slide: str, kind: str, name: str) -> str:
     return f"{slide}/{kind}/{name}"
 
 
+def patch_ids(encoded: EncodedSlide) -> list[str]:
+    """Ids of the items behind the rows of a slide's image side: its tiles, then its rows."""
+    slide, side = encoded.facts.slide, encoded.expression
+    rows = () if side is None or side.expression.xy_px is None else side.expression.names
+    tiles = [item_id(slide, "tile", name) for name in _tile_names(encoded)]
+    return [*tiles, *(item_id(slide, encoded.kind, name) for name in rows)]
+
+
 def item_tables(encoded: EncodedSlide, dim: int, side_um: float) -> list[pa.Table]:
     """Items of a slide, `items_schema`: the slide itself, then its tiles, then its spots, cells or samples."""
     parts = [_slide_part(encoded)]
@@ -67,10 +75,13 @@ def _slide_part(encoded: EncodedSlide) -> dict[str, Any]:
 
 
 def _tile_part(encoded: EncodedSlide, image: ImageSide, side_um: float) -> dict[str, Any]:
-    names = [f"{x:.0f}x{y:.0f}" for x, y in encoded.tiles_px]
-    return {"kind": "tile", "names": names} | _patch_columns(
+    return {"kind": "tile", "names": _tile_names(encoded)} | _patch_columns(
         encoded.tiles_px, image, slice(0, len(encoded.tiles_px)), side_um
     )
+
+
+def _tile_names(encoded: EncodedSlide) -> list[str]:
+    return [f"{x:.0f}x{y:.0f}" for x, y in encoded.tiles_px]
 
 
 def _row_parts(encoded: EncodedSlide, side: ExpressionSide, side_um: float) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from encoders.aggregates import Aggregate, SlideAggregator
 from encoders.contracts import Floats, ImageEncoder, Patches, SectionStats, Vectors, unit_rows
 from indexer.errors import JoinError
 from indexer.progress import Progress, StageClock
@@ -38,6 +39,8 @@ class ImageSide:
         stain on that the encoder needs.
     side_px : float
         Side of a patch in level-0 pixels.
+    aggregate : Aggregate or None
+        What stands for the slide besides its mean, if that was asked for; `nearest` numbers the patches.
     """
 
     vectors: Vectors
@@ -45,6 +48,7 @@ class ImageSide:
     jpegs: tuple[bytes | None, ...]
     stats: SectionStats | None
     side_px: float
+    aggregate: Aggregate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class PatchEncoder:
     thumbnails: bool
     progress: Progress
     clock: StageClock
+    aggregator: SlideAggregator | None = None
 
     def encode(self, image: SlideImage, xy_px: Points, *, mpp: float, slide: str) -> ImageSide:
         """Encode the patches round some points of one slide.
@@ -105,13 +110,15 @@ class PatchEncoder:
 
     def _project(self, features: Floats, stain: Floats, jpegs: tuple[bytes | None, ...], side_px: float) -> ImageSide:
         stats = SectionStats(stain=stain, centre=features.mean(axis=0, dtype=np.float64).astype(np.float32))
-        mean = self.encoder.project(features).mean(axis=0, dtype=np.float64)
+        in_space = self.encoder.project(features)
+        mean = in_space.mean(axis=0, dtype=np.float64)
         return ImageSide(
             vectors=self.encoder.project(features, centre=stats.centre),
             slide_vector=unit_rows(mean[None].astype(np.float32))[0],
             jpegs=jpegs,
             stats=stats,
             side_px=side_px,
+            aggregate=None if self.aggregator is None else self.aggregator.aggregate(in_space, features),
         )
 
 

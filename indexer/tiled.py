@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from encoders.aggregates import Aggregate, SlideAggregator
 from encoders.contracts import Floats, Patches, PatchSpec, SectionStats, Vectors, unit_rows
 from encoders.errors import PatchError
 from encoders.space import Space
@@ -56,6 +57,7 @@ class TileEncoder:
     thumbnails: bool
     progress: Progress
     clock: StageClock
+    aggregator: SlideAggregator | None = None
 
     def encode(
         self,
@@ -157,13 +159,15 @@ class TileEncoder:
         self, features: Floats, stain: Floats | None, jpegs: tuple[bytes | None, ...], side_px: float
     ) -> ImageSide:
         centre = features.mean(axis=0, dtype=np.float64).astype(np.float32)
-        mean = self.space.image.project(features).mean(axis=0, dtype=np.float64)
+        in_space = self.space.image.project(features)
+        mean = in_space.mean(axis=0, dtype=np.float64)
         return ImageSide(
             vectors=self.space.image.project(features, centre=centre),
             slide_vector=unit_rows(mean[None].astype(np.float32))[0],
             jpegs=jpegs,
             stats=None if stain is None else SectionStats(stain=stain, centre=centre),
             side_px=side_px,
+            aggregate=None if self.aggregator is None else self.aggregator.aggregate(in_space, features),
         )
 
     def _stain_at(self, image: SlideImage, xy_px: Points, side_px: float) -> Floats:
@@ -236,7 +240,16 @@ def _with_spots(side: ImageSide, joins: TileJoin | None) -> ImageSide:
 
 def _only_spots(side: ImageSide, joins: TileJoin) -> ImageSide:
     vectors, jpegs = _taken(side, joins)
-    return replace(side, vectors=vectors, jpegs=jpegs)
+    return replace(side, vectors=vectors, jpegs=jpegs, aggregate=_shown_by_spots(side.aggregate, joins))
+
+
+def _shown_by_spots(aggregate: Aggregate | None, joins: TileJoin) -> Aggregate | None:
+    """The aggregate with spots in place of patches; a patch without a spot is no item and shows nothing (-1)."""
+    if aggregate is None:
+        return None
+    spot_of = {tile: spot for spot, tile in reversed(list(enumerate(joins.tile_of.tolist())))}
+    spots = [spot_of.get(tile, -1) for tile in aggregate.nearest.tolist()]
+    return replace(aggregate, nearest=np.array(spots, dtype=np.int64))
 
 
 def _reports(joins: TileJoin | None) -> tuple[str, ...]:
