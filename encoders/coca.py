@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from encoders.errors import CheckpointError, SpaceMismatchError, WeightsMissingError
-from encoders.frozen_images import check_device
+from encoders.inference import check_device
 from encoders.open_clip_models import import_open_clip
 from encoders.weights import check_layout, file_sha256
 
@@ -106,7 +106,7 @@ class CocaTowers:
         """
         if self._model is None:
             check_device(self._device)
-            self._model = self._load().eval().to(self._device)
+            self._model = self._load().eval().requires_grad_(requires_grad=False).to(self._device)
         return self._model
 
     def n_tokens(self, word: str) -> int:

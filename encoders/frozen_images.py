@@ -9,9 +9,8 @@ import numpy as np
 from encoders.catalogue import Colour, EncoderFacts
 from encoders.contracts import EncoderInfo, Floats, Patches, PatchSpec, SectionStats, Vectors, unit_rows
 from encoders.errors import EncoderError, SpaceMismatchError, WeightsMissingError
+from encoders.inference import Forward, PatchModel
 from encoders.weights import file_sha256
-
-_BATCH = 32
 
 #: Images `float32 (n, 3, side_px, side_px)`, normalised, to features `(n, dim)`; made on first use.
 Model = Callable[[Any], Any]
@@ -52,12 +51,17 @@ class FrozenImageEncoder:
         self._mean, self._std = mean, std
         self._load = load
         self._device = device
-        self._model: Model | None = None
+        self._run = PatchModel(self._forward, name=info.name, dim=info.dim, device=device)
 
     @property
     def info(self) -> EncoderInfo:
         """Name, revision, dim, licence and digest."""
         return self._info
+
+    @property
+    def runtime(self) -> str:
+        """What runs the model; empty before the first patch."""
+        return self._run.runtime
 
     @property
     def patch(self) -> PatchSpec:
@@ -79,25 +83,12 @@ class FrozenImageEncoder:
         SpaceMismatchError
             If the model gives another dimension than it declares.
         """
-        import torch
-
         self._patch.check(patches)
-        rows = np.empty((len(patches), self._info.dim), dtype=np.float32)
-        if not len(patches):
-            return rows
-        model = self._ready()
-        mean = torch.tensor(self._mean, device=self._device).view(3, 1, 1)
-        std = torch.tensor(self._std, device=self._device).view(3, 1, 1)
-        with torch.inference_mode():
-            for start in range(0, len(patches), _BATCH):
-                pixels = torch.from_numpy(np.ascontiguousarray(patches[start : start + _BATCH])).to(self._device)
-                images = (pixels.permute(0, 3, 1, 2).float().div(255) - mean) / std
-                found = model(images).float().cpu().numpy()
-                if found.shape[1:] != rows.shape[1:]:
-                    raise SpaceMismatchError(
-                        f"Encoder {self._info.name!r} declares {self._info.dim} dimensions but gave {found.shape[1:]}."
-                    )
-                rows[start : start + _BATCH] = found
+        rows = self._run(patches)
+        if rows.shape[1:] != (self._info.dim,):
+            raise SpaceMismatchError(
+                f"Encoder {self._info.name!r} declares {self._info.dim} dimensions but gave {rows.shape[1:]}."
+            )
         return rows
 
     def project(self, features: Floats, *, centre: Floats | None = None) -> Vectors:  # noqa: ARG002 (the contract's)
@@ -119,11 +110,16 @@ class FrozenImageEncoder:
         """Unit vectors `float32 (n, dim)`."""
         return self.project(self.features(patches))
 
-    def _ready(self) -> Model:
-        if self._model is None:
-            check_device(self._device)
-            self._model = self._load()
-        return self._model
+    def _forward(self) -> Forward:
+        import torch
+
+        model = self._load()
+        mean, std = (torch.tensor(colour, device=self._device).view(3, 1, 1) for colour in (self._mean, self._std))
+
+        def forward(pixels: Any) -> Any:
+            return model((pixels.permute(0, 3, 1, 2).float().div(255) - mean) / std)
+
+        return forward
 
 
 def frozen_encoder(
@@ -158,11 +154,3 @@ def frozen_encoder(
         weights_sha256=digest,
     )
     return FrozenImageEncoder(info=info, patch=patch, mean=facts.mean, std=facts.std, load=load, device=device)
-
-
-def check_device(device: str) -> None:
-    """Raise `EncoderError` if a GPU is asked for and torch sees none."""
-    import torch
-
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise EncoderError(f"Device {device!r} was asked for, but torch sees no GPU. Use device 'cpu'.")

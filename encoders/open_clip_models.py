@@ -92,6 +92,6 @@ def open_clip_encoder(
         tower = {f"visual.{name}": tensor for name, tensor in model.visual.state_dict().items()}
         check_layout(found, tower, what=f"{facts.name} (open_clip {facts.architecture})", path=weights)
         model.visual.load_state_dict({name.removeprefix("visual."): tensor for name, tensor in found.items()})
-        return model.eval().to(device).encode_image
+        return model.eval().requires_grad_(requires_grad=False).to(device).encode_image
 
     return frozen_encoder(facts, weights, load=load, side_um=side_um, device=device)
