@@ -1,12 +1,14 @@
-"""`histoseek ingest` and `histoseek index stats | verify`."""
+"""`histoseek ingest` and `histoseek index stats | verify`; the other `index` verbs have files of their own."""
 
 from typing import Annotated
 
 import typer
 
+from app.cli import upkeep_verbs
 from app.cli.options import DEFAULT_DB, AsJson, Db, Device, ManifestPath, Space
 from app.cli.output import DONE_WITH_FAILURES, FAILED, show
 from app.cli.progress import bars
+from app.cli.upkeep_verbs import Wait
 from app.index_tables import card_lines, cohorts_held_table, failed_table, index_summary, slides_table
 from app.table_view import Column, TableView
 
@@ -18,9 +20,10 @@ Stride = Annotated[float, typer.Option("--tile-stride-um", min=1, help="Distance
 def register(command: typer.Typer) -> None:
     """Add the verbs to `command`."""
     command.command("ingest")(ingest)
-    verbs = typer.Typer(help="Look into an index.", no_args_is_help=True)
+    verbs = typer.Typer(help="Look into an index, keep it in order.", no_args_is_help=True)
     verbs.command("stats")(stats)
     verbs.command("verify")(verify)
+    upkeep_verbs.register(verbs)
     command.add_typer(verbs, name="index")
 
 
@@ -33,6 +36,8 @@ def ingest(
     tile_stride_um: Stride = 200.0,
     manifest: ManifestPath = None,
     device: Device = "cpu",
+    again: Annotated[bool, typer.Option("--again", help="Encode slides anew that have not changed.")] = False,
+    wait: Wait = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Read data sets into an index; a second run adds nothing, a killed run continues."""
@@ -51,6 +56,8 @@ def ingest(
             opened,
             gene_table=local_gene_table(loaded),
             tile_stride_um=tile_stride_um,
+            again=again,
+            wait_s=wait,
             progress=progress,
         )
     line = (

@@ -18,7 +18,7 @@ from search.hits import GroupBy
 
 DEFAULT_DB = "demo/index"
 
-Db = Annotated[str, typer.Option("--db", help="The index: a folder.", envvar="HISTOSEEK_DB")]
+Db = Annotated[str, typer.Option("--db", help="The index: a folder or s3://BUCKET/PREFIX.", envvar="HISTOSEEK_DB")]
 K = Annotated[int, typer.Option("-k", min=1, help="How many hits.")]
 Where = Annotated[
     str | None,
