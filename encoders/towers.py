@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from encoders.catalogue import CATALOGUE
-from encoders.contracts import PatchSpec
+from encoders.contracts import ImageEncoder, PatchSpec
 from encoders.errors import PatchError, SpaceMismatchError
 from encoders.frozen_images import FrozenImageEncoder
 from encoders.mini import MiniImageEncoder
 from encoders.space import Space
+from encoders.trainer.tower_encoders import TowerImageEncoder
 
 #: Tiles over the patch, for encoders that crop the middle of the tile they are given: 256 px, of which 224 are seen.
 _CROPPED = {"gigapath": 256 / 224}
@@ -82,17 +83,23 @@ class Tower:
 
 
 def tower_of(space: Space) -> Tower:
-    """The tower of a space: a published encoder, or features a projection was trained on (`recipe["image_tower"]`)."""
-    image, trained_on = space.image, space.card.recipe.get("image_tower")
-    needs_stain = isinstance(image, MiniImageEncoder) and image.weights.stain_target is not None
-    names = [str(trained_on)] if trained_on else [image.info.name]
-    dim: int | None = None
+    """The tower of a space: a published encoder, or the features its projection was trained on."""
+    image, needs_stain = space.image, False
+    names, dim = [image.info.name], _dim_of(image)
     if isinstance(image, MiniImageEncoder):
-        dim = len(image.weights.image_centre)
-        if not trained_on and not needs_stain:
-            names.append(image.backbone.name)
-    elif isinstance(image, FrozenImageEncoder):
-        dim = image.info.dim
-    elif names[0] in CATALOGUE:
-        dim = CATALOGUE[names[0]].dim
-    return Tower(space.card.name, tuple(dict.fromkeys(names)), dim, image.patch, needs_stain)
+        needs_stain, names = image.weights.stain_target is not None, [image.backbone.name]
+    elif isinstance(image, TowerImageEncoder):
+        needs_stain, names = image.needs_stain, [image.tower_name]
+    if needs_stain:
+        names = [image.info.name]  # of pixels moved to the space's stain, which the bare tower's features are not
+    return Tower(space.card.name, tuple(names), dim, image.patch, needs_stain)
+
+
+def _dim_of(image: ImageEncoder) -> int | None:
+    if isinstance(image, MiniImageEncoder):
+        return len(image.weights.image_centre)
+    if isinstance(image, TowerImageEncoder):
+        return image.feature_dim
+    if isinstance(image, FrozenImageEncoder):
+        return image.info.dim
+    return CATALOGUE[image.info.name].dim if image.info.name in CATALOGUE else None

@@ -22,7 +22,7 @@ from indexer.location import locate
 from indexer.locks import writer_lock
 from indexer.maintenance import refresh_sidecars
 from indexer.progress import Progress, Silent, StageClock, peak_rss_mb
-from indexer.slide_aggregates import stored_aggregator, write_aggregates
+from indexer.slide_aggregates import aggregates_of, stored_aggregator, write_aggregates
 from indexer.slides import SlideSource
 from indexer.tiled_slides import TiledSlide
 from indexer.writer import IndexWriter, stored_panel
@@ -192,7 +192,7 @@ def _ingest_one(
     with encoder.clock.stage("write"):
         encoder.progress.update("write", 0, 1, slide)
         tables = item_tables(encoded, writer.settings.space.dim, writer.settings.tiling.side_um)
-        write_aggregates(writer.location, content, encoded.aggregates)
+        write_aggregates(writer.location, content, aggregates_of(encoded))
         writer.commit(tables, slide_row(encoded, content))
         encoder.progress.update("write", 1, 1, slide)
     return "added" if before is None else "replaced"
@@ -206,7 +206,7 @@ def content_sha256(source: SlideSource, settings: BuildSettings) -> str:
     return hashlib.sha256("\n".join([settings.digest(), source.kind, facts, *files]).encode()).hexdigest()
 
 
-def _settings(space: Space, panel: Panel, stride_um: float, *, thumbnails: bool) -> BuildSettings:
+def _settings(space: Space, panel: Panel, stride_um: float, *, thumbnails: bool, aggregator: str) -> BuildSettings:
     if not stride_um > 0:
         raise SlideError(f"Tiles every {stride_um} um cannot be laid; expected a distance above 0.")
     patch = space.image.patch
@@ -216,6 +216,7 @@ def _settings(space: Space, panel: Panel, stride_um: float, *, thumbnails: bool)
         panel_sha256=panel.sha256,
         tiling=Tiling(stride_um=stride_um, side_um=patch.side_um, side_px=patch.side_px),
         thumbnails=thumbnails,
+        aggregator=aggregator,
     )
 
 

@@ -62,6 +62,14 @@ def open_sources(
     return [_open_slide(dataset, name, local) for name in names]
 
 
+def open_slide(name: str, *, manifest: Manifest) -> SlideSource | None:
+    """The slide of that name in any data set, its files fetched; `None` if there is none. Raises as `open_sources`."""
+    for dataset in manifest.datasets.values():
+        if name in dataset.slides:
+            return open_sources(dataset.name, manifest=manifest, slides=[name])[0]
+    return None
+
+
 def local_gene_table(manifest: Manifest, *, settings: Settings | None = None) -> dict[str, str] | None:
     """Ensembl id of each symbol from the manifest's gene table, or `None` where it is not on this machine.
 

@@ -234,3 +234,8 @@ def _check_settings(location: Location, found: BuildSettings, wanted: BuildSetti
             f"(thumbnails: {found.thumbnails}); got {wanted.tiling.side_um:g} um every {wanted.tiling.stride_um:g} um "
             f"(thumbnails: {wanted.thumbnails}). Use the same, or ingest into a new index."
         )
+    if found.aggregator != wanted.aggregator:
+        raise WriteError(
+            f"Index {location} describes whole slides by {found.aggregator!r}, not by {wanted.aggregator!r}. Leave the "
+            "aggregator out to keep the index's own, or ingest into a new index."
+        )

@@ -1,0 +1,158 @@
+"""`histoseek ingest`: data sets of the manifest, slides of one's own, and tiles made elsewhere."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.options import DEFAULT_DB, AsJson, Db, Device, ManifestPath, Space
+from app.cli.output import DONE_WITH_FAILURES, show
+from app.cli.progress import bars
+from app.cli.upkeep_verbs import Wait
+from app.index_tables import failed_table
+from app.table_view import Column, TableView
+from indexer.tile_files import TileFormat
+
+if TYPE_CHECKING:
+    from indexer.manifest import Manifest
+    from indexer.slides import SlideSource
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="[DATASET]...", help="Data sets of the manifest.")]
+Only = Annotated[list[str] | None, typer.Option("--slide", help="Only this slide; may be repeated.")]
+Stride = Annotated[float, typer.Option("--tile-stride-um", min=1, help="Distance between tissue tiles.")]
+Features = Annotated[
+    Path | None,
+    typer.Option("--features", help="Tiles made elsewhere: a file or folder of TRIDENT, CLAM or HEST.", exists=True),
+]
+Table = Annotated[
+    Path | None,
+    typer.Option(
+        "--slides", help="Csv of slides: slide, patient_id, mpp, organ, diagnosis, licence, image, counts ..."
+    ),
+]
+Aggregator = Annotated[
+    str | None,
+    typer.Option(
+        "--aggregator",
+        help="What stands for a whole slide: mean, prototypes, prototypes-16, abmil; default: the index's, or mean.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tiles:
+    """Where tiles made elsewhere are, and what is said of them."""
+
+    place: Path
+    layout: TileFormat | None
+    encoder: str | None
+    side_px: float | None
+    patches: Path | None
+
+
+def register(command: typer.Typer) -> None:
+    """Add the verb to `command`."""
+    command.command("ingest")(ingest)
+
+
+def ingest(
+    names: Names = None,
+    *,
+    db: Db = DEFAULT_DB,
+    slide: Only = None,
+    slides: Table = None,
+    features: Features = None,
+    features_format: Annotated[
+        TileFormat | None, typer.Option("--features-format", help="Whose layout; by default told from each file.")
+    ] = None,
+    features_encoder: Annotated[
+        str | None, typer.Option("--features-encoder", help="What made features of CLAM, which does not say it.")
+    ] = None,
+    features_side_px: Annotated[
+        float | None, typer.Option("--features-side-px", help="Side of a tile in level-0 pixels, if no file says it.")
+    ] = None,
+    patches: Annotated[
+        Path | None, typer.Option("--patches", help="Folder patches/ of the CLAM run, if it is elsewhere.")
+    ] = None,
+    space: Space = "mini",
+    tile_stride_um: Stride = 200.0,
+    aggregator: Aggregator = None,
+    manifest: ManifestPath = None,
+    device: Device = "cpu",
+    again: Annotated[bool, typer.Option("--again", help="Encode slides anew that have not changed.")] = False,
+    wait: Wait = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Read data sets, slides of your own or tiles made elsewhere into an index.
+
+    A second run adds nothing, a killed run continues. Tiles of `--features` need the space whose encoder made them;
+    their slides are described by `--slides`, by the manifest, or by the metadata of HEST.
+    """
+    if not names and features is None and slides is None:
+        raise typer.BadParameter("give data sets of the manifest, --features or --slides.")
+    from encoders.registry import open_space
+    from indexer.build import build_index
+    from indexer.manifest import load_manifest
+    from indexer.sources import local_gene_table, open_sources
+
+    loaded = load_manifest(manifest)
+    opened = open_space(space, device=device)
+    with bars() as progress:
+        sources = [source for name in names or () for source in open_sources(name, manifest=loaded, slides=slide)]
+        tiles = None
+        if features is not None:
+            tiles = _Tiles(features, features_format, features_encoder, features_side_px, patches)
+        own = _own_sources(slides, tiles, loaded)
+        sources += [source for source in own if slide is None or source.facts.slide in slide]
+        report = build_index(
+            db,
+            sources,
+            opened,
+            gene_table=local_gene_table(loaded),
+            tile_stride_um=tile_stride_um,
+            aggregator=aggregator,
+            again=again,
+            wait_s=wait,
+            progress=progress,
+        )
+    line = (
+        f"{len(report.added)} slides added, {len(report.replaced)} replaced, {len(report.skipped)} were there, "
+        f"{len(report.failed)} failed; the index {db} holds {report.n_items:,} items."
+    )
+    views: list[TableView | str] = [line, *report.notes, seconds_table(report.seconds)]
+    if report.failed:
+        from indexer.index import Index
+
+        views.append(failed_table(Index.open(db).failed()))
+    show({"db": db, "report": report}, views, as_json=as_json)
+    if report.failed:
+        raise typer.Exit(DONE_WITH_FAILURES)
+
+
+def _own_sources(table: Path | None, tiles: _Tiles | None, manifest: "Manifest") -> "list[SlideSource]":
+    """Slides of a table, with the tiles of files where there are some."""
+    from indexer.readers.table_slide import read_slide_table
+    from indexer.sources import open_slide
+    from indexer.tiled_slides import open_tiled_slides
+
+    described = None if table is None else read_slide_table(table)
+    if tiles is None:
+        return list((described or {}).values())
+    return list(
+        open_tiled_slides(
+            tiles.place,
+            layout=tiles.layout,
+            patches=tiles.patches,
+            side_px=tiles.side_px,
+            encoder=tiles.encoder,
+            table=described,
+            of_manifest=lambda name: open_slide(name, manifest=manifest),
+        )
+    )
+
+
+def seconds_table(seconds: dict[str, float]) -> TableView:
+    """Time of each stage."""
+    rows = [(stage, f"{value:.1f}") for stage, value in seconds.items()]
+    return TableView(title="Time", columns=(Column("stage"), Column("seconds", "right")), rows=rows)
