@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -113,7 +113,8 @@ class Store:
     @property
     def fragments(self) -> dict[str, int]:
         """Data files each table is in."""
-        return {name: int(table.stats().fragment_stats.num_fragments) for name, table in self._tables.items()}
+        stats: dict[str, Any] = {name: table.stats() for name, table in self._tables.items()}  # declared as a class
+        return {name: int(found["fragment_stats"]["num_fragments"]) for name, found in stats.items()}
 
     @property
     def kept_versions(self) -> dict[str, list[int]]:
