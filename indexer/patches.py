@@ -2,7 +2,9 @@
 
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,7 @@ _JPEG_QUALITY = 85
 _THUMBNAIL_PX = 1_600
 
 Points = npt.NDArray[np.float64]
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,8 @@ class PatchEncoder:
     def encode(self, image: SlideImage, xy_px: Points, *, mpp: float, slide: str) -> ImageSide:
         """Encode the patches round some points of one slide.
 
-        Pixels are held a batch at a time; features are kept until the section's centre, their mean, is known.
+        Pixels are held two batches at a time, of which one is read while the other is encoded; features are kept
+        until the section's centre, their mean, is known.
 
         Parameters
         ----------
@@ -92,9 +96,8 @@ class PatchEncoder:
         del sample
         features: list[Floats] = []
         jpegs: list[bytes | None] = []
-        for pixels in self._read(image, xy_px, side_px):
-            with self.clock.stage("tile"):
-                jpegs += [to_jpeg(patch) if self.thumbnails else None for patch in pixels]
+        for pixels, pictures in _ahead(self._with_jpegs(self._read(image, xy_px, side_px))):
+            jpegs += pictures
             with self.clock.stage("encode"):
                 features.append(self.encoder.features(pixels, stain=stain))
             self.progress.update("encode", len(jpegs), len(xy_px), slide)
@@ -107,6 +110,12 @@ class PatchEncoder:
             with self.clock.stage("tile"):
                 pixels = next(batches)
             yield pixels
+
+    def _with_jpegs(self, batches: Iterator[Patches]) -> Iterator[tuple[Patches, list[bytes | None]]]:
+        for pixels in batches:
+            with self.clock.stage("tile"):
+                jpegs = [to_jpeg(patch) if self.thumbnails else None for patch in pixels]
+            yield pixels, jpegs
 
     def _project(self, features: Floats, stain: Floats, jpegs: tuple[bytes | None, ...], side_px: float) -> ImageSide:
         stats = SectionStats(stain=stain, centre=features.mean(axis=0, dtype=np.float64).astype(np.float32))
@@ -154,3 +163,12 @@ def to_jpeg(pixels: Pixels) -> bytes:
 def _spread(xy_px: Points) -> Points:
     """Points spread evenly over a list, the same each time: enough to know a section's stain by."""
     return xy_px[np.unique(np.linspace(0, len(xy_px) - 1, min(_STAIN_SAMPLE, len(xy_px))).astype(np.int64))]
+
+
+def _ahead(items: Iterator[_Item]) -> Iterator[_Item]:
+    """The same items, the next one made by another thread while the last one is used."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead") as thread:
+        pending = thread.submit(next, items, None)
+        while (item := pending.result()) is not None:
+            pending = thread.submit(next, items, None)
+            yield item
