@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from encoders.alignment import Matrix, principal_axes
 from encoders.errors import TrainingError
-from encoders.profiles import Profiles
+from encoders.profiles import OUTSIDE, Profiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def rank_curve(sections: Sequence[Profiles], *, n_ranks: int) -> Matrix:
 
 
 def _shared_genes(sections: Sequence[Profiles]) -> tuple[str, ...]:
-    shared = set(sections[0].genes).intersection(*(section.genes for section in sections[1:]))
+    shared = set(sections[0].genes).intersection(*(section.genes for section in sections[1:])) - {OUTSIDE}
     if not shared:
         raise TrainingError(
             f"The {len(sections)} sections share no gene; give all of them the same kind of identifier (symbols)."

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from encoders.alignment import Matrix
-from encoders.profiles import Profiles
+from encoders.profiles import OUTSIDE, Profiles
 
 
 def gene_directions(
@@ -50,6 +50,7 @@ def gene_directions(
         covariance = np.zeros((len(symbols), places.shape[1])) if covariance is None else covariance
         # The place is centred by section, so the gene's own mean drops out of the product.
         covariance[at] += np.asarray(log.T @ places) * weight
-    kept = np.flatnonzero((detected > min_detected) & (variance > 1e-12))
+    is_gene = np.array([symbol != OUTSIDE for symbol in symbols])
+    kept = np.flatnonzero((detected > min_detected) & (variance > 1e-12) & is_gene)
     slopes = np.asarray(covariance)[kept] / np.sqrt(variance[kept])[:, None]
     return tuple(symbols[i] for i in kept), slopes

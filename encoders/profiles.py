@@ -11,6 +11,8 @@ import scipy.sparse as sp
 from encoders.errors import GeneQueryError
 
 LIBRARY_SIZE = 1e4
+#: Column of the counts of all genes that an index does not keep one by one: part of a library, but no gene.
+OUTSIDE = "(genes outside the panel)"
 _N_EXAMPLES = 3
 
 

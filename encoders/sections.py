@@ -1,4 +1,4 @@
-"""What the trainer reads: sections with patches, with features made elsewhere, or with counts alone; all checked first."""
+"""What the trainer reads: sections with patches, with features made elsewhere, or with counts alone; checked first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

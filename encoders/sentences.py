@@ -9,6 +9,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from encoders.errors import GeneQueryError
+from encoders.profiles import OUTSIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class SentenceRecipe:
 
     def keeps(self, symbol: str) -> bool:
         """Whether a symbol may stand in a sentence of this recipe."""
-        if self.gene_norms is not None and symbol not in self.gene_norms:
+        if symbol == OUTSIDE or (self.gene_norms is not None and symbol not in self.gene_norms):
             return False
         return symbol not in self.drop_symbols and not any(mark in symbol for mark in self.drop_containing)
 

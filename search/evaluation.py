@@ -108,22 +108,30 @@ def measure_quality(space: Space, baseline: Space, held_out: Sequence[PairedSect
     """Quality rows of a space for each held-out section, both directions, beside chance and the colour baseline."""
     rows = []
     for section in held_out:
-        measured = retrieval_metrics(*encode_as_indexed(space, section))
-        by_colour = retrieval_metrics(*encode_as_indexed(baseline, section))
-        rows += [
-            QualityRow(
-                metric=metric,
-                direction=direction,
-                test=f"section {section.slide}, patient {section.patient} held out",
-                value=round(value, 4),
-                random=round(measured[direction].random[metric], 4),
-                colour_baseline=round(by_colour[direction].values[metric], 4),
-                n_gallery=measured[direction].n_gallery,
-            )
-            for direction in DIRECTIONS
-            for metric, value in measured[direction].values.items()
-        ]
+        own, by_colour = encode_as_indexed(space, section), encode_as_indexed(baseline, section)
+        rows += quality_rows(section.slide, section.patient, own, by_colour)
     return rows
+
+
+def quality_rows(
+    slide: str, patient: str, own: tuple[Vectors, Vectors], by_colour: tuple[Vectors, Vectors] | None
+) -> list[QualityRow]:
+    """Quality rows of one held-out section from its image and expression vectors, beside those of the baseline."""
+    measured = retrieval_metrics(*own)
+    colour = None if by_colour is None else retrieval_metrics(*by_colour)
+    return [
+        QualityRow(
+            metric=metric,
+            direction=direction,
+            test=f"section {slide}, patient {patient} held out",
+            value=round(value, 4),
+            random=round(measured[direction].random[metric], 4),
+            colour_baseline=None if colour is None else round(colour[direction].values[metric], 4),
+            n_gallery=measured[direction].n_gallery,
+        )
+        for direction in DIRECTIONS
+        for metric, value in measured[direction].values.items()
+    ]
 
 
 def _summary(ranks: npt.NDArray[np.int64]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Learn a space from slides and measure it on patients it has not seen: what `histoseek train` runs."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from encoders.sections import ExpressionSection, PairedSection
 from encoders.space import Space
 from encoders.training import align, with_quality
 from indexer.manifest import Manifest, load_manifest
-from indexer.pairs import read_pairs, read_transcriptomes
 from indexer.progress import Progress, Silent
 from indexer.slides import SlideSource
 from indexer.sources import open_sources
 from search.evaluation import colour_baseline, measure_quality
+from search.training_slides import TrainingSlide, check_held_out, described, licence_of, slides_of_sources
 
 MINI_DATA = "her2st"
 MINI_HELD_OUT = frozenset({"B"})
@@ -92,6 +92,26 @@ def train_space(
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> Space:
+    """`train_slides` on the slides of a data set."""
+    return train_slides(
+        slides_of_sources(sources),
+        held_out=held_out,
+        recipe=recipe,
+        device=device,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+
+
+def train_slides(
+    slides: Sequence[TrainingSlide],
+    *,
+    held_out: Collection[str],
+    recipe: Recipe,
+    device: str = "cpu",
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> Space:
     """Align the slides of all patients but the held-out ones, and measure the result on those.
 
     Slides with an image become pairs, slides without one help to shape the expression side. Expression of held-out
@@ -105,64 +125,46 @@ def train_space(
         If no slide has an image, no held-out patient has one, or the pairs cannot be aligned.
     """
     progress = progress or Silent()
-    opened = list(sources)
-    _check_held_out(opened, held_out)
-    sections = _read(opened, held_out, recipe, progress)
-    described = replace(recipe, training_data=_training_data(opened, sections, held_out), licence=_licence(opened))
+    check_held_out(slides, held_out)
+    sections = _read(slides, held_out, recipe, progress)
+    said = replace(
+        recipe,
+        training_data=described(slides, paired=[s.slide for s in sections.paired], held_out=held_out),
+        licence=licence_of(slides),
+    )
     space = align(
         sections.paired,
         sections.expression_only,
-        recipe=described,
+        recipe=said,
         device=device,
         on_section=lambda done, total, slide: progress.update("encode", done, total, slide),
         checkpoint=checkpoint,
         on_epoch=lambda done, total: progress.update("train", done, total, ""),
     )
     progress.update("measure", 0, 2, "")
-    baseline = colour_baseline(sections.paired, sections.expression_only, described)
+    baseline = colour_baseline(sections.paired, sections.expression_only, said)
     progress.update("measure", 1, 2, "")
     rows = measure_quality(space, baseline, sections.held_out)
     progress.update("measure", 2, 2, "")
     return with_quality(space, rows)
 
 
-def _check_held_out(sources: Iterable[SlideSource], held_out: Collection[str]) -> None:
-    """Before hours of encoding: whether anything is left to measure the space on."""
-    with_images = sorted({source.facts.patient for source in sources if source.image_path is not None})
-    if not set(held_out) & set(with_images):
-        raise TrainingError(
-            f"No slide of the held-out patients ({', '.join(sorted(held_out)) or 'none named'}) has an image, so the "
-            f"space cannot be measured; hold out a patient with one ({', '.join(with_images) or 'there is none'})."
-        )
-
-
-def _read(sources: Iterable[SlideSource], held_out: Collection[str], recipe: Recipe, progress: Progress) -> _Sections:
-    sections, opened = _Sections(), list(sources)
-    for done, source in enumerate(opened, start=1):
-        has_image = source.image_path is not None
-        if source.facts.patient in held_out:
-            if has_image:
-                sections.held_out.append(read_pairs(source, recipe.patch))
-        elif has_image:
-            sections.paired.append(read_pairs(source, recipe.patch))
+def _read(slides: Sequence[TrainingSlide], held_out: Collection[str], recipe: Recipe, progress: Progress) -> _Sections:
+    sections = _Sections()
+    for done, slide in enumerate(slides, start=1):
+        if slide.patient in held_out:
+            if slide.has_image:
+                sections.held_out.append(_pairs(slide, recipe))
+        elif slide.has_image:
+            sections.paired.append(_pairs(slide, recipe))
         else:
-            sections.expression_only.append(read_transcriptomes(source))
-        progress.update("read", done, len(opened), source.facts.slide)
+            sections.expression_only.append(slide.read_counts())
+        progress.update("read", done, len(slides), slide.slide)
     return sections
 
 
-def _training_data(sources: Iterable[SlideSource], sections: _Sections, held_out: Collection[str]) -> str:
-    """What was trained on, in words, for the card."""
-    cohorts = {source.facts.cohort: source.facts.citation for source in sources}
-    named = "; ".join(f"{cohort} ({citation})" for cohort, citation in cohorts.items())
-    pairs = ", ".join(section.slide for section in sections.paired)
-    patients = ", ".join(sorted({section.patient for section in sections.expression_only}))
-    return (
-        f"{named}. Pairs: {pairs}. Expression alone: {len(sections.expression_only)} sections of patients {patients}. "
-        f"Held out: patients {', '.join(sorted(held_out))}"
-    )
-
-
-def _licence(sources: Iterable[SlideSource]) -> str:
-    terms = {source.facts.cohort: source.facts.licence for source in sources}
-    return "Apache-2.0 (weights); trained on " + "; ".join(f"{cohort}: {licence}" for cohort, licence in terms.items())
+def _pairs(slide: TrainingSlide, recipe: Recipe) -> PairedSection:
+    section = slide.read_pairs(recipe.patch)
+    if not isinstance(section, PairedSection):
+        raise TrainingError(f"Slide {slide.slide} gives features made elsewhere; spaces of mini's family read pixels.")
+    return section

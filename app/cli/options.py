@@ -46,13 +46,14 @@ def reference_file(
     return None if path is None else ReferenceFile(path, label, parse_merge(merge or ()))
 
 
-def _known_device(name: str) -> str:
+def known_device(name: str) -> str:
+    """A torch device by name; anything else is a usage error."""
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
         raise typer.BadParameter(f"{name!r} is no device; expected cpu, cuda, cuda:1 or mps.")
     return name
 
 
-Device = Annotated[str, typer.Option("--device", help="Where encoders run: cpu, cuda, cuda:1.", callback=_known_device)]
+Device = Annotated[str, typer.Option("--device", help="Where encoders run: cpu, cuda, cuda:1.", callback=known_device)]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else.")]
 Space = Annotated[str, typer.Option("--space", help="A named space, or a folder made by `histoseek train`.")]
 SpaceOfIndex = Annotated[str | None, typer.Option("--space", help="A space by name or folder; default: the index's.")]
