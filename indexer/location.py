@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from indexer.errors import IndexMissingError
+from indexer.errors import IndexMissingError, StoreError
 from indexer.settings import Settings
 
 if TYPE_CHECKING:
@@ -137,13 +137,15 @@ class Bucket(Location):
         return Settings().cache_dir / "indexes" / hashlib.sha256(self.uri.encode()).hexdigest()[:16]
 
     def read(self, name: str) -> bytes:
-        """Content of an object; `IndexMissingError` if there is no such bucket."""
+        """Content of an object; `IndexMissingError` if there is no such bucket, `StoreError` if it is out of reach."""
         try:
             with self._files.open_input_stream(self._key(name)) as stream:
                 return bytes(stream.read())
         except FileNotFoundError:
-            self._check_bucket()
+            self.check_bucket()
             raise
+        except OSError as error:
+            raise self._out_of_reach(error) from error
 
     def replace(self, name: str, content: bytes) -> None:
         """Put an object: it appears when it is whole."""
@@ -207,15 +209,26 @@ class Bucket(Location):
     def _key(self, name: str) -> str:
         return str(self._root / name)
 
-    def _check_bucket(self) -> None:
+    def check_bucket(self) -> None:
+        """Raise `IndexMissingError` if there is no such bucket, `StoreError` if it is out of reach."""
         from pyarrow.fs import FileType
 
         bucket = self._root.parts[0]
-        if self._files.get_file_info(bucket).type is FileType.NotFound:
+        try:
+            found = self._files.get_file_info(bucket).type
+        except OSError as error:
+            raise self._out_of_reach(error) from error
+        if found is FileType.NotFound:
             raise IndexMissingError(
                 f"There is no bucket {bucket!r} for index {self.uri}, or these credentials do not see it. Create it, "
                 "or mend the address, AWS_ENDPOINT_URL or the AWS_* credentials in the environment."
             )
+
+    def _out_of_reach(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"Index {self.uri} is out of reach: {error}. Check the network, AWS_ENDPOINT_URL, AWS_REGION and the AWS_* "
+            "credentials in the environment."
+        )
 
     @cached_property
     def _files(self) -> "S3FileSystem":

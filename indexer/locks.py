@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from indexer.errors import WriteError
-from indexer.location import Bucket, LocalFolder, Location
+from indexer.location import Bucket, Location
 
 _LOCK = "writer.lock"
 _HOLDER = "writer.json"
@@ -34,8 +34,8 @@ def writer_lock(location: Location, *, wait_s: float = 0.0) -> Iterator[None]:
     WriteError
         If another process writes this index (its pid and host are named), or the place cannot be written.
     """
-    hold = _held_folder if isinstance(location, LocalFolder) else _held_bucket
-    with hold(location, wait_s):
+    held = _held_bucket(location, wait_s) if isinstance(location, Bucket) else _held_folder(location, wait_s)
+    with held:
         yield
 
 
@@ -70,9 +70,10 @@ def _held_folder(location: Location, wait_s: float) -> Iterator[None]:
 
 
 @contextmanager
-def _held_bucket(location: Location, wait_s: float) -> Iterator[None]:
+def _held_bucket(location: Bucket, wait_s: float) -> Iterator[None]:
     from indexer.store import create_lock_table, drop_lock_table
 
+    location.check_bucket()
     until = time.monotonic() + wait_s
     while not create_lock_table(location):
         if time.monotonic() >= until:
@@ -87,7 +88,7 @@ def _held_bucket(location: Location, wait_s: float) -> Iterator[None]:
 
 def _taken(location: Location, wait_s: float) -> WriteError:
     waited = f" after {wait_s:g} s" if wait_s else ""
-    broken = "" if isinstance(location, LocalFolder) else " If it was killed: `histoseek index unlock`."
+    broken = " If it was killed: `histoseek index unlock`." if isinstance(location, Bucket) else ""
     return WriteError(
         f"Index {location} is being written by {_holder(location)}{waited}; expected a single writer. "
         f"Wait until it is done (--wait SECONDS), or stop it, then run this again.{broken}"

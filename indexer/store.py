@@ -7,6 +7,7 @@ name a place in a file: they too grow with the commits and outlive appends and d
 """
 
 import re
+import textwrap
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Where in LanceDB's own sources an error was raised, which tells the user nothing.
 _RUST_LINE = re.compile(r",? \S+\.rs:\d+(:\d+)?")
+#: An object store's error repeats whole requests.
+_REASON_LENGTH = 400
 
 TABLES = ("items", "slides", "genes", "failed_items")
 _SETTINGS_KEY = b"histoseek"
@@ -299,4 +302,4 @@ def _writing(what: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    return _RUST_LINE.sub("", str(error)).rstrip(". ")
+    return textwrap.shorten(_RUST_LINE.sub("", str(error)), _REASON_LENGTH, placeholder=" ...").rstrip(". ")

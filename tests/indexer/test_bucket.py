@@ -1,0 +1,112 @@
+"""An index in an S3 bucket of a local S3-compatible server: the same rows, versions and errors as in a folder."""
+
+import logging
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from indexer.editing import delete_slides, roll_back
+from indexer.errors import IndexMissingError, StoreError, WriteError
+from indexer.index import Index
+from indexer.location import locate
+from indexer.locks import break_lock, writer_lock
+from indexer.maintenance import optimize_index
+from indexer.store import create_lock_table, drop_lock_table
+from indexer.verification import find_problems
+from indexer.versions import history, read_tags, tag_version
+from tests.indexer.tiny_index import add, state_of
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(endpoint, monkeypatch, tmp_path):
+    """Address of an index that is not there yet."""
+    from pyarrow.fs import S3FileSystem
+
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": endpoint,
+        "HISTOSEEK_CACHE_DIR": str(tmp_path / "cache"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    S3FileSystem(endpoint_override=endpoint, allow_bucket_creation=True).create_dir("tissue")
+    return f"s3://tissue/{tmp_path.name}/index"
+
+
+def test_rows_versions_and_sidecars_are_as_in_a_folder(bucket, tmp_path):
+    for place in (bucket, tmp_path / "folder"):
+        add(place, "A", "B")
+        tag_version(place, "one", 2)
+        delete_slides(place, ["A"])
+        add(place, "C")
+        optimize_index(place, keep=timedelta(0))
+    assert state_of(bucket) == state_of(tmp_path / "folder")
+    assert state_of(f"{bucket}@one") == state_of(f"{tmp_path / 'folder'}@one")
+    assert find_problems(Index.open(bucket)) == []
+    assert read_tags(locate(bucket)) == {"one": 2}
+    assert [card.version for card in history(locate(bucket))] == [2, 6]
+    assert roll_back(bucket, "one").version == 7
+    assert {key.split("/")[0] for key, _ in state_of(bucket)} == {"A"}
+
+
+def test_sidecars_are_copied_not_built_again(bucket, tmp_path, caplog):
+    add(bucket, "A", "B")
+    shutil.rmtree(tmp_path / "cache")
+    found = Index.open(bucket).vectors("image")
+    assert isinstance(found.vectors, np.memmap)
+    assert not caplog.records
+    assert list((tmp_path / "cache").rglob("vectors.npy"))
+
+
+def test_a_reader_notices_a_commit(bucket):
+    add(bucket, "A")
+    index = Index.open(bucket)
+    assert index.is_current()
+    add(bucket, "B", sidecars=False)
+    assert not index.is_current()
+    assert len(Index.open(bucket)) == 12
+
+
+def test_one_writer_at_a_time(bucket):
+    location = locate(bucket)
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(create_lock_table, [location] * 8)) == [False] * 7 + [True]
+    drop_lock_table(location)
+    with writer_lock(location), pytest.raises(WriteError, match=r"process \d+ on host \S+.*index unlock"):
+        add(bucket, "A")
+    add(bucket, "A")
+    create_lock_table(location)  # as a killed writer leaves it
+    with pytest.raises(WriteError, match="index unlock"):
+        add(bucket, "B")
+    break_lock(location)
+    add(bucket, "B")
+    assert break_lock(location) is None
+
+
+def test_what_is_not_there_is_said(bucket, monkeypatch):
+    with pytest.raises(IndexMissingError, match="There is no index at s3://tissue/"):
+        Index.open(bucket)
+    with pytest.raises(IndexMissingError, match="There is no bucket 'nobody'"):
+        Index.open("s3://nobody/index")
+    with pytest.raises(IndexMissingError, match="There is no bucket 'nobody'"):
+        add("s3://nobody/index", "A")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(StoreError, match=r"out of reach.*AWS_ENDPOINT_URL"):
+        Index.open(bucket)
