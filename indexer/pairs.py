@@ -1,14 +1,17 @@
-"""Sections as the trainer wants them: patches and counts of the same spots, or counts alone."""
+"""Sections as the trainer wants them: patches or features beside the counts of the same spots, or counts alone."""
 
 import logging
 
 import numpy as np
 
 from encoders.contracts import PatchSpec
-from encoders.sections import ExpressionSection, PairedSection
-from indexer.errors import CountsError, JoinError, SlideError
+from encoders.sections import ExpressionSection, FeatureSection, PairedSection
+from indexer.errors import CountsError, FeaturesError, JoinError, SlideError
 from indexer.patches import check_inside
+from indexer.readers.features import HestPatches
 from indexer.slides import Expression, SlideSource
+from indexer.tile_joining import join_by_position
+from indexer.tiled_slides import TiledSlide
 from indexer.tiles import read_patches
 
 _LOG = logging.getLogger(__name__)
@@ -48,6 +51,41 @@ def read_pairs(source: SlideSource, patch: PatchSpec) -> PairedSection:
     finally:
         image.close()
     return PairedSection(facts.slide, facts.patient, patches, expression.counts, expression.genes)
+
+
+def read_feature_pairs(source: TiledSlide) -> FeatureSection:
+    """Take the features of the tile each spot lies on; spots without any count, or on no tile, are left out.
+
+    Raises
+    ------
+    FeaturesError
+        If the file holds patches instead of features, or does not say which encoder made them.
+    CountsError, JoinError, SlideError
+        If counts cannot be read or have no positions, or fewer than half of the spots lie on a tile.
+    """
+    slide = source.facts.slide
+    tiles = source.read_tiles()
+    if isinstance(tiles, HestPatches):
+        raise FeaturesError(f"{tiles.path} holds patches, not features; ingest them, or give features of an encoder.")
+    if tiles.encoder is None:
+        raise FeaturesError(
+            f"{source.tiles.path} does not say which encoder made its features; name it, since a space takes features "
+            f"of the encoder it was trained on alone."
+        )
+    expression = _spots_with_counts(source)
+    if expression.xy_px is None:
+        raise JoinError(f"Slide {slide} has counts without positions; pairs need the centre of every spot.")
+    joins = join_by_position(expression.xy_px, tiles, slide=slide)
+    _LOG.info("%s", joins.report)
+    has = joins.tile_of >= 0
+    return FeatureSection(
+        slide,
+        source.facts.patient,
+        tiles.features[joins.tile_of[has]],
+        tiles.encoder,
+        expression.counts[np.flatnonzero(has)],
+        expression.genes,
+    )
 
 
 def read_transcriptomes(source: SlideSource) -> ExpressionSection:
