@@ -1,13 +1,15 @@
 """An index, its slides and its failures as tables."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 
-from app.table_view import Column, TableView, text
+from app.table_view import Column, TableView, size_text, text
 from indexer.card import IndexCard
 from indexer.index import Index
+from indexer.inventory import take_inventory
 
 #: Columns of the `slides` table that are too large or too raw to print.
 _HIDDEN = ("thumbnail", "section_stats")
@@ -17,6 +19,7 @@ def index_summary(index: Index) -> dict[str, Any]:
     """What `histoseek index stats --json` says: card, slides and failures."""
     return {
         "card": index.card.model_dump(mode="json", exclude={"space": {"calibration"}}),
+        "storage": asdict(take_inventory(index)),
         "slides": slide_rows(index),
         "failed": index.failed().to_pylist(),
     }
@@ -39,6 +42,16 @@ def card_lines(card: IndexCard) -> list[str]:
         f"{card.n_slides} slides; {kinds}; {card.n_genes:,} genes in the panel.",
         f"{space}, patches of {card.tiling.side_um:g} µm; tiles every {card.tiling.stride_um:g} µm.",
     ]
+
+
+def storage_lines(index: Index) -> list[str]:
+    """Versions, data files, and rows that are not in the sidecars yet, in two sentences."""
+    found = take_inventory(index)
+    tails = ", ".join(f"{count:,} {modality}" for modality, count in found.tail_rows.items())
+    versions = f"Version {found.version}; {len(found.versions)} can be opened, {len(found.tags)} have a tag."
+    tables = f"Tables {size_text(found.bytes_tables)} in {sum(found.fragments.values())} data files"
+    tail = f"{tails} vectors newer than those (`histoseek index optimize` folds them in)"
+    return [versions, f"{tables}, vector files {size_text(found.bytes_sidecars)}; {tail}."]
 
 
 def cohorts_held_table(index: Index) -> TableView:

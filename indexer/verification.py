@@ -9,7 +9,9 @@ import pyarrow.compute as pc
 from encoders.contracts import Modality
 from indexer.genes import Panel
 from indexer.index import Index
+from indexer.inventory import leftovers, version_problems
 from indexer.sidecar import MODALITIES
+from indexer.versions import history, read_tags
 
 _UNIT_TOLERANCE = 1e-3
 
@@ -43,6 +45,7 @@ def examine(index: Index) -> list[Finding]:
             tuple(_gene_problems(index)),
         ),
         *(_vectors(index, modality) for modality in MODALITIES),
+        *_versions(index),
     ]
 
 
@@ -110,3 +113,15 @@ def _vectors(index: Index, modality: Modality) -> Finding:
     if searched.ann.n_rows > len(rows):
         problems.append(f"The {modality} FAISS index holds {searched.ann.n_rows} vectors, the table {len(rows)}.")
     return Finding(f"{modality} vectors match the table and have norm 1", f"{len(rows):,} vectors", tuple(problems))
+
+
+def _versions(index: Index) -> list[Finding]:
+    left = leftovers(index)
+    swept = "; harmless, the next write or `histoseek index optimize` removes them"
+    n_versions, n_tags = len(history(index.location)), len(read_tags(index.location))
+    return [
+        Finding(
+            "versions and tags can be opened", f"{n_versions} versions, {n_tags} tags", tuple(version_problems(index))
+        ),
+        Finding("leftovers of killed writers", f"{', '.join(left)}{swept}" if left else "none", ()),
+    ]

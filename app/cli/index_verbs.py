@@ -6,7 +6,7 @@ from app.cli import upkeep_verbs
 from app.cli.options import DEFAULT_DB, AsJson, Db
 from app.cli.output import FAILED, show
 from app.cli.progress import bars
-from app.index_tables import card_lines, cohorts_held_table, failed_table, index_summary, slides_table
+from app.index_tables import card_lines, cohorts_held_table, failed_table, index_summary, slides_table, storage_lines
 from app.table_view import TableView
 
 
@@ -24,7 +24,12 @@ def stats(*, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     from indexer.index import Index
 
     index = Index.open(db)
-    views: list[TableView | str] = [*card_lines(index.card), cohorts_held_table(index), slides_table(index)]
+    views: list[TableView | str] = [
+        *card_lines(index.card),
+        *storage_lines(index),
+        cohorts_held_table(index),
+        slides_table(index),
+    ]
     if index.failed().num_rows:
         views.append(failed_table(index.failed()))
     show(index_summary(index), views, as_json=as_json)

@@ -1,0 +1,96 @@
+"""What an index keeps on its disk: versions, data files, sidecars, and what killed writers left."""
+
+from dataclasses import dataclass
+
+from indexer.card import HISTORY
+from indexer.index import Index
+from indexer.location import SIDECAR
+from indexer.sidecar import MODALITIES
+from indexer.versions import history, read_tags
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What is kept of an index.
+
+    Attributes
+    ----------
+    version : int
+        The version that was opened.
+    versions : tuple of int
+        Versions that can be opened.
+    tags : dict of str to int
+        Version of each tag.
+    fragments : dict of str to int
+        Data files of each table.
+    sidecar_rows, tail_rows : dict of str to int
+        Vectors of each modality that the sidecar holds, and that are newer and searched beside it.
+    bytes_tables, bytes_sidecars : int
+        Sizes on the disk, old versions included; of an index in a bucket 0 and what is copied here.
+    stable_row_ids : bool
+        Whether rows keep their ids when data files are folded together.
+    """
+
+    version: int
+    versions: tuple[int, ...]
+    tags: dict[str, int]
+    fragments: dict[str, int]
+    sidecar_rows: dict[str, int]
+    tail_rows: dict[str, int]
+    bytes_tables: int
+    bytes_sidecars: int
+    stable_row_ids: bool
+
+
+def take_inventory(index: Index) -> Inventory:
+    """Look at what is kept of an index; opens its vectors."""
+    sets = {modality: index.vectors(modality) for modality in MODALITIES}
+    held: dict[str, int] = {modality: min(found.ann.n_rows, len(found)) for modality, found in sets.items()}
+    files = [path for path in index.folder.rglob("*") if path.is_file()]
+    sizes = {path: path.stat().st_size for path in files}
+    sidecars = index.folder / SIDECAR
+    return Inventory(
+        version=index.card.version,
+        versions=tuple(card.version for card in history(index.location)),
+        tags=read_tags(index.location),
+        fragments=index.store.fragments,
+        sidecar_rows=held,
+        tail_rows={modality: len(found) - held[modality] for modality, found in sets.items()},
+        bytes_tables=sum(size for path, size in sizes.items() if ".lance" in path.relative_to(index.folder).parts[0]),
+        bytes_sidecars=sum(size for path, size in sizes.items() if path.is_relative_to(sidecars)),
+        stable_row_ids=index.store.stable_row_ids,
+    )
+
+
+def version_problems(index: Index) -> list[str]:
+    """Sentences about versions that are listed, or have a tag, but cannot be opened."""
+    cards, there = history(index.location), index.store.kept_versions
+    problems = [
+        f"Version {card.version} cannot be opened: its state of {', '.join(lost)} is gone. Put the folder back from a "
+        f"backup, or delete {HISTORY}/{card.version}.json to forget it."
+        for card in cards
+        if (lost := [table for table, version in card.table_versions.items() if version not in there[table]])
+    ]
+    known = {card.version for card in cards}
+    problems += [
+        f"Tag {name!r} names version {number}, which is not there. Remove it: `histoseek index tag --remove {name}`."
+        for name, number in read_tags(index.location).items()
+        if number not in known
+    ]
+    return problems
+
+
+def leftovers(index: Index) -> list[str]:
+    """What no version needs: harmless, and removed by the next `histoseek index optimize`."""
+    cards, there = history(index.location), index.store.kept_versions
+    present = cards[-1]
+    found = []
+    for table, versions in there.items():
+        unnamed = set(versions) - {card.table_versions[table] for card in cards}
+        if unfinished := [version for version in unnamed if version > present.table_versions[table]]:
+            found.append(f"{len(unfinished)} unfinished versions of table {table}")
+    folders = ("", HISTORY, *(f"{SIDECAR}/{modality}" for modality in MODALITIES))
+    parts = [name for folder in folders for name in index.location.names(folder) if name.endswith(".part")]
+    if parts:
+        found.append(f"{len(parts)} unfinished files ({', '.join(parts[:3])})")
+    return found
