@@ -22,6 +22,7 @@ from search.reference import CellReference
 from search.result import SearchResult
 from search.retrieval import Request, Retrieval, retrieve
 from search.similarity import SimilarityMap, shared_side, similarity_map
+from search.slide_parts import PartsOfSlides, SlideParts, ordered_by_parts, slide_parts
 from search.standouts import StandoutGene, mean_share, standout_genes
 
 
@@ -116,11 +117,34 @@ class Engine:
     ) -> SearchResult:
         """Find the slides most like a slide, its own patient left out.
 
-        Slides are compared on one side, by default the one that most other slides share with it (image if equal).
+        Slides are compared on one side, by default the one that most other slides share with it (image if equal): by
+        their means, or by what the index keeps of them besides (`--aggregator`), among the 200 nearest by their means.
         Other arguments, result and errors as in `search`.
         """
         side = using or shared_side(self.catalogue, slide)
-        return self.search(SlideQuery(slide, side), target=side, kind="slide", k=k, where=where, exclude=exclude)
+        encoded = self._encode(SlideQuery(slide, side))
+        request = Request(target=side, kind="slide", k=k, where=where, exclude=exclude)
+        return ordered_by_parts(self._retrieve(encoded, request), self.catalogue, self._parts, slide, side, k)
+
+    def slide_parts(self, slide: str, other: str, *, using: Modality | None = None) -> SlideParts:
+        """Tell which part of a slide matched which part of another, each with the item that shows it.
+
+        Parameters
+        ----------
+        slide, other : str
+            Names of slides of an index made with prototypes.
+        using : {"image", "expression"}, optional
+            The side; by default as in `similar_slides`.
+
+        Raises
+        ------
+        ItemMissingError
+            If one of them is not in the index.
+        QueryError
+            If the index keeps no parts of that side.
+        """
+        self.catalogue.slide_row(other)
+        return slide_parts(self._parts, slide, other, using or shared_side(self.catalogue, slide))
 
     def similarity_map(self, query: Query, slide: str, *, target: Modality | None = None) -> SimilarityMap:
         """Score every tile and spot of a slide against a query, for a map.
@@ -301,6 +325,10 @@ class Engine:
         kinds = DEFAULT_KINDS["expression"]
         request = Request(target="expression", kind=kinds, k=k, where=where, exclude=exclude)
         return self._retrieve(query, request, has_counts(self.catalogue))
+
+    @cached_property
+    def _parts(self) -> PartsOfSlides:
+        return PartsOfSlides(self.index)
 
     @cached_property
     def _mean_share(self) -> Doubles:
