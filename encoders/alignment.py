@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg
 
+from encoders.errors import TrainingError
+
 Matrix = npt.NDArray[np.float64]
 
 
@@ -53,6 +55,11 @@ def ridge_cca(X: Matrix, Y: Matrix, *, dim: int, shrinkage: float) -> CanonicalD
         Directions to keep, at most the smaller of `n_x` and `n_y`.
     shrinkage : float
         Ridge in units of the mean variance of a view.
+
+    Raises
+    ------
+    TrainingError
+        If a view does not vary.
     """
     white_x, white_y = _whitening(X, shrinkage), _whitening(Y, shrinkage)
     left, correlations, right = scipy.linalg.svd(white_x @ (X.T @ Y / len(X)) @ white_y)
@@ -64,6 +71,10 @@ def ridge_cca(X: Matrix, Y: Matrix, *, dim: int, shrinkage: float) -> CanonicalD
 def _whitening(X: Matrix, shrinkage: float) -> Matrix:
     covariance = X.T @ X / len(X)
     n_features = len(covariance)
+    if not np.trace(covariance) > 0:
+        raise TrainingError(
+            f"One side of the {len(X)} pairs does not vary at all; give spots that differ in pictures and counts."
+        )
     ridge = shrinkage * np.trace(covariance) / n_features
     values, axes = scipy.linalg.eigh(covariance + ridge * np.eye(n_features))
     return np.asarray((axes / np.sqrt(values)) @ axes.T)
