@@ -49,9 +49,7 @@ def move_stain(patches: Patches, *, stain: Floats, target: Floats) -> Patches:
     this is within a grey level of the direct computation. The few hundred thousand colours that a slide has are
     interpolated when they are first seen and looked up from then on, five times as fast.
     """
-    repaint = _repainting(
-        np.asarray(stain, dtype=np.float32).tobytes(), np.asarray(target, dtype=np.float32).tobytes()
-    )
+    repaint = _repainting(np.asarray(stain, dtype=np.float32).tobytes(), np.asarray(target, dtype=np.float32).tobytes())
     moved = np.empty_like(patches)
     for i, patch in enumerate(patches):
         moved[i] = repaint(patch)
