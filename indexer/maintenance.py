@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from indexer.card import CARD_NAME, IndexCard, card_name
+from indexer.card import CARD_NAME, HISTORY, IndexCard, card_name
 from indexer.index import Index
 from indexer.location import SIDECAR, Location, locate
 from indexer.locks import writer_lock
@@ -125,6 +125,10 @@ def forget_old_versions(location: Location, writer: IndexWriter, keep: timedelta
     needed = {table: {card.table_versions[table] for card in kept.values()} for table in TABLES}
     writer.store.forget_versions(location, needed)
     remove_sidecars(location, needed["items"])
+    for folder in ("", HISTORY):  # files whose writing was killed
+        for name in location.names(folder):
+            if name.endswith(".part"):
+                location.remove(f"{folder}/{name}".lstrip("/"))
     return gone
 
 

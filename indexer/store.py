@@ -284,8 +284,9 @@ def _reading(table: str) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, ValueError) as error:
         raise IndexFormatError(
-            f"Table {table} of the index cannot be read, a file of it is missing or damaged: {_reason(error)}. "
-            "Put the folder back from a backup, or delete it and run `histoseek ingest` again."
+            f"Table {table} of the index cannot be read, a file of it is missing or damaged: {_reason(error)}. If "
+            "`histoseek index optimize` has just let go of this version, open the index again; else put the folder "
+            "back from a backup, or delete it and run `histoseek ingest` again."
         ) from error
 
 
