@@ -76,7 +76,7 @@ class IndexWriter:
             card = read_card(location)
         except (IndexMissingError, CardLostError):
             writer = cls._make_or_mend(location, settings, panel)
-            writer.write_card("made, or put together again from its tables")
+            writer.write_card("put together again from its tables" if writer.committed else "made")
             return writer
         _check_settings(location, card, settings)
         return cls._resume(location, card)
