@@ -74,8 +74,8 @@ def _section_picture(engine: Engine, slide: Mapping[str, Any], heading: str, fir
     if slide["thumbnail"] is not None and slide["mpp"] is not None:
         pixels = _squared(decoded(slide["thumbnail"]))
         side_um = len(pixels) / slide["thumbnail_scale"] * slide["mpp"]
-    elif slide["mpp"] is not None:
-        place = SectionPlace(_positions(engine, slide["slide"]) * slide["mpp"], None)
+    elif slide["mpp"] is not None and len(positions := _positions(engine, slide["slide"])):
+        place = SectionPlace(positions * slide["mpp"], None)
     lines = [*([first] if first else []), *_provenance_lines(slide)]
     return Picture(heading, tuple(lines), pixels, side_um, None, place, slide["generated"])
 
@@ -88,8 +88,11 @@ def _place(engine: Engine, facts: Mapping[str, Any]) -> SectionPlace | None:
 
 
 def _positions(engine: Engine, slide: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """Centres of a slide's spots, level-0 pixels, float64 `(n, 2)`."""
-    on: Rows = np.flatnonzero((engine.catalogue.column("slide") == slide) & (engine.catalogue.column("kind") == "spot"))
+    """Centres of a slide's spots, or of its tiles where it has no spots, level-0 pixels, float64 `(n, 2)`."""
+    kinds = np.where(engine.catalogue.column("slide") == slide, engine.catalogue.column("kind"), "")
+    on: Rows = np.flatnonzero(kinds == "spot")
+    if not len(on):
+        on = np.flatnonzero(kinds == "tile")
     return np.stack([engine.catalogue.column(name)[on].astype(np.float64) for name in ("x_px", "y_px")], axis=1)
 
 

@@ -89,6 +89,8 @@ def _head(left: str, right: str) -> str:
 
 
 def _picture(card: Card, scale: float) -> str:
+    if card.picture is None and card.facts["kind"] == "tile":
+        return '<div class="hs-genes"><b>No picture here, features only</b></div>'
     if card.picture is None:
         return _genes(card.genes)
     source = "data:image/jpeg;base64," + base64.b64encode(card.picture).decode("ascii")

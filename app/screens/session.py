@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from app.cell_types import DEFAULT_LABEL, ReferenceFile, parse_merge
+from encoders.contracts import Modality
 from encoders.errors import HistoSeekError
 from search.engine import Engine
 
@@ -76,6 +77,12 @@ def slide_picture(slide: str) -> bytes | None:
     """JPEG of a whole slide, `None` where it has no image."""
     picture = slides()["thumbnail"].to_dict()[slide]
     return picture if isinstance(picture, bytes) else None
+
+
+def slide_sides(slide: str) -> tuple[Modality, ...]:
+    """The sides a slide has vectors of; `image` without a picture where its tiles came as features."""
+    catalogue = engine().catalogue
+    return catalogue.modalities_of(catalogue.slide_row(slide))
 
 
 def rows_of(ids: Sequence[str]) -> list[int]:

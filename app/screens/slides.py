@@ -9,7 +9,7 @@ from app.screens.answer_view import show_notes
 from app.screens.answers import similar_slides
 from app.screens.item_views import show_cohorts
 from app.screens.question import Terms
-from app.screens.session import errors_as_sentences, slide_picture, slides
+from app.screens.session import errors_as_sentences, slide_picture, slide_sides, slides
 from app.screens.slide_picker import choose_slide
 from encoders.contracts import Modality
 from search.query import SlideQuery
@@ -32,7 +32,7 @@ def show() -> None:
         if picture is not None:
             st.image(picture, width="stretch", alt=f"Slide {slide}")
         else:
-            st.info("This slide has expression only; it is compared by its mean profile.", icon=":material/image:")
+            st.info(_without_picture(slide), icon=":material/image:")
         row = slides().loc[slide]
         st.caption(f"{row['citation'].rstrip('.')}. Licence: {row['licence']}.")
     with right, errors_as_sentences():
@@ -66,7 +66,15 @@ def _show_similar(slide: str, result: SearchResult) -> None:
         },
         alt=f"Slides most similar to {slide}",
     )
-    st.caption(f"Compared by their mean {result.query['using']} vector. Score: cosine.")
+    aggregator = result.query.get("aggregator")
+    by = "by their mean" if aggregator is None else f"part by part ({aggregator}) by their"
+    st.caption(f"Compared {by} {result.query['using']} vector{'' if aggregator is None else 's'}. Score: cosine.")
+
+
+def _without_picture(slide: str) -> str:
+    if "image" in slide_sides(slide):
+        return "There is no picture of this slide here: its tiles came as features, and it is compared by them."
+    return "This slide has expression only; it is compared by its mean profile."
 
 
 def _data_uri(slide: str) -> str:

@@ -11,7 +11,7 @@ from app.screens.gallery import Card, show_gallery
 from app.screens.item_views import show_cell_types, show_cohorts, show_predicted_genes
 from app.screens.links import keep, restore
 from app.screens.question import Terms, asked_side, choose_direction, choose_side, choose_terms
-from app.screens.session import engine, errors_as_sentences, items, slide_picture, slides
+from app.screens.session import engine, errors_as_sentences, items, slide_picture, slide_sides, slides
 from app.screens.slide_picker import KINDS, central_item, choose_overlay, choose_slide, draw_map, items_on, placed
 from app.screens.upload_view import choose_upload
 from encoders.contracts import Modality
@@ -130,7 +130,9 @@ def _drawn(item: str | None) -> str | None:
 def _describe_slide(slide: str) -> None:
     row = slides().loc[slide]
     mpp = f"{row['mpp']:.3f} um/px ({row['mpp_source']})" if pd.notna(row["mpp"]) else "mpp not known"
-    parts = (row["organ"], row["diagnosis"], row["technology"], mpp, row["licence"])
+    parts = [row["organ"], row["diagnosis"], row["technology"], mpp, row["licence"]]
+    if slide_picture(slide) is None and "image" in slide_sides(slide):
+        parts.append("no picture here: its tiles came as features")
     st.caption(" · ".join(map(str, parts)))
 
 
