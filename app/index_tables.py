@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from app.table_view import Column, TableView, size_text, text
+from encoders.aggregators import MEAN
 from indexer.card import IndexCard
 from indexer.index import Index
 from indexer.inventory import take_inventory
@@ -35,12 +36,13 @@ def slide_rows(index: Index) -> list[dict[str, Any]]:
 
 
 def card_lines(card: IndexCard) -> list[str]:
-    """An index in two sentences."""
+    """An index in two sentences; in three where slides are described by more than their mean."""
     kinds = ", ".join(f"{count:,} {kind}s" for kind, count in card.counts.items() if count and kind != "slide")
     space = f"Space {card.space.name} {card.space.revision}, {card.space.dim} dimensions"
     return [
         f"{card.n_slides} slides; {kinds}; {card.n_genes:,} genes in the panel.",
         f"{space}, patches of {card.tiling.side_um:g} µm; tiles every {card.tiling.stride_um:g} µm.",
+        *([] if card.aggregator == MEAN else [f"Whole slides are compared by {card.aggregator}."]),
     ]
 
 

@@ -158,13 +158,7 @@ def open_abmil(weights: Path | None = None, *, digest: str | None = None) -> Abm
     SpaceMismatchError
         If it has another digest.
     """
-    path = weights or next((p for p in (weights_folder() / NAME / file for file in FILES) if p.is_file()), None)
-    if path is None or not path.is_file():
-        raise WeightsMissingError(
-            f"The weights of slide aggregator {NAME!r} are not on this machine. Put {' or '.join(FILES)} of a TANGLE "
-            f"slide encoder (CC-BY-NC-ND-4.0, github.com/mahmoodlab/TANGLE), with its config.json, into "
-            f"{weights_folder() / NAME}, or set {ENVIRONMENT}; or use aggregator 'prototypes', which needs none."
-        )
+    path = weights_path(weights)
     found = file_sha256(path)
     if digest is not None and not found.startswith(digest):
         raise SpaceMismatchError(
@@ -175,6 +169,18 @@ def open_abmil(weights: Path | None = None, *, digest: str | None = None) -> Abm
     tensors = {name: tensor for name, tensor in read.items() if not name.startswith(_OTHER_PARTS)}
     _check_layout(tensors, path)
     return AbmilAggregator(tensors, found, _activation(path.with_name(_CONFIG)))
+
+
+def weights_path(weights: Path | None = None) -> Path:
+    """Where the weights lie: the file given, else the one in the weights folder; raises `WeightsMissingError`."""
+    path = weights or next((p for p in (weights_folder() / NAME / file for file in FILES) if p.is_file()), None)
+    if path is None or not path.is_file():
+        raise WeightsMissingError(
+            f"The weights of slide aggregator {NAME!r} are not on this machine. Put {' or '.join(FILES)} of a TANGLE "
+            f"slide encoder (CC-BY-NC-ND-4.0, github.com/mahmoodlab/TANGLE), with its config.json, into "
+            f"{weights_folder() / NAME}, or set {ENVIRONMENT}; or use aggregator 'prototypes', which needs none."
+        )
+    return path
 
 
 def _check_layout(tensors: Mapping[str, Any], path: Path) -> None:

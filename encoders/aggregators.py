@@ -9,14 +9,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from encoders.abmil import NAME as ABMIL
-from encoders.abmil import open_abmil
+from encoders.abmil import open_abmil, weights_path
 from encoders.aggregates import Aggregate, Rows, SlideAggregator
 from encoders.contracts import Floats, Modality, Vectors, unit_rows
-from encoders.errors import UnknownEncoderError
+from encoders.errors import UnknownEncoderError, WeightsMissingError
 
 MEAN = "mean"
 DEFAULT_PROTOTYPES = 8
@@ -24,6 +25,7 @@ _NAME = re.compile(r"(?P<family>[a-z]+)(-(?P<detail>[0-9a-f]+))?")
 _MOST_PROTOTYPES = 256
 _ITERATIONS = 50
 _SEED = 0
+_LEARNED = "one vector by learned attention over the features of its tiles (TANGLE's layout)"
 
 
 class MeanAggregator:
@@ -69,6 +71,31 @@ class PrototypeAggregator:
             shares=(counts[order] / len(vectors)).astype(np.float32),
             nearest=nearest.astype(np.int64),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class AggregatorStatus:
+    """One aggregator as `histoseek encoders` shows it: its name, what it gives, and its state on this machine."""
+
+    name: str
+    what: str
+    state: Literal["ready", "weights missing"] = "ready"
+    hint: str = ""
+
+
+def describe_aggregators() -> list[AggregatorStatus]:
+    """Every aggregator with its state on this machine; weights are looked for, not read."""
+    try:
+        weights_path()
+        learned = AggregatorStatus(ABMIL, _LEARNED)
+    except WeightsMissingError as error:
+        learned = AggregatorStatus(ABMIL, _LEARNED, "weights missing", str(error))
+    several = f"centres of k-means on its tiles with their shares; {DEFAULT_PROTOTYPES}, or as many as the name says"
+    return [
+        AggregatorStatus(MEAN, "the mean of its tiles"),
+        AggregatorStatus("prototypes", several),
+        learned,
+    ]
 
 
 def open_aggregator(name: str, *, weights: Path | None = None) -> SlideAggregator:

@@ -9,6 +9,7 @@ from app.cli.options import SearchOptions, Using, with_options
 from app.cli.output import show
 from app.cli.questions import open_engine, patch_query
 from app.hit_tables import hits_table
+from app.slide_tables import parts_of_hits, parts_table
 from encoders.contracts import Modality
 from search.engine import Engine
 from search.query import GenesQuery, ItemQuery, Query, SentenceQuery
@@ -81,10 +82,16 @@ def slide(
     using: Using = None,
     options: SearchOptions,
 ) -> None:
-    """Find the slides most like a slide; its own patient is left out unless `--exclude` says otherwise."""
+    """Find the slides most like a slide; its own patient is left out unless `--exclude` says otherwise.
+
+    In an index made with `--aggregator prototypes` slides are compared part by part, and the parts that match are told.
+    """
     engine = open_engine(options)
     result = engine.similar_slides(name, k=options.k, using=using, where=options.where, exclude=options.exclude)
-    _show(result, f"slide {name}", engine, options)
+    parts = parts_of_hits(engine, name, result)
+    table = hits_table(result, title=f"slide {name} -> {result.query['target']}", space=engine.space.card)
+    matched = {"parts": [one.to_dict() for one in parts]} if parts else {}
+    show(result.to_dict() | matched, [table, *map(parts_table, parts[:1])], as_json=options.as_json)
 
 
 def _answer(query: Query, asked: str, target: Modality, options: SearchOptions) -> None:

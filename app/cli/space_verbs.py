@@ -8,6 +8,7 @@ import typer
 from app.cli.options import AsJson, Device
 from app.cli.output import FAILED, say, show
 from app.cli.progress import bars
+from app.slide_tables import aggregator_row, aggregators_table
 from app.space_tables import encoder_row, encoders_table, quality_table, space_row, spaces_table
 
 
@@ -24,16 +25,19 @@ def list_spaces(context: typer.Context, *, as_json: AsJson = False) -> None:
     """List the spaces and the published encoders."""
     if context.invoked_subcommand is not None:
         return
+    from encoders.aggregators import describe_aggregators
     from encoders.image_registry import describe_encoders
     from encoders.registry import describe_spaces
 
-    statuses, encoders = describe_spaces(), describe_encoders()
+    statuses, encoders, aggregators = describe_spaces(), describe_encoders(), describe_aggregators()
     tables = [quality_table(status.card) for status in statuses if status.card and status.card.quality]
     payload = {
         "spaces": [space_row(status) for status in statuses],
         "encoders": [encoder_row(status) for status in encoders],
+        "aggregators": [aggregator_row(status) for status in aggregators],
     }
-    show(payload, [spaces_table(statuses), *tables, encoders_table(encoders)], as_json=as_json)
+    views = [spaces_table(statuses), *tables, encoders_table(encoders), aggregators_table(aggregators)]
+    show(payload, views, as_json=as_json)
 
 
 def check_named(

@@ -59,6 +59,18 @@ def test_features_become_an_index_and_a_second_run_adds_nothing(histoseek, folde
     found = json.loads(histoseek("search", "slide", "S2", "--db", db, "--exclude", "slide", "--json").stdout)
     assert found["query"]["aggregator"] == "prototypes-8"
     assert len(found["hits"]) == 2
+    assert [one["other"] for one in found["parts"]] == [hit["slide"] for hit in found["hits"]]
+    assert found["parts"][0]["rows"][0]["item"].startswith("S2/tile/")
+    shown = histoseek("search", "slide", "S2", "--db", db, "--exclude", "slide").stdout
+    assert "what they match on" in " ".join(shown.split())
+    assert "compared by prototypes-8" in " ".join(histoseek("index", "stats", "--db", db).stdout.split())
+
+
+def test_aggregators_are_listed_with_their_state(histoseek, monkeypatch, tmp_path):
+    monkeypatch.setenv("HISTOSEEK_WEIGHTS", str(tmp_path))
+    listed = json.loads(histoseek("encoders", "--json").stdout)["aggregators"]
+    states = {row["name"]: row["state"] for row in listed}
+    assert states == {"mean": "ready", "prototypes": "ready", "abmil": "weights missing"}
 
 
 def test_features_of_another_encoder_end_in_one_sentence(histoseek, folder):
