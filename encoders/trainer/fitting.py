@@ -25,6 +25,7 @@ from encoders.trainer.tower_recipe import TowerRecipe
 _MAX_LOG_SCALE = float(np.log(100.0))  # CLIP's bound
 START_LOG_SCALE = float(np.log(10.0))
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+_WARM_UP = 10  # steps in which the rates rise to what was asked for: AdamW's first steps are its largest
 Plan = list[list[tuple[int, Rows]]]
 
 
@@ -160,7 +161,8 @@ class Fitting:
         ]
         self._images.begin(self.epochs)
         total = 0.0
-        for batch, x in zip(plan, self._images.batches(plan, self.epochs, rng), strict=True):
+        for number, (batch, x) in enumerate(zip(plan, self._images.batches(plan, self.epochs, rng), strict=True)):
+            self._warm(self.epochs * len(plan) + number)
             z = torch.cat([self._genes[section][rows] for section, rows in batch])
             if self._pairs.drops_genes and recipe.gene_dropout:
                 kept = 1.0 - recipe.gene_dropout
@@ -178,6 +180,12 @@ class Fitting:
         self.epochs += 1
         self.losses.append(total / len(plan))
         self._judge()
+
+    def _warm(self, step: int) -> None:
+        share = min(1.0, (step + 1) / _WARM_UP)
+        rates = (self._recipe.learning_rate, self._recipe.tower_learning_rate)
+        for group, rate in zip(self._optimiser.param_groups, rates, strict=False):
+            group["lr"] = rate * share
 
     def _judge(self) -> None:
         """Keep this epoch if the held-out sections are better for it, or if there are none."""
