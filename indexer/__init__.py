@@ -2,6 +2,7 @@
 
 from indexer.build import BuildReport, FailedSlide, build_index
 from indexer.card import IndexCard
+from indexer.given_vectors import GivenVectors, index_vectors
 from indexer.index import Index
 from indexer.manifest import Dataset, Manifest, load_manifest
 from indexer.slides import Expression, SlideFacts, SlideImage, SlideSource
@@ -13,6 +14,7 @@ __all__ = [
     "Dataset",
     "Expression",
     "FailedSlide",
+    "GivenVectors",
     "Index",
     "IndexCard",
     "Manifest",
@@ -21,6 +23,7 @@ __all__ = [
     "SlideSource",
     "build_index",
     "find_problems",
+    "index_vectors",
     "load_manifest",
     "open_sources",
 ]

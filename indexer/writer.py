@@ -142,19 +142,22 @@ class IndexWriter:
             raise WriteError(f"Index {self.location} has no card yet.")
         return self._card
 
-    def commit(self, items: Sequence[pa.Table], slide: pa.Table) -> None:
-        """Write a slide in place of what the index had of it; raises `WriteError`, and then that still stands."""
-        name = str(slide["slide"][0].as_py())
-        replaced = name in self.committed
-        # The slide's row goes first and comes last, so that even without a card no half-written slide counts as done.
-        self._take_out(name)
+    def commit(self, items: Sequence[pa.Table], slides: pa.Table) -> None:
+        """Write slides in place of what the index had of them; raises `WriteError`, and then that still stands."""
+        names = [str(name) for name in slides["slide"].to_pylist()]
+        replaced = [name for name in names if name in self.committed]
+        # The slides' rows go first and come last, so that even without a card no half-written slide counts as done.
+        for name in names:
+            self._take_out(name)
         self.store.append("items", items)
-        self.store.append("slides", [slide])
-        self._drop_failure(name)
+        self.store.append("slides", [slides])
+        for name in names:
+            self._drop_failure(name)
         for part in items:
             self._counts.update({row["values"]: row["counts"] for row in part["kind"].value_counts().to_pylist()})
-        self.committed[name] = str(slide["content_sha256"][0].as_py())
-        self.write_card(f"slide {name} {'replaced' if replaced else 'added'}")
+        self.committed.update(zip(names, slides["content_sha256"].to_pylist(), strict=True))
+        what = f"slide {names[0]}" if len(names) == 1 else f"{len(names)} slides from {names[0]} to {names[-1]}"
+        self.write_card(f"{what} {'replaced' if replaced else 'added'}")
 
     def commit_removal(self, slides: Sequence[str]) -> None:
         """Take slides out in one commit, with their notes of failure; raises `WriteError` if one is not there."""

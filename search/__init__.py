@@ -4,7 +4,16 @@ from search.cohorts import Cohorts
 from search.composition import Composition
 from search.engine import Engine
 from search.prediction import Prediction
-from search.query import GenesQuery, ItemQuery, PatchQuery, ProfileQuery, Query, SentenceQuery, SlideQuery
+from search.query import (
+    GenesQuery,
+    ItemQuery,
+    PatchQuery,
+    ProfileQuery,
+    Query,
+    SentenceQuery,
+    SlideQuery,
+    VectorQuery,
+)
 from search.reference import CellReference, reference_from_counts, reference_from_h5ad
 from search.result import Findings, Plan, SearchResult
 from search.similarity import SimilarityMap
@@ -26,6 +35,7 @@ __all__ = [
     "SentenceQuery",
     "SimilarityMap",
     "SlideQuery",
+    "VectorQuery",
     "reference_from_counts",
     "reference_from_h5ad",
 ]

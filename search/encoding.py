@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from encoders.contracts import ExpressionEncoding, GeneReport, Modality, PatchSpec, SectionStats, Vectors
+from encoders.contracts import ExpressionEncoding, GeneReport, Modality, PatchSpec, SectionStats, Vectors, unit_rows
 from encoders.gene_lists import WeightedGenes
 from encoders.sentences import GeneSentence
 from encoders.space import Space
 from search.catalogue import Catalogue
 from search.errors import QueryError
-from search.query import GenesQuery, ItemQuery, PatchQuery, ProfileQuery, Query, SentenceQuery, SlideQuery
+from search.query import GenesQuery, ItemQuery, PatchQuery, ProfileQuery, Query, SentenceQuery, SlideQuery, VectorQuery
 
 _SHORT_SIDE = 0.98  # a patch may lack 2 % of its side to rounding
 
@@ -82,14 +82,10 @@ def encode_query(query: Query, catalogue: Catalogue, space: Callable[[], Space])
             return _stored(catalogue, catalogue.slide_row(query.slide), query)
         case PatchQuery():
             return _from_patch(query, catalogue, space())
-        case GenesQuery():
-            encoding = space().expression.encode_list(WeightedGenes.parse(query.text))
-            return _from_genes(query, encoding, "genes")
-        case SentenceQuery():
-            encoding = space().expression.encode_sentence(GeneSentence.parse(query.text))
-            return _from_genes(query, encoding, "sentence")
-        case ProfileQuery():
-            return _from_genes(query, _encode_profile(query, space()), "expression")
+        case VectorQuery():
+            return _from_vector(query, catalogue)
+        case _:
+            return _from_expression(query, space())
 
 
 def _stored(catalogue: Catalogue, row: int, query: ItemQuery | SlideQuery) -> EncodedQuery:
@@ -108,6 +104,16 @@ def _stored(catalogue: Catalogue, row: int, query: ItemQuery | SlideQuery) -> En
         row=row,
         whole_slide=whole_slide,
     )
+
+
+def _from_expression(query: GenesQuery | SentenceQuery | ProfileQuery, space: Space) -> EncodedQuery:
+    match query:
+        case GenesQuery():
+            return _from_genes(query, space.expression.encode_list(WeightedGenes.parse(query.text)), "genes")
+        case SentenceQuery():
+            return _from_genes(query, space.expression.encode_sentence(GeneSentence.parse(query.text)), "sentence")
+        case ProfileQuery():
+            return _from_genes(query, _encode_profile(query, space), "expression")
 
 
 def _from_genes(query: Query, encoding: ExpressionEncoding, null: str) -> EncodedQuery:
@@ -140,6 +146,20 @@ def _from_patch(query: PatchQuery, catalogue: Catalogue, space: Space) -> Encode
         section = _section_of(query.slide, catalogue)
     vector = space.image.encode(patch[None], section=section)[0]
     return EncodedQuery(vector, "image", "image", query.describe(), slide=query.slide, patient=patient)
+
+
+def _from_vector(query: VectorQuery, catalogue: Catalogue) -> EncodedQuery:
+    dim = catalogue.index.card.space.dim
+    given = np.asarray(query.vector)
+    if given.shape != (dim,) or not np.issubdtype(given.dtype, np.floating):
+        raise QueryError(f"Got a vector {given.dtype} {given.shape}; expected floats ({dim},), the dim of the space.")
+    if not np.isfinite(given).all() or not given.any():
+        raise QueryError("The vector is zero or holds NaN or infinity; expected a direction of finite numbers.")
+    if query.modality not in ("image", "expression"):
+        raise QueryError(f"modality={query.modality!r} is not known; choose image or expression.")
+    vector = unit_rows(given.astype(np.float32)[None])[0]
+    patient = None if query.slide is None else catalogue.value(catalogue.slide_row(query.slide), "patient")
+    return EncodedQuery(vector, query.modality, query.modality, query.describe(), slide=query.slide, patient=patient)
 
 
 def _section_of(slide: str, catalogue: Catalogue) -> SectionStats | None:

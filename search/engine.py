@@ -5,6 +5,8 @@ from functools import cached_property
 from pathlib import Path
 
 from encoders.contracts import Modality
+from encoders.given_space import FAMILY as GIVEN_VECTORS
+from encoders.given_space import space_of_card
 from encoders.registry import open_space
 from encoders.space import Space
 from indexer.index import Index
@@ -55,7 +57,7 @@ class Engine:
             If the index was built in another space or revision.
         """
         index = Index.open(uri)
-        opened = space if isinstance(space, Space) else open_space(space or index.card.space.name, device=device)
+        opened = space if isinstance(space, Space) else _space_for(index, space, device)
         index.check_space(opened.card)
         return cls(index, opened)
 
@@ -337,3 +339,10 @@ class Engine:
     @cached_property
     def _mean_log_expression(self) -> Doubles:
         return mean_log_expression(self.catalogue)
+
+
+def _space_for(index: Index, named: str | Path | None, device: str) -> Space:
+    own = index.card.space
+    if named is None and own.recipe.get("family") == GIVEN_VECTORS:
+        return space_of_card(own)
+    return open_space(named or own.name, device=device)

@@ -115,4 +115,27 @@ class ProfileQuery:
         return {"type": "profile", "n_genes": len(self.genes), "total_counts": float(np.sum(self.counts))}
 
 
-Query = ItemQuery | SlideQuery | GenesQuery | SentenceQuery | PatchQuery | ProfileQuery
+@dataclass(frozen=True, slots=True)
+class VectorQuery:
+    """A vector of the index's space that was made elsewhere.
+
+    Attributes
+    ----------
+    vector : float (dim,)
+        Scaled to length 1 before it is compared.
+    modality : {"image", "expression"}
+        What it was computed from.
+    slide : str, optional
+        Slide of the index it was computed from, which is left out of the hits.
+    """
+
+    vector: npt.NDArray[np.floating[Any]]
+    modality: Modality = "image"
+    slide: str | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """What was asked; the numbers themselves are not kept."""
+        return {"type": "vector", "dim": int(np.size(self.vector)), "modality": self.modality, "slide": self.slide}
+
+
+Query = ItemQuery | SlideQuery | GenesQuery | SentenceQuery | PatchQuery | ProfileQuery | VectorQuery
