@@ -57,6 +57,14 @@ class Location(ABC):
     def names(self, folder: str = "") -> list[str]:
         """Names of what lies in a folder, ascending; none if there is no such folder."""
 
+    def local_names(self, folder: str) -> set[str]:  # noqa: ARG002  # overridden where files are local
+        """Names in a folder of this machine; none in a bucket, where an object is there as a whole or not at all."""
+        return set()
+
+    def ends_with(self, name: str, ending: bytes) -> bool:
+        """Whether a local file ends with some bytes."""
+        return self.read(name).endswith(ending)
+
     @abstractmethod
     def remove(self, name: str) -> None:
         """Remove a file; one that is not there is no error."""
@@ -106,6 +114,16 @@ class LocalFolder(Location):
         """Names of what lies in a folder."""
         path = self._path / folder
         return sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
+
+    def local_names(self, folder: str) -> set[str]:
+        """Names in a folder."""
+        return set(self.names(folder))
+
+    def ends_with(self, name: str, ending: bytes) -> bool:
+        """Whether a file ends with some bytes; reads no more than those."""
+        with (self._path / name).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - len(ending)))
+            return file.read() == ending
 
     def remove(self, name: str) -> None:
         """Remove a file."""

@@ -123,7 +123,7 @@ def forget_old_versions(location: Location, writer: IndexWriter, keep: timedelta
     for version in gone:
         location.remove(card_name(version))
     needed = {table: {card.table_versions[table] for card in kept.values()} for table in TABLES}
-    writer.store.forget_versions(location, needed)
+    writer.store.forget_versions(needed)
     remove_sidecars(location, needed["items"])
     for folder in ("", HISTORY):  # files whose writing was killed
         for name in location.names(folder):

@@ -37,6 +37,7 @@ _IDENTITY_KEY = b"histoseek_identity"
 _LOCK_TABLE = "writer_lock"
 _STABLE_ROW_IDS = {"new_table_enable_stable_row_ids": "true"}
 _BATCH_ROWS = 8_192
+_DATA_FILE_END = b"LANC"
 _LARGEST_VERSION = 2**64 - 1
 #: LanceDB removes what is older than a time, a week if it is told none.
 _EVER = timedelta(days=36_500)
@@ -50,8 +51,9 @@ class Store:
     A store opened at fixed versions is read-only; `create` and `open_latest` give writable ones.
     """
 
-    def __init__(self, tables: dict[str, "Table"]) -> None:
+    def __init__(self, tables: dict[str, "Table"], location: Location) -> None:
         self._tables = tables
+        self._location = location
 
     @classmethod
     def open(cls, location: Location, versions: Mapping[str, int]) -> "Store":
@@ -65,12 +67,12 @@ class Store:
                     f"Table {name} of index {location} has no version {versions.get(name)}, which the card names: "
                     f"{_reason(error)}. Put the folder back together from one backup, or ingest into a new index."
                 ) from error
-        return cls(tables)
+        return cls(tables, location)
 
     @classmethod
     def open_latest(cls, location: Location) -> "Store":
         """Open the tables at their newest versions; raises `IndexFormatError` if one is missing or damaged."""
-        return cls(_open_tables(location))
+        return cls(_open_tables(location), location)
 
     @classmethod
     def create(cls, location: Location, dim: int, settings: str, *, overwrite: bool = False) -> "Store":
@@ -174,7 +176,7 @@ class Store:
         """Add rows as one version; raises `WriteError`, and then no row of them is there."""
         schema = self._tables[table].schema
         batches = (batch for part in rows for batch in part.cast(schema).to_batches(max_chunksize=_BATCH_ROWS))
-        with _writing(f"table {table}"):
+        with _writing(f"table {table}"), self._written_whole(table):
             self._tables[table].add(pa.RecordBatchReader.from_batches(schema, batches))
 
     def kinds_of(self, slide: str) -> dict[str, int]:
@@ -186,10 +188,10 @@ class Store:
     def compact(self) -> None:
         """Fold small data files together, as new versions; nothing is removed. Rows and their order stay."""
         for name, table in self._tables.items():
-            with _writing(f"table {name}"):
+            with _writing(f"table {name}"), self._written_whole(name):
                 table.optimize(cleanup_older_than=_EVER)
 
-    def forget_versions(self, location: Location, keep: Mapping[str, Collection[int]]) -> None:
+    def forget_versions(self, keep: Mapping[str, Collection[int]]) -> None:
         """Remove all versions of each table but those to keep and the newest, and the files only they used.
 
         Only the writer may: what a killed writer left behind goes with them. LanceDB itself removes by age alone and
@@ -201,9 +203,11 @@ class Store:
                 present = int(table.version)
                 old = {int(version["version"]) for version in table.list_versions()} - {present, *keep[name]}
                 folder = f"{name}.lance/_versions"
-                manifests = {_version_of(file): file for file in location.names(folder) if file.endswith(".manifest")}
+                manifests = {
+                    _version_of(file): file for file in self._location.names(folder) if file.endswith(".manifest")
+                }
                 for version in sorted(version for version in old if version < present):
-                    location.remove(f"{folder}/{manifests[version]}")
+                    self._location.remove(f"{folder}/{manifests[version]}")
                 table.optimize(cleanup_older_than=_EVER, delete_unverified=True)
 
     def delete_slide(self, table: str, slide: str) -> None:
@@ -212,6 +216,16 @@ class Store:
         with _writing(f"table {table}"):
             if self.count(table, where):
                 self._tables[table].delete(where)
+
+    @contextmanager
+    def _written_whole(self, table: str) -> Iterator[None]:
+        # On a full disk Lance 13 loses the error of the last write of a data file, and commits it cut short.
+        folder = f"{table}.lance/data"
+        before = self._location.local_names(folder)
+        yield
+        for name in self._location.local_names(folder) - before:
+            if not self._location.ends_with(f"{folder}/{name}", _DATA_FILE_END):
+                raise OSError(f"its data file {name} was cut short, the disk may be full")
 
 
 def _of_slide(slide: str) -> str:
@@ -222,6 +236,12 @@ def _version_of(manifest: str) -> int:
     # Lance names manifests by their version, or by its distance from the largest one, to list them backwards.
     number = int(manifest.removesuffix(".manifest"))
     return _LARGEST_VERSION - number if number > _LARGEST_VERSION // 2 else number
+
+
+def manifest_names(table: str, version: int) -> tuple[str, str]:
+    """Files, relative to the index, one of which is the manifest of a version of a table."""
+    folder = f"{table}.lance/_versions"
+    return f"{folder}/{_LARGEST_VERSION - version:020}.manifest", f"{folder}/{version}.manifest"
 
 
 def create_lock_table(location: Location) -> bool:
