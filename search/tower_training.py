@@ -102,6 +102,10 @@ def train_towers(
     check_held_out(slides, held_out, validate=recipe.validate_patients)
     if recipe.fine_tune:
         check_tunable_name(choice.image_encoder)
+    if not recipe.reads_genes:
+        # Before hours of encoding: the recipe is known and the text tower is there.
+        written = recipe_named(recipe.sentence_recipe, gene_norms={"any": 1.0})
+        open_sentences(recipe.expression_encoder, written, weights=choice.text_weights, device=device)
     tower, seen = _see_all(slides, held_out, recipe, choice, device, cache, progress)
     paired = [section.slide for section in seen.paired]
     terms = f"{licence_of(slides)}; on {tower.name} ({tower.licence})"
