@@ -21,13 +21,15 @@ _SCRIPT = Path(__file__).parent / "screens" / "main.py"
 _ROOT = Path(__file__).resolve().parents[1]  # where the four packages lie
 
 
-def serve(db: Path, port: int = 8501, address: str = "127.0.0.1", *, reference: ReferenceFile | None = None) -> int:
+def serve(
+    db: str | Path, port: int = 8501, address: str = "127.0.0.1", *, reference: ReferenceFile | None = None
+) -> int:
     """Show an index in the browser until interrupted.
 
     Parameters
     ----------
-    db : Path
-        Folder of the index.
+    db : str or Path
+        The index: a folder or an address.
     port : int
         TCP port.
     address : str
@@ -60,7 +62,7 @@ def serve(db: Path, port: int = 8501, address: str = "127.0.0.1", *, reference: 
 
 @contextmanager
 def serve_in_background(
-    db: Path, port: int | None = None, *, reference: ReferenceFile | None = None, wait_s: float = 60.0
+    db: str | Path, port: int | None = None, *, reference: ReferenceFile | None = None, wait_s: float = 60.0
 ) -> Iterator[str]:
     """Serve while the block runs and give the base URL, once the health endpoint answers.
 
@@ -81,7 +83,7 @@ def serve_in_background(
         _stop(process)
 
 
-def _command(db: Path, port: int, address: str, reference: ReferenceFile | None) -> list[str]:
+def _command(db: str | Path, port: int, address: str, reference: ReferenceFile | None) -> list[str]:
     flags = {
         "server.address": address,
         "server.port": str(port),

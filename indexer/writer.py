@@ -166,10 +166,13 @@ class IndexWriter:
                 f"Index {self.location} has no slide {', '.join(missing)}; nothing was deleted. "
                 "`histoseek index stats` lists its slides."
             )
-        for slide in dict.fromkeys(slides):
+        names = list(dict.fromkeys(slides))
+        for slide in names:
             self._take_out(slide)
             self._drop_failure(slide)
-        self.write_card(f"deleted {', '.join(dict.fromkeys(slides))}")
+        self.write_card(
+            "deleted " + (", ".join(names) if len(names) < 4 else f"{len(names)} slides from {names[0]} on")
+        )
 
     def commit_failure(self, slide: str, error: str, reason: str) -> None:
         """Note that a slide could not be ingested; what the index had of it stays."""

@@ -40,4 +40,4 @@ def serve(
     if cells is not None:
         cells.check()
     say(f"Serving {db} on http://{address}:{port} - stop with Ctrl+C.")
-    raise typer.Exit(run(Path(db), port, address, reference=cells))
+    raise typer.Exit(run(db, port, address, reference=cells))

@@ -13,6 +13,9 @@ import streamlit as st
 from app.cell_types import DEFAULT_LABEL, ReferenceFile, parse_merge
 from encoders.contracts import Modality
 from encoders.errors import HistoSeekError
+from indexer.card import CARD_NAME
+from indexer.location import locate
+from indexer.versions import split_version
 from search.engine import Engine
 
 
@@ -54,8 +57,11 @@ def options() -> Options:
 
 def stamp() -> str:
     """Changes when the index on disk does, so that nothing cached outlives a rebuild."""
-    card = Path(options().db) / "card.json"
-    return str(card.stat().st_mtime_ns) if card.is_file() else "remote"
+    address, version = split_version(options().db)
+    try:
+        return version or locate(address).stamp(CARD_NAME)
+    except OSError:  # opening it says what is wrong
+        return "missing"
 
 
 def engine() -> Engine:
