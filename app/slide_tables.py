@@ -12,10 +12,11 @@ from search.slide_parts import SlideParts
 
 def parts_of_hits(engine: Engine, slide: str, result: SearchResult) -> list[SlideParts]:
     """Which part of a slide matched which part of each hit; none where slides are compared by their means."""
-    if "aggregator" not in result.query:
+    query = result.query
+    if "aggregator" not in query:
         return []
     others = result.table.column("slide").to_pylist()
-    return [engine.slide_parts(slide, other, using=result.query["using"]) for other in others]
+    return [engine.slide_parts(slide, other, using=query["using"], match=query["match"]) for other in others]
 
 
 def parts_table(parts: SlideParts) -> TableView:

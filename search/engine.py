@@ -24,7 +24,8 @@ from search.reference import CellReference
 from search.result import SearchResult
 from search.retrieval import Request, Retrieval, retrieve
 from search.similarity import SimilarityMap, shared_side, similarity_map
-from search.slide_parts import PartsOfSlides, SlideParts, ordered_by_parts, slide_parts
+from search.slide_matching import Match
+from search.slide_parts import AskedSlide, PartsOfSlides, SlideParts, ordered_by_parts, slide_parts
 from search.standouts import StandoutGene, mean_share, standout_genes
 
 
@@ -116,19 +117,24 @@ class Engine:
         using: Modality | None = None,
         where: str | None = None,
         exclude: Exclude = "auto",
+        match: Match = "transport",
     ) -> SearchResult:
         """Find the slides most like a slide, its own patient left out.
 
         Slides are compared on one side, by default the one that most other slides share with it (image if equal): by
-        their means, or by what the index keeps of them besides (`--aggregator`), among the 200 nearest by their means.
+        their means, or by what the index keeps of them besides (`--aggregator`), among the 200 nearest by their means;
+        `match` says how their parts meet (`search.slide_matching.match_slides`).
         Other arguments, result and errors as in `search`.
         """
         side = using or shared_side(self.catalogue, slide)
         encoded = self._encode(SlideQuery(slide, side))
         request = Request(target=side, kind="slide", k=k, where=where, exclude=exclude)
-        return ordered_by_parts(self._retrieve(encoded, request), self.catalogue, self._parts, slide, side, k)
+        found, asked = self._retrieve(encoded, request), AskedSlide(slide, side, match)
+        return ordered_by_parts(found, self.catalogue, self._parts, asked, k=k)
 
-    def slide_parts(self, slide: str, other: str, *, using: Modality | None = None) -> SlideParts:
+    def slide_parts(
+        self, slide: str, other: str, *, using: Modality | None = None, match: Match = "transport"
+    ) -> SlideParts:
         """Tell which part of a slide matched which part of another, each with the item that shows it.
 
         Parameters
@@ -137,6 +143,8 @@ class Engine:
             Names of slides of an index made with prototypes.
         using : {"image", "expression"}, optional
             The side; by default as in `similar_slides`.
+        match : {"transport", "best"}
+            How parts meet; see `search.slide_matching.match_slides`.
 
         Raises
         ------
@@ -146,7 +154,8 @@ class Engine:
             If the index keeps no parts of that side.
         """
         self.catalogue.slide_row(other)
-        return slide_parts(self._parts, slide, other, using or shared_side(self.catalogue, slide))
+        side = using or shared_side(self.catalogue, slide)
+        return slide_parts(self._parts, AskedSlide(slide, side, match), other)
 
     def similarity_map(self, query: Query, slide: str, *, target: Modality | None = None) -> SimilarityMap:
         """Score every tile and spot of a slide against a query, for a map.

@@ -16,7 +16,7 @@ from search.hits import hits_table
 from search.plan import Scored
 from search.result import Findings, SearchResult
 from search.retrieval import Retrieval
-from search.slide_matching import match_slides
+from search.slide_matching import Match, match_slides
 
 #: Slides whose parts are compared: the nearest by their means.
 CANDIDATES = 200
@@ -26,8 +26,8 @@ CANDIDATES = 200
 class SlideParts(Findings):
     """Which part of a slide matched which part of another.
 
-    Columns: `share` of the slide and `item` that shows the part, `cosine`, `other_item` and `other_share` of its best
-    match; largest share first.
+    Columns: `share` of the slide and `item` that shows the part, `cosine`, `other_item` and `other_share` of the part
+    it goes to; largest share first.
 
     Attributes
     ----------
@@ -43,6 +43,15 @@ class SlideParts(Findings):
     other: str
     modality: Modality
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class AskedSlide:
+    """A slide to be compared with others: on which side, and how its parts meet theirs."""
+
+    slide: str
+    side: Modality
+    match: Match = "transport"
 
 
 class PartsOfSlides:
@@ -70,7 +79,7 @@ class PartsOfSlides:
 
 
 def ordered_by_parts(
-    found: Retrieval, catalogue: Catalogue, parts: PartsOfSlides, slide: str, side: Modality, k: int
+    found: Retrieval, catalogue: Catalogue, parts: PartsOfSlides, asked: AskedSlide, *, k: int
 ) -> SearchResult:
     """The `k` slides whose parts match best among the `CANDIDATES` nearest by their means.
 
@@ -78,32 +87,38 @@ def ordered_by_parts(
     ----------
     found : Retrieval
         All slides by their means.
-    slide : str
-        The slide asked with.
+    asked : AskedSlide
+        The slide, the side to compare, and how.
 
     Raises
     ------
     IndexFormatError
         If the parts of a slide are lost.
+    QueryError
+        If it is not known how to compare them.
     """
-    own = parts.of(slide, side)
+    side = asked.side
+    own = parts.of(asked.slide, side)
     if own is None:
         why = f"Aggregator {parts.aggregator!r} has no {side} side: slides are compared by their means."
         return found.result if parts.aggregator == MEAN else replace(found.result, notes=(*found.result.notes, why))
     rows = found.scored.rows[:CANDIDATES]
     others = [parts.of(str(name), side) for name in catalogue.column("slide")[rows]]
-    scores = np.array([-1.0 if other is None else match_slides(own, other).score for other in others], np.float32)
+    scores = np.array(
+        [-1.0 if other is None else match_slides(own, other, asked.match).score for other in others], np.float32
+    )
     order = np.lexsort((rows, -scores))[:k]
     scored = Scored(rows[order], scores[order], found.scored.n_allowed, found.scored.strategy)
     table = hits_table(scored, np.arange(len(order)), Significance(None, None, ()), catalogue, side)
     what = "one learned vector each" if len(own.shares) == 1 else f"up to {len(own.shares)} prototypes and their shares"
-    note = f"Ordered by {what} ({parts.aggregator}), among the {len(rows):,} slides nearest by their means."
-    query = found.result.query | {"aggregator": parts.aggregator}
+    note = f"Ordered by {what} ({parts.aggregator}, {asked.match}), among the {len(rows):,} nearest by their means."
+    query = found.result.query | {"aggregator": parts.aggregator, "match": asked.match}
     return replace(found.result, table=table, query=query, notes=(*found.result.notes, note))
 
 
-def slide_parts(parts: PartsOfSlides, slide: str, other: str, side: Modality) -> SlideParts:
+def slide_parts(parts: PartsOfSlides, asked: AskedSlide, other: str) -> SlideParts:
     """Which part of a slide matched which part of another; see `Engine.slide_parts`."""
+    slide, side = asked.slide, asked.side
     first, second = parts.of(slide, side), parts.of(other, side)
     if first is None or second is None:
         lacking = slide if first is None else other
@@ -111,19 +126,19 @@ def slide_parts(parts: PartsOfSlides, slide: str, other: str, side: Modality) ->
             f"Slide {lacking!r} has no parts on its {side} side (this index has aggregator {parts.aggregator!r}); "
             f"ingest into an index with aggregator 'prototypes'."
         )
-    match = match_slides(first, second)
+    match = match_slides(first, second, asked.match)
     table = pa.table(
         {
             "share": pa.array(first.shares, pa.float32()),
             "item": pa.array(first.items, pa.string()),
             "cosine": pa.array(match.cosines.astype(np.float32)),
-            "other_item": pa.array([second.items[best] for best in match.best.tolist()], pa.string()),
-            "other_share": pa.array(second.shares[match.best], pa.float32()),
+            "other_item": pa.array([second.items[best] for best in match.partner.tolist()], pa.string()),
+            "other_share": pa.array(second.shares[match.partner], pa.float32()),
         }
     )
     return SlideParts(
         table=table,
-        query={"slide": slide, "other": other, "using": side, "aggregator": parts.aggregator},
+        query={"slide": slide, "other": other, "using": side, "aggregator": parts.aggregator, "match": asked.match},
         notes=(f"Parts by {parts.aggregator}; each is shown by the item nearest to it.",),
         slide=slide,
         other=other,

@@ -14,6 +14,7 @@ from encoders.contracts import Modality
 from search.engine import Engine
 from search.query import GenesQuery, ItemQuery, Query, SentenceQuery
 from search.result import SearchResult
+from search.slide_matching import Match
 
 Target = Annotated[Modality, typer.Option("--target", help="Which side of the items is compared.")]
 
@@ -80,6 +81,9 @@ def slide(
     name: Annotated[str, typer.Argument(metavar="SLIDE", help="Name of a slide of the index.")],
     *,
     using: Using = None,
+    match: Annotated[
+        Match, typer.Option("--match", help="transport: same tissue, same shares; best: same tissue, any share.")
+    ] = "transport",
     options: SearchOptions,
 ) -> None:
     """Find the slides most like a slide; its own patient is left out unless `--exclude` says otherwise.
@@ -87,7 +91,9 @@ def slide(
     In an index made with `--aggregator prototypes` slides are compared part by part, and the parts that match are told.
     """
     engine = open_engine(options)
-    result = engine.similar_slides(name, k=options.k, using=using, where=options.where, exclude=options.exclude)
+    result = engine.similar_slides(
+        name, k=options.k, using=using, where=options.where, exclude=options.exclude, match=match
+    )
     parts = parts_of_hits(engine, name, result)
     table = hits_table(result, title=f"slide {name} -> {result.query['target']}", space=engine.space.card)
     matched = {"parts": [one.to_dict() for one in parts]} if parts else {}

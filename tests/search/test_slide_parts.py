@@ -23,13 +23,28 @@ def aggregate(vectors, shares):
 
 def test_each_part_meets_its_best_match_in_proportion_to_its_share():
     both, mostly_first = aggregate([[1, 0], [0, 1]], [0.5, 0.5]), aggregate([[1, 0]], [1.0])
-    match = match_slides(both, mostly_first)
+    match = match_slides(both, mostly_first, "best")
     assert match.score == pytest.approx((0.5 * 1 + 0.5 * 0 + 1.0) / 2)
-    assert match.best.tolist() == [0, 0]
+    assert match.partner.tolist() == [0, 0]
     assert match.cosines.tolist() == [1.0, 0.0]
-    assert match_slides(mostly_first, both).score == match.score
-    assert match_slides(both, both).score == pytest.approx(1)
-    assert match_slides(aggregate([[1, 0]], [1]), aggregate([[3, 4]], [1])).score == pytest.approx(0.6)
+    assert match_slides(mostly_first, both, "best").score == match.score
+    assert match_slides(both, both, "best").score == pytest.approx(1)
+
+
+@pytest.mark.parametrize("how", ["transport", "best"])
+def test_two_means_give_their_cosine(how):
+    assert match_slides(aggregate([[1, 0]], [1]), aggregate([[3, 4]], [1]), how).score == pytest.approx(0.6)
+
+
+def test_transport_asks_for_the_same_proportions():
+    half, little, much = (aggregate([[1, 0], [0, 1]], shares) for shares in ([0.5, 0.5], [0.9, 0.1], [0.1, 0.9]))
+    assert match_slides(half, half).score == pytest.approx(1, abs=1e-6)
+    assert match_slides(half, half).partner.tolist() == [0, 1]
+    assert match_slides(little, much).score == pytest.approx(0.2, abs=1e-6)  # the rest is moved across
+    assert match_slides(half, little).score == pytest.approx(match_slides(little, half).score) == pytest.approx(0.6)
+    assert match_slides(little, much, "best").score == pytest.approx(1)
+    with pytest.raises(QueryError, match="transport or best"):
+        match_slides(half, little, "mean")
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +78,18 @@ def test_cards_from_before_aggregators_have_the_mean(built, tmp_path):
     assert build_index(tmp_path / "db", sources[:1], fake_space(), tile_stride_um=60).skipped == ("A1",)
 
 
+@pytest.mark.parametrize("match", ["transport", "best"])
 @pytest.mark.parametrize("side", ["image", "expression"])
-def test_similar_slides_come_in_the_order_of_their_parts(built, side):
+def test_similar_slides_come_in_the_order_of_their_parts(built, side, match):
     engine = Engine.open(built[0] / "db", space=fake_space())
-    result = engine.similar_slides("A1", k=3, using=side, exclude="slide")
+    result = engine.similar_slides("A1", k=3, using=side, exclude="slide", match=match)
     found = result.to_pandas()
     assert result.query["aggregator"] == "prototypes-4"
     assert "prototypes" in result.notes[-1]
     assert found["score"].is_monotonic_decreasing
     assert found["rank"].tolist() == [1, 2, 3]
     for row in found.itertuples():
-        parts = engine.slide_parts("A1", row.slide, using=side)
+        parts = engine.slide_parts("A1", row.slide, using=side, match=match)
         assert parts.score == pytest.approx(row.score, abs=1e-6)
         table = parts.to_pandas()
         assert table["share"].sum() == pytest.approx(1)
