@@ -31,7 +31,7 @@ def hit_pictures(engine: Engine, result: SearchResult, *, at_most: int = 10) -> 
 def item_picture(engine: Engine, item: str) -> Picture:
     """The panel of a query that is an item of the index."""
     row = engine.catalogue.row_of(item)
-    facts = engine.catalogue.table.slice(row, 1).to_pylist()[0]
+    facts = engine.catalogue.facts(row)
     (thumbnail,) = engine.index.thumbnails([row])
     return _picture(engine, facts, thumbnail, heading="Query", first="")
 

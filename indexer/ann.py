@@ -1,38 +1,36 @@
-"""FAISS indexes over one modality's vectors: which kind at which size, and searching them.
+"""Inverted lists over the vectors of one modality: which kind at which size, training, coding and scanning them.
 
-Up to `EXACT_VALUES` numbers (20,000 rows of 512) the index is flat and exact: a scan takes a millisecond or two and
-needs no training. Above that it is an inverted file; its lists hold 1-bit RaBitQ codes (Gao & Long, SIGMOD 2024)
-where the dimension is high enough for them to order candidates, else the vectors themselves. Approximate answers are
-candidates: the caller orders them again on full-precision vectors.
+Up to `EXACT_VALUES` numbers (20,000 rows of 512) there are none: a scan takes a millisecond or two. Above that the
+vectors lie in lists around k-means centroids, as 1-bit RaBitQ codes (Gao & Long, SIGMOD 2024) where the dimension is
+high enough for them to order candidates, else whole. A scan gives estimates; `indexer.probing` decides which lists are
+scanned and how many candidates are compared again on full-precision vectors.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from encoders.contracts import Vectors
+from encoders.contracts import Floats, Vectors
+from indexer.selection import Packed
+from indexer.threads import faiss_threads, n_cores, threads_for
 
 Kind = Literal["flat", "ivf_flat", "ivf_rabitq"]
 Positions = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+ListNumbers = npt.NDArray[np.int32]
 
 #: Numbers (rows times dim) that are compared one by one.
 EXACT_VALUES = 20_000 * 512
 #: Below this dimension one bit a dimension loses the order, and full vectors are small anyway.
 RABITQ_MIN_DIM = 128
-#: Candidates fetched for each hit wanted, so that re-ranking can mend the order of the codes: cosines of spaces that
-#: join pictures and genes lie so close together that 1-bit codes shuffle the first hundreds.
-OVERFETCH: dict[Kind, int] = {"flat": 1, "ivf_flat": 1, "ivf_rabitq": 50}
-_MIN_CANDIDATES = 500
-_TRAIN_PER_LIST = 64
-_MIN_PROBES = 32
-#: A filter that leaves less than this may leave nothing near the query, so all lists are looked at, and more deeply.
-_THIN_SHARE = 0.9
-_THIN_OVERFETCH = 10
-_ADD_ROWS = 20_000
-_FLAT_MARGIN = 32  # FAISS and the caller may round the last hits apart
+#: Centroids are found in this many leading principal directions: a quarter of the work at 512, the same lists.
+_COARSE_DIM = 128
+_TRAIN_PER_LIST = 32
+_TRAIN_ROUNDS = 8
+_ADD_ROWS = 65_536
+INDEX_FILE, LIST_OF_FILE, RADII_FILE = "index.faiss", "list_of.npy", "radii.npy"
 
 
 def is_small(n_rows: int, dim: int) -> bool:
@@ -47,91 +45,225 @@ def kind_for(n_rows: int, dim: int) -> Kind:
     return "ivf_rabitq" if dim >= RABITQ_MIN_DIM else "ivf_flat"
 
 
-class AnnIndex:
-    """A FAISS index over the rows of a float32 matrix of unit vectors; positions are row numbers of that matrix."""
+def files_of(kind: Kind) -> tuple[str, ...]:
+    """Names of the files an index of that kind is saved in."""
+    return () if kind == "flat" else (INDEX_FILE, LIST_OF_FILE, RADII_FILE)
 
-    def __init__(self, index: Any, kind: Kind) -> None:
-        self._index = index
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """The inverted lists of an index.
+
+    Attributes
+    ----------
+    centroids : float32 (n_lists, dim)
+        Centre of each list; not unit vectors.
+    list_of : int32 (n_rows,)
+        List of each row.
+    radii : float32 (n_lists,)
+        Root mean squared distance of the rows of a list from its centroid.
+    max_radii : float32 (n_lists,)
+        Largest such distance.
+    sizes : int64 (n_lists,)
+        Rows of each list.
+    """
+
+    centroids: Vectors
+    list_of: ListNumbers
+    radii: Floats
+    max_radii: Floats
+    sizes: npt.NDArray[np.int64]
+
+
+class AnnIndex:
+    """Lists over the rows of a float32 matrix of unit vectors; positions are row numbers of that matrix."""
+
+    def __init__(self, kind: Kind, shape: tuple[int, int], index: Any = None, lists: Lists | None = None) -> None:
         self.kind = kind
+        self.n_rows, self.dim = shape
+        self._index = index
+        self._lists = lists
+        self._owned: tuple[Any, ...] = ()
 
     @classmethod
     def build(cls, vectors: Vectors) -> "AnnIndex":
-        """Train and fill an index over `vectors` float32 (n, dim); deterministic, uses one core."""
-        faiss = _faiss()
-        faiss.omp_set_num_threads(1)  # k-means sums in the order of its threads, so more of them are not repeatable
+        """Train and fill an index over `vectors` float32 (n, dim), on all cores; the same each time."""
         n, dim = vectors.shape
         kind = kind_for(n, dim)
         if kind == "flat":
-            index = faiss.IndexFlatIP(dim)
-        else:
-            lists = int(2 ** np.round(np.log2(2 * np.sqrt(n))))
-            code = "Flat" if kind == "ivf_flat" else "RaBitQfs"
-            index = faiss.index_factory(dim, f"IVF{lists},{code}", faiss.METRIC_INNER_PRODUCT)
-            sample = np.linspace(0, n - 1, min(n, lists * _TRAIN_PER_LIST)).astype(np.int64)
-            index.train(np.ascontiguousarray(vectors[sample]))
-        for start in range(0, n, _ADD_ROWS):
-            index.add(np.ascontiguousarray(vectors[start : start + _ADD_ROWS]))
-        return cls(index, kind)
+            return cls(kind, (n, dim))
+        faiss = _faiss()
+        with faiss_threads(n_cores()):
+            reduced, basis = _train(vectors, int(2 ** np.round(np.log2(2 * np.sqrt(n)))))
+            centroids = np.ascontiguousarray(reduced @ basis)
+            list_of = _assign(vectors, reduced, basis)
+            quantizer = faiss.IndexFlatIP(dim)
+            quantizer.add(centroids)
+            coder = faiss.IndexIVFFlat if kind == "ivf_flat" else faiss.IndexIVFRaBitQ
+            index = coder(quantizer, dim, len(centroids), faiss.METRIC_INNER_PRODUCT)
+            index.train(centroids)  # nothing is left to learn but this sets it ready
+            squares = np.empty(n, dtype=np.float32)
+            norms = np.einsum("ij,ij->i", centroids, centroids)
+            for start in range(0, n, _ADD_ROWS):
+                part = np.ascontiguousarray(vectors[start : start + _ADD_ROWS])
+                its = list_of[start : start + len(part)].astype(np.int64)
+                index.add_core(len(part), faiss.swig_ptr(part), None, faiss.swig_ptr(its))
+                dots = _pair_dots(part, centroids, its)
+                squares[start : start + len(part)] = np.einsum("ij,ij->i", part, part) + norms[its] - 2 * dots
+            packed = index if kind == "ivf_flat" else faiss.IndexIVFRaBitQFastScan(index)
+        built = cls(kind, (n, dim), packed, _lists(centroids, list_of, squares))
+        built._owned = (quantizer, index)  # FAISS's own objects do not keep each other alive
+        return built
 
     @classmethod
-    def load(cls, path: Path, kind: Kind) -> "AnnIndex":
-        """Map an index file into memory; raises `RuntimeError` (from FAISS) if it is truncated or not an index."""
+    def load(cls, folder: Path, kind: Kind, shape: tuple[int, int]) -> "AnnIndex":
+        """Open the files of an index; raises `RuntimeError`, `OSError` or `ValueError` if they are damaged."""
+        if kind == "flat":
+            return cls(kind, shape)
         faiss = _faiss()
-        return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC), kind)
+        index = faiss.read_index(str(folder / INDEX_FILE), faiss.IO_FLAG_MMAP_IFC)
+        found = (int(index.ntotal), int(index.d))
+        list_of = np.load(folder / LIST_OF_FILE, mmap_mode="r")
+        radii, max_radii, sizes = np.load(folder / RADII_FILE)
+        quantizer = faiss.downcast_index(index.quantizer)
+        if found != shape or list_of.shape != (shape[0],) or quantizer.ntotal != len(radii):
+            raise ValueError(f"it holds {found[0]:,} rows of {found[1]} dims, expected {shape[0]:,} of {shape[1]}")
+        centroids = faiss.rev_swig_ptr(quantizer.get_xb(), quantizer.ntotal * shape[1]).reshape(-1, shape[1])
+        return cls(kind, shape, index, Lists(centroids, list_of, radii, max_radii, sizes.astype(np.int64)))
 
-    def save(self, path: Path) -> None:
-        """Write the index file."""
-        _faiss().write_index(self._index, str(path))
+    def save(self, folder: Path) -> None:
+        """Write the files of the index into a folder."""
+        if self._lists is None:
+            return
+        _faiss().write_index(self._index, str(folder / INDEX_FILE))
+        np.save(folder / LIST_OF_FILE, self._lists.list_of)
+        sizes = self._lists.sizes.astype(np.float32)
+        np.save(folder / RADII_FILE, np.stack([self._lists.radii, self._lists.max_radii, sizes]))
 
     @property
-    def n_rows(self) -> int:
-        """Vectors in the index."""
-        return int(self._index.ntotal)
+    def lists(self) -> Lists:
+        """The inverted lists; only kinds other than `flat` have some."""
+        if self._lists is None:
+            raise ValueError("a flat index has no lists")
+        return self._lists
 
-    @property
-    def dim(self) -> int:
-        """Dimension of the vectors."""
-        return int(self._index.d)
-
-    def candidates(self, queries: Vectors, k: int, allowed: Mask | None = None) -> Positions:
-        """Nearest rows by inner product, `OVERFETCH` times as many as wanted.
+    def scan(
+        self, queries: Vectors, lists: Positions, coarse: Floats, depth: int, packed: Packed | None = None
+    ) -> tuple[Floats, Positions]:
+        """Estimate the cosine of the rows of some lists and give the highest estimates.
 
         Parameters
         ----------
         queries : float32 (q, dim)
             Unit vectors.
-        k : int
-            Hits wanted for each query.
-        allowed : bool (n_rows,), optional
-            Rows that may answer.
+        lists : int64 (q, p)
+            Lists to scan for each; -1 for none.
+        coarse : float32 (q, p)
+            Inner product of each query with the centroids of those lists.
+        depth : int
+            Estimates wanted for each query.
+        packed : uint8, optional
+            Bits of the rows that may answer.
 
         Returns
         -------
-        int64 (q, at least k)
-            Row numbers, -1 where fewer were found.
+        float32 (q, depth), int64 (q, depth)
+            Estimates, descending, and positions, -1 where there are fewer.
         """
         faiss = _faiss()
-        faiss.omp_set_num_threads(1)  # a second thread does not speed a single query up, and starves other sessions
-        selector = None
-        is_thin = False
-        if allowed is not None:
-            selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
-            is_thin = float(allowed.mean()) < _THIN_SHARE
-        if self.kind == "flat":
-            wanted, parameters = k + _FLAT_MARGIN, faiss.SearchParameters(sel=selector)
-        else:
-            lists = int(self._index.nlist)
-            probes = lists if is_thin else max(_MIN_PROBES, lists // 16)
-            parameters = faiss.SearchParametersIVF(sel=selector, nprobe=min(lists, probes))
-            wanted = max(k * OVERFETCH[self.kind], _MIN_CANDIDATES) * (_THIN_OVERFETCH if is_thin else 1)
-        batch = np.ascontiguousarray(queries, dtype=np.float32)
-        _, positions = self._index.search(batch, min(self.n_rows, wanted), params=parameters)
-        return np.asarray(positions, dtype=np.int64)
+        estimates = np.empty((len(queries), depth), dtype=np.float32)
+        positions = np.empty((len(queries), depth), dtype=np.int64)
+        selector = None if packed is None else faiss.IDSelectorBitmap(packed)
+        parameters = faiss.SearchParametersIVF(sel=selector, nprobe=lists.shape[1])
+        pointer = faiss.swig_ptr
+        with faiss_threads(threads_for(len(queries))):
+            # The Python wrapper of this method takes no parameters, hence no selector.
+            self._index.search_preassigned_c(
+                len(queries),
+                pointer(queries),
+                depth,
+                pointer(lists),
+                pointer(coarse),
+                pointer(estimates),
+                pointer(positions),
+                False,  # noqa: FBT003  # store_pairs, a C++ argument
+                parameters,
+                None,
+            )
+        return estimates, positions
 
 
 def faiss_version() -> str:
     """Version of the FAISS that writes indexes here."""
     return str(_faiss().__version__)
+
+
+def dots_at(vectors: Vectors, query: Vectors, positions: Positions) -> Floats:
+    """Inner product of one query `(dim,)` with the rows of a matrix at some positions, read in place."""
+    faiss = _faiss()
+    found = np.empty(len(positions), dtype=np.float32)
+    if len(positions):
+        pointer = faiss.swig_ptr
+        with faiss_threads(1):
+            faiss.fvec_inner_products_by_idx(
+                pointer(found), pointer(query), pointer(vectors), pointer(positions), len(query), 1, len(positions)
+            )
+    return found
+
+
+def dots(vectors: Vectors, query: Vectors) -> Floats:
+    """Inner product of one query `(dim,)` with every row, on one core: NumPy's product would start a thread on each."""
+    faiss = _faiss()
+    found = np.empty(len(vectors), dtype=np.float32)
+    pointer = faiss.swig_ptr
+    faiss.fvec_inner_products_ny(pointer(found), pointer(query), pointer(vectors), len(query), len(vectors))
+    return found
+
+
+def _train(vectors: Vectors, n_lists: int) -> tuple[Vectors, Vectors]:
+    """Centroids in the leading principal directions `(n_lists, m)`, and those directions `(m, dim)`."""
+    faiss = _faiss()
+    n, dim = vectors.shape
+    sample = np.ascontiguousarray(vectors[np.linspace(0, n - 1, min(n, n_lists * _TRAIN_PER_LIST)).astype(np.int64)])
+    width = min(dim, _COARSE_DIM)
+    _, directions = np.linalg.eigh((sample.T @ sample).astype(np.float64))
+    basis = np.ascontiguousarray(directions[:, ::-1][:, :width].T.astype(np.float32))
+    training = faiss.Clustering(width, n_lists)
+    training.niter = _TRAIN_ROUNDS
+    training.min_points_per_centroid, training.max_points_per_centroid = 1, 2 * _TRAIN_PER_LIST
+    training.train(np.ascontiguousarray(sample @ basis.T), faiss.IndexFlatL2(width))
+    return faiss.vector_to_array(training.centroids).reshape(n_lists, width).copy(), basis
+
+
+def _assign(vectors: Vectors, reduced: Vectors, basis: Vectors) -> ListNumbers:
+    faiss = _faiss()
+    nearest = faiss.IndexFlatL2(reduced.shape[1])
+    nearest.add(reduced)
+    list_of = np.empty(len(vectors), dtype=np.int32)
+    for start in range(0, len(vectors), _ADD_ROWS):
+        part = vectors[start : start + _ADD_ROWS]
+        list_of[start : start + len(part)] = nearest.search(np.ascontiguousarray(part @ basis.T), 1)[1][:, 0]
+    return list_of
+
+
+def _pair_dots(vectors: Vectors, centroids: Vectors, its: Positions) -> Floats:
+    faiss = _faiss()
+    found = np.empty(len(vectors), dtype=np.float32)
+    pointer = faiss.swig_ptr
+    faiss.fvec_inner_products_by_idx(
+        pointer(found), pointer(vectors), pointer(centroids), pointer(its), vectors.shape[1], len(vectors), 1
+    )
+    return found
+
+
+def _lists(centroids: Vectors, list_of: ListNumbers, squares: Floats) -> Lists:
+    n_lists = len(centroids)
+    sizes = np.bincount(list_of, minlength=n_lists)
+    sums = np.bincount(list_of, weights=np.maximum(squares, 0), minlength=n_lists)
+    largest = np.zeros(n_lists, dtype=np.float32)
+    np.maximum.at(largest, list_of, np.maximum(squares, 0))
+    mean = np.sqrt(sums / np.maximum(sizes, 1)).astype(np.float32)
+    return Lists(centroids, list_of, mean, np.sqrt(largest), sizes)
 
 
 def _faiss() -> Any:

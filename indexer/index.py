@@ -1,5 +1,6 @@
 """An index opened for reading: one consistent state of its tables, with its vectors beside."""
 
+import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,11 +13,13 @@ import scipy.sparse as sp
 from encoders.contracts import Modality, Vectors
 from encoders.space import SpaceCard
 from indexer.card import CARD_NAME, IndexCard, check_space
+from indexer.columns import ItemColumns
+from indexer.conditions import compile_where
 from indexer.errors import IndexFormatError
 from indexer.location import Location, locate
-from indexer.schema import FAILED_SCHEMA, GENES_SCHEMA, ITEM_COLUMNS, SLIDES_SCHEMA
-from indexer.sidecar import VectorTable, open_vectors, rows_digest
-from indexer.store import RowIds, Store
+from indexer.schema import FAILED_SCHEMA, GENES_SCHEMA, ITEM_COLUMNS, ITEM_METADATA, SLIDES_SCHEMA
+from indexer.sidecar import VectorTable, open_items, open_vectors
+from indexer.store import TABLES, RowIds, Store, manifest_names
 from indexer.vectors import VectorSet
 from indexer.versions import card_of, split_version
 
@@ -31,11 +34,14 @@ class Index:
     numbers. Opened by `Index.open`; read-only, so many threads may share one.
     """
 
-    def __init__(self, location: Location, card: IndexCard, store: Store, *, stamp: str | None = None) -> None:
+    def __init__(
+        self, location: Location, card: IndexCard, store: Store | None = None, *, stamp: str | None = None
+    ) -> None:
         self.location = location
         self.folder = location.folder
         self.card = card
-        self.store = store
+        if store is not None:
+            self.store = store
         self._stamp = stamp
         self._vectors: dict[Modality, VectorSet] = {}
 
@@ -72,7 +78,9 @@ class Index:
         card = card_of(location, version)
         if space is not None:
             check_space(card.space, space)
-        return cls(location, card, Store.open(location, card.table_versions), stamp=stamp)
+        # Opening the tables takes longer than everything else; they wait until something is read from them.
+        store = None if _has_manifests(location, card) else Store.open(location, card.table_versions)
+        return cls(location, card, store, stamp=stamp)
 
     def is_current(self) -> bool:
         """Whether this is still the last commit, told by the card's file alone; of a version asked for, always."""
@@ -83,10 +91,21 @@ class Index:
         check_space(self.card.space, space)
 
     def __len__(self) -> int:
-        return int(self.metadata().num_rows)
+        return len(self.columns)
+
+    @cached_property
+    def store(self) -> Store:
+        """The tables at the versions of the card."""
+        return Store.open(self.location, self.card.table_versions)
+
+    @cached_property
+    def columns(self) -> ItemColumns:
+        """Metadata of all items as search reads it: mapped from a sidecar where one fits."""
+        self.location.fetch_sidecars()
+        return open_items(self.folder, self._table)
 
     def metadata(self) -> pa.Table:
-        """Columns `ITEM_COLUMNS` of all items; the place of a row is its number."""
+        """Columns `ITEM_COLUMNS` of all items as the table holds them; the place of a row is its number."""
         return self._items[0]
 
     def slides(self) -> pa.Table:
@@ -111,7 +130,7 @@ class Index:
         """Vectors of the items that have one in this modality; from the sidecar, which is mended if need be."""
         if modality not in self._vectors:
             self.location.fetch_sidecars()
-            self._vectors[modality] = open_vectors(self.folder, modality, self.vector_table())
+            self._vectors[modality] = open_vectors(self.folder, modality, self._table)
         return self._vectors[modality]
 
     def expression(self, rows: Sequence[int] | Rows) -> sp.csr_matrix:
@@ -130,35 +149,55 @@ class Index:
         return found
 
     def filter_rows(self, where: str) -> Mask:
-        """Rows a SQL condition over `ITEM_COLUMNS` allows, bool `(n_items,)`; raises `WhereError`."""
+        """Rows a SQL condition over `ITEM_COLUMNS` allows, bool `(n_items,)`; raises `WhereError`.
+
+        The usual conditions are answered from `columns`, all others by LanceDB, with the same rows.
+        """
+        condition = compile_where(where, {field.name: field.type for field in ITEM_METADATA})
+        if condition is not None:
+            return condition(self.columns.array).true
         mask = np.zeros(len(self), dtype=np.bool_)
-        mask[np.searchsorted(self._items[1], self.store.matching("items", where))] = True
+        mask[np.searchsorted(self.columns.row_ids, self.store.matching("items", where))] = True
         return mask
 
     def vector_table(self) -> VectorTable:
         """What the sidecars of this state are derived from."""
-        metadata = self.metadata()
-        ids, slides = metadata.column("id").to_pylist(), metadata.column("slide").to_pylist()
-        content = dict(zip(self._slides["slide"].to_pylist(), self._slides["content_sha256"].to_pylist(), strict=True))
         return VectorTable(
-            n_items=len(ids),
             version=self.card.table_versions["items"],
+            manifest=_manifest_digest(self.location, "items", self.card.table_versions["items"]),
             space_revision=self.card.space.revision,
-            digest_of=lambda n: rows_digest(ids[:n], slides[:n], content),
-            read=self.stored_vectors,
+            dim=self.card.space.dim,
+            identity=lambda: self.store.identity,
+            row_ids=lambda: self._row_ids,
+            count=lambda: self.store.count("items"),
+            items=self._items_of,
+            vectors=self._vectors_of,
         )
 
-    def stored_vectors(self, modality: Modality, start: int = 0) -> tuple[Rows, Vectors]:
-        """Vectors as the table holds them, from row `start` on: row numbers and float32 `(m, dim)`."""
+    def stored_vectors(self, modality: Modality) -> tuple[Rows, Vectors]:
+        """Vectors as the table holds them: row numbers int64 `(m,)` and float32 `(m, dim)`."""
+        return self._vectors_of(modality, None)
+
+    def _vectors_of(self, modality: Modality, row_ids: RowIds | None) -> tuple[Rows, Vectors]:
         name = f"{modality}_vector"
-        if start:
-            column = self._take(np.arange(start, len(self)), [name]).column(0)
-        else:
-            column = self.store.read("items", [name])[0].column(0)
-        array = column.combine_chunks()
+        found = self.store.read("items", [name])[0] if row_ids is None else self.store.take("items", row_ids, [name])
+        array = found.column(0).combine_chunks()
         present = np.asarray(array.is_valid())
         values = np.asarray(array.flatten(), dtype=np.float32).reshape(-1, self.card.space.dim)
-        return start + np.flatnonzero(present), np.ascontiguousarray(values)
+        return np.flatnonzero(present), np.ascontiguousarray(values)
+
+    def _items_of(self, row_ids: RowIds | None) -> tuple[pa.Table, RowIds]:
+        if row_ids is None:
+            return self._items
+        return self.store.take("items", row_ids, list(ITEM_COLUMNS)), row_ids
+
+    @cached_property
+    def _table(self) -> VectorTable:
+        return self.vector_table()
+
+    @cached_property
+    def _row_ids(self) -> RowIds:
+        return self.store.matching("items", "true")
 
     @cached_property
     def _items(self) -> tuple[pa.Table, RowIds]:
@@ -175,7 +214,21 @@ class Index:
     def _take(self, rows: Rows, columns: list[str]) -> pa.Table:
         if len(rows) and (rows.min() < 0 or rows.max() >= len(self)):
             raise IndexFormatError(f"Row {rows.max()} does not exist: the index has {len(self):,} rows, from 0 on.")
-        return self.store.take("items", self._items[1][rows], columns)
+        return self.store.take("items", self.columns.row_ids[rows], columns)
+
+
+def _manifest_digest(location: Location, table: str, version: int) -> str:
+    """SHA-256 of the file that says what a version of a table holds; empty if there is none."""
+    for name in manifest_names(table, version):
+        try:
+            return hashlib.sha256(location.read(name)).hexdigest()
+        except OSError:
+            continue
+    return ""
+
+
+def _has_manifests(location: Location, card: IndexCard) -> bool:
+    return all(_manifest_digest(location, table, card.table_versions.get(table, -1)) for table in TABLES)
 
 
 def _card_stamp(location: Location) -> str:

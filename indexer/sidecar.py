@@ -1,36 +1,40 @@
-"""The derived vector files of one modality: a float32 matrix to map into memory and a FAISS index over it.
+"""The derived files of one modality: its vectors to map into memory, lists over them, and the items' metadata.
 
-A sidecar lies in `sidecar/<modality>/<digest>/` and never changes: it is written beside and renamed into place. The
-digest covers the ids it holds, in order, and the content of their slides; a sidecar whose digest is not that of the
-first rows of the table is not used. Rows after those it holds are read from the table. What cannot be used is built
-again, on disk where the folder may be written, else in memory.
+A sidecar lies in `sidecar/<modality>/<digest>/` and never changes: it is written beside and renamed into place. It
+carries the version of the `items` table it was derived from and the digest of that version's manifest; where both are
+those of the state that is opened, nothing of the table is read. At a later version of the same table it serves on: rows
+are told apart by LanceDB's row ids, those that are gone are left out and those that came after are read from the table
+and compared exactly. What cannot be used is built again, on disk where the folder may be written, else in memory.
 """
 
 import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from encoders.contracts import Modality, Vectors
-from indexer.ann import AnnIndex, Kind, faiss_version
+from indexer.ann import AnnIndex, Kind, faiss_version, files_of
+from indexer.columns import COLUMNS_FILE, ROW_IDS_FILE, ItemColumns, Mask, RowIds, Rows
 from indexer.errors import SidecarError, WriteError
+from indexer.evidence import Evidence, measure
 from indexer.vectors import VectorSet
 
 _LOG = logging.getLogger(__name__)
-SIDECAR_FORMAT = 1
+SIDECAR_FORMAT = 2
 MODALITIES: tuple[Modality, ...] = ("image", "expression")
-#: A longer tail of rows newer than the sidecar is worth a new sidecar.
-TAIL_ROWS = 5_000
-_VECTORS, _ROWS, _ANN, _CARD = "vectors.npy", "rows.npy", "index.faiss", "sidecar.json"
-
-Rows = npt.NDArray[np.int64]
+#: More rows than this newer than the sidecar, or gone since, are worth a new sidecar.
+TAIL_ROWS = 50_000
+_VECTORS, _ROWS, _CARD = "vectors.npy", "rows.npy", "sidecar.json"
 
 
 class SidecarCard(BaseModel):
@@ -41,12 +45,15 @@ class SidecarCard(BaseModel):
     format: int
     modality: Modality
     items_version: int
+    manifest: str
+    identity: str
     n_items: int
     n_vectors: int
     dim: int
     digest: str
     space_revision: str
     kind: Kind
+    evidence: Evidence | None
     faiss_version: str
     file_bytes: dict[str, int]
 
@@ -57,31 +64,59 @@ class VectorTable:
 
     Attributes
     ----------
-    n_items : int
-        Rows of the table.
     version : int
         Version of the table.
+    manifest : str
+        Digest of the manifest of that version; empty if it cannot be told.
     space_revision : str
         Revision of the space the vectors live in.
-    digest_of : callable
-        Digest of the first `n` rows.
-    read : callable
-        Rows from `start` on that have a vector of a modality: row numbers int64 `(m,)` and float32 `(m, dim)`.
+    dim : int
+        Dimension of the vectors.
+    identity : callable
+        Random text of these tables, empty for those whose row ids may move.
+    row_ids : callable
+        Row ids of all items, ascending.
+    count : callable
+        Number of items.
+    items : callable
+        Metadata of all items, or of those of some row ids, with row ids.
+    vectors : callable
+        Vectors of a modality of all items, or of those of some row ids: places among them int64 `(m,)` and float32
+        `(m, dim)`.
     """
 
-    n_items: int
     version: int
+    manifest: str
     space_revision: str
-    digest_of: Callable[[int], str]
-    read: Callable[[Modality, int], tuple[Rows, Vectors]]
+    dim: int
+    identity: Callable[[], str]
+    row_ids: Callable[[], RowIds]
+    count: Callable[[], int]
+    items: Callable[[RowIds | None], tuple[pa.Table, RowIds]]
+    vectors: Callable[[Modality, RowIds | None], tuple[Rows, Vectors]]
 
 
-def rows_digest(ids: Sequence[str], slides: Sequence[str], content: Mapping[str, str]) -> str:
-    """SHA-256 of item ids in order and of the content digest of each slide they belong to."""
-    digest = hashlib.sha256("\n".join(ids).encode())
-    for slide in dict.fromkeys(slides):
-        digest.update(f"\n\n{slide}\n{content.get(slide, '')}".encode())
-    return digest.hexdigest()
+class Change(NamedTuple):
+    """How the table differs from a sidecar: items still there (`None`: all), and row ids of those that came after."""
+
+    alive: Mask | None
+    tail: RowIds
+
+
+def open_items(folder: Path, table: VectorTable) -> ItemColumns:
+    """Metadata of the items: mapped from a sidecar that fits, else read from the table."""
+    for path, card, change in _candidates(folder, MODALITIES, table):
+        try:
+            _check_files(path, card)
+            columns = ItemColumns.load(path)
+        except (SidecarError, OSError, ValueError) as error:
+            _LOG.warning("Sidecar %s is not used: %s", path, error)
+            continue
+        if change.alive is None and not len(change.tail):
+            return columns
+        tail, tail_ids = table.items(change.tail)
+        return columns.changed(change.alive, tail, tail_ids)
+    return ItemColumns.of_table(*table.items(None))
 
 
 def open_vectors(folder: Path, modality: Modality, table: VectorTable) -> VectorSet:
@@ -96,119 +131,152 @@ def open_vectors(folder: Path, modality: Modality, table: VectorTable) -> Vector
     table : VectorTable
         The rows they must fit.
     """
-    fitting = _newest_fitting(folder / "sidecar" / modality, table)
-    if fitting is not None:
-        path, card = fitting
+    for path, card, change in _candidates(folder, (modality,), table):
         try:
-            return _with_tail(_load(path, card, table.n_items), card, table)
+            return _changed(_load(path, card), change, table)
         except SidecarError as error:
             _LOG.warning("%s It is built again from the table.", error)
     try:
         return write_sidecar(folder, modality, table)
     except WriteError as error:
         _LOG.warning("%s The vectors are kept in memory for now.", error)
-    rows, vectors = table.read(modality, 0)
-    return VectorSet(modality, rows, vectors, table.n_items, lambda: AnnIndex.build(vectors))
+    rows, vectors = table.vectors(modality, None)
+    return VectorSet.over(modality, rows, vectors, table.count())
 
 
 def write_sidecar(folder: Path, modality: Modality, table: VectorTable) -> VectorSet:
     """Derive the sidecar of the table's rows and put it in place in one step; raises `WriteError`."""
-    digest = table.digest_of(table.n_items)
+    digest = _digest_of(table)
     path = folder / "sidecar" / modality / digest[:16]
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    rows, vectors = table.read(modality, 0)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    items, row_ids = table.items(None)
+    rows, vectors = table.vectors(modality, None)
     try:
-        partial.mkdir(parents=True, exist_ok=True)
-        kind = _write_arrays(partial, rows, vectors)
+        part.mkdir(parents=True, exist_ok=True)
+        np.save(part / _VECTORS, vectors)
+        np.save(part / _ROWS, rows)
+        ItemColumns.of_table(items, row_ids).save(part)
+        ann = AnnIndex.build(vectors)
+        ann.save(part)
+        names = (_VECTORS, _ROWS, COLUMNS_FILE, ROW_IDS_FILE, *files_of(ann.kind))
         card = SidecarCard(
             format=SIDECAR_FORMAT,
             modality=modality,
             items_version=table.version,
-            n_items=table.n_items,
+            manifest=table.manifest,
+            identity=table.identity(),
+            n_items=len(row_ids),
             n_vectors=len(rows),
             dim=vectors.shape[1],
             digest=digest,
             space_revision=table.space_revision,
-            kind=kind,
+            kind=ann.kind,
+            evidence=None if ann.kind == "flat" else measure(vectors, ann),
             faiss_version=faiss_version(),
-            file_bytes={name: (partial / name).stat().st_size for name in (_VECTORS, _ROWS, _ANN)},
+            file_bytes={name: (part / name).stat().st_size for name in names},
         )
-        (partial / _CARD).write_text(card.model_dump_json(indent=1))
+        (part / _CARD).write_text(card.model_dump_json(indent=1))
         if path.exists():  # one that was refused
             shutil.rmtree(path)
-        partial.rename(path)
+        part.rename(path)
     except (OSError, RuntimeError) as error:  # FAISS reports a failed write as RuntimeError
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
         raise WriteError(
             f"The vector sidecar {path} could not be written: {error}. The rows themselves are committed; free some "
             "space or mend the permissions and open the index again."
         ) from error
-    return _load(path, card, table.n_items)
+    return _load(path, card)
 
 
 def refresh_sidecar(folder: Path, modality: Modality, table: VectorTable) -> None:
     """Bring the sidecar up to date and remove old ones; only the writer of an index may. Raises `WriteError`."""
-    digest = table.digest_of(table.n_items)
-    if not _is_whole(_newest_fitting(folder / "sidecar" / modality, table), table):
+    kept = [path for path, card, _ in _candidates(folder, (modality,), table) if _is_whole(path, card, table)]
+    if not kept:
         write_sidecar(folder, modality, table)
     for path in (folder / "sidecar" / modality).iterdir():
-        if path.name != digest[:16]:
+        if path.name != _digest_of(table)[:16]:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _is_whole(fitting: tuple[Path, SidecarCard] | None, table: VectorTable) -> bool:
-    if fitting is None or fitting[1].n_items != table.n_items:
+def _digest_of(table: VectorTable) -> str:
+    said = f"{SIDECAR_FORMAT}\n{table.version}\n{table.manifest}\n{table.identity()}\n{table.space_revision}"
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _is_whole(path: Path, card: SidecarCard, table: VectorTable) -> bool:
+    if (card.items_version, card.manifest, card.digest) != (table.version, table.manifest, _digest_of(table)):
         return False
     try:
-        _load(*fitting, table.n_items)
-    except SidecarError as error:
+        opened = _load(path, card)
+        ItemColumns.load(path)
+        if card.kind != "flat":
+            AnnIndex.load(path, card.kind, (card.n_vectors, card.dim))
+    except (SidecarError, OSError, ValueError, RuntimeError) as error:
         _LOG.warning("%s It is built again from the table.", error)
         return False
-    return True
+    return len(opened) == card.n_vectors
 
 
-def _write_arrays(partial: Path, rows: Rows, vectors: Vectors) -> Kind:
-    np.save(partial / _VECTORS, vectors)
-    np.save(partial / _ROWS, rows)
-    ann = AnnIndex.build(vectors)
-    ann.save(partial / _ANN)
-    return ann.kind
+def _candidates(
+    folder: Path, modalities: tuple[Modality, ...], table: VectorTable
+) -> list[tuple[Path, SidecarCard, Change]]:
+    """Sidecars that can serve the table, one of its own version first, then the newest."""
+    found = []
+    for modality in modalities:
+        for path in sorted((folder / "sidecar" / modality).glob(f"[!.]*/{_CARD}")):
+            try:
+                card = SidecarCard.model_validate_json(path.read_text())
+            except (OSError, ValidationError, UnicodeDecodeError) as error:
+                _LOG.info("Sidecar %s is damaged or of another format and not used: %s", path.parent, error)
+                continue
+            if card.format == SIDECAR_FORMAT and card.space_revision == table.space_revision:
+                found.append((path.parent, card))
+    same = [one for one in found if (one[1].items_version, one[1].manifest) == (table.version, table.manifest)]
+    if same and table.manifest:
+        return [(path, card, Change(None, np.empty(0, np.uint64))) for path, card in same]
+    usable = []
+    for path, card in sorted(found, key=lambda one: -one[1].items_version):
+        change = _change(path, card, table)
+        if change is not None:
+            usable.append((path, card, change))
+            break  # an older one would only be further away
+    return usable
 
 
-def _newest_fitting(folder: Path, table: VectorTable) -> tuple[Path, SidecarCard] | None:
-    fitting = []
-    for path in sorted(folder.glob(f"[!.]*/{_CARD}")):
-        try:
-            card = SidecarCard.model_validate_json(path.read_text())
-        except (OSError, ValidationError, UnicodeDecodeError) as error:
-            _LOG.warning("Sidecar %s is damaged and not used: %s", path.parent, error)
-            continue
-        if _fits(card, table):
-            fitting.append((card.n_items, path.parent, card))
-    if not fitting:
+def _change(path: Path, card: SidecarCard, table: VectorTable) -> Change | None:
+    """What changed since a sidecar was made; `None` if it is of another table, or too far behind."""
+    identity = table.identity()
+    if not identity or identity != card.identity:
         return None
-    _, path, card = max(fitting, key=lambda found: found[0])
-    return path, card
+    try:
+        ids = np.load(path / ROW_IDS_FILE)
+    except (OSError, ValueError):
+        return None
+    now = table.row_ids()
+    is_there = np.isin(ids, now, assume_unique=True)
+    tail = np.setdiff1d(now, ids, assume_unique=True)
+    n_gone = len(ids) - int(is_there.sum())
+    if len(tail) + n_gone > TAIL_ROWS:
+        return None
+    if len(tail) and is_there.any() and tail[0] < ids[is_there][-1]:
+        return None  # rows that came back by a rollback lie between the others
+    return Change(is_there if n_gone else None, tail)
 
 
-def _fits(card: SidecarCard, table: VectorTable) -> bool:
-    return (
-        card.format == SIDECAR_FORMAT
-        and card.space_revision == table.space_revision
-        and 0 <= table.n_items - card.n_items <= TAIL_ROWS
-        and card.digest == table.digest_of(card.n_items)
-    )
-
-
-def _load(path: Path, card: SidecarCard, n_items: int) -> VectorSet:
+def _check_files(path: Path, card: SidecarCard) -> None:
     for name, size in card.file_bytes.items():
         found = (path / name).stat().st_size if (path / name).exists() else 0
         if found != size:
             raise SidecarError(f"Sidecar file {path / name} has {found:,} bytes; expected {size:,}.")
+
+
+def _load(path: Path, card: SidecarCard) -> VectorSet:
+    _check_files(path, card)
     try:
-        rows = np.load(path / _ROWS)
         # A map of an empty array is refused by the system.
-        vectors = np.load(path / _VECTORS, mmap_mode="r" if card.n_vectors else None)
+        mode: Literal["r"] | None = "r" if card.n_vectors else None
+        rows = np.load(path / _ROWS, mmap_mode=mode)
+        vectors = np.load(path / _VECTORS, mmap_mode=mode)
     except (OSError, ValueError) as error:
         raise SidecarError(f"Sidecar {path} cannot be read: {error}.") from error
     if rows.shape != (card.n_vectors,) or vectors.shape != (card.n_vectors, card.dim):
@@ -216,29 +284,32 @@ def _load(path: Path, card: SidecarCard, n_items: int) -> VectorSet:
             f"Sidecar {path} holds {rows.shape} rows and {vectors.shape} vectors; expected {card.n_vectors:,} of "
             f"{card.dim} dims."
         )
-    return VectorSet(card.modality, rows, vectors, n_items, lambda: _open_ann(path, card, vectors))
+    opened: npt.NDArray[np.float32] = vectors
+    return VectorSet(card.modality, rows, opened, card.n_items, partial(_open_ann, path, card, opened), opened[:0])
 
 
-def _open_ann(path: Path, card: SidecarCard, vectors: Vectors) -> AnnIndex:
+def _open_ann(path: Path, card: SidecarCard, vectors: Vectors) -> tuple[AnnIndex, Evidence | None]:
     try:
-        ann = AnnIndex.load(path / _ANN, card.kind)
-    except RuntimeError as error:
-        _LOG.warning("FAISS index %s cannot be read (%s); it is built again in memory.", path / _ANN, error)
-        return AnnIndex.build(vectors)
-    if (ann.n_rows, ann.dim) != vectors.shape:
-        _LOG.warning("FAISS index %s holds %d rows; it is built again in memory.", path / _ANN, ann.n_rows)
-        return AnnIndex.build(vectors)
-    return ann
+        return AnnIndex.load(path, card.kind, (card.n_vectors, card.dim)), card.evidence
+    except (RuntimeError, OSError, ValueError) as error:
+        _LOG.warning("FAISS index of %s cannot be read (%s); it is built again in memory.", path, error)
+    ann = AnnIndex.build(vectors)
+    return ann, None if ann.kind == "flat" else measure(vectors, ann)
 
 
-def _with_tail(loaded: VectorSet, card: SidecarCard, table: VectorTable) -> VectorSet:
-    if card.n_items == table.n_items:
+def _changed(loaded: VectorSet, change: Change, table: VectorTable) -> VectorSet:
+    if change.alive is None and not len(change.tail):
         return loaded
-    rows, vectors = table.read(card.modality, card.n_items)
+    item_of, n_alive = loaded.item_of, loaded.n_items
+    if change.alive is not None:
+        moved = np.where(change.alive, np.cumsum(change.alive) - 1, -1)
+        item_of, n_alive = moved[item_of], int(change.alive.sum())
+    places, tail = table.vectors(loaded.modality, change.tail) if len(change.tail) else (item_of[:0], loaded.tail)
     return VectorSet(
-        card.modality,
-        np.concatenate([loaded.rows, rows]),
-        np.concatenate([loaded.vectors, vectors]),
-        table.n_items,
+        loaded.modality,
+        np.concatenate([item_of, n_alive + places]),
+        loaded.base,
+        n_alive + len(change.tail),
         loaded.open_ann,
+        tail,
     )

@@ -9,14 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.contracts import Floats, Modality, Vectors
-from indexer.ann import AnnIndex, is_small
+from indexer.ann import AnnIndex, dots, dots_at, is_small
 from indexer.errors import StoreError
+from indexer.evidence import Evidence, Radii, measure, radii_of
+from indexer.probing import Prober, Trace
+from indexer.selection import Mask, Rows, Selection
 
-Rows = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
-_CHUNK_ROWS = 32_768
-#: FAISS keeps hits in a heap, which is slower than a sort from about here on.
-_MANY = 1_000
+Strategy = Literal["exact", "ann"]
+#: More hits than this are found by comparing every allowed row.
+_MANY = 2_000
+#: FAISS and the final comparison may round the last hits apart.
+_MARGIN = 32
 
 
 class Neighbours(NamedTuple):
@@ -34,57 +37,152 @@ class Neighbours(NamedTuple):
     scores: Floats
 
 
+class Found(NamedTuple):
+    """Nearest items of one query and how they were found.
+
+    Attributes
+    ----------
+    rows : int64 (k,)
+        Rows of the index.
+    scores : float32 (k,)
+        Cosines, descending, ties in row order.
+    strategy : {"exact", "ann"}
+        Whether every allowed vector was compared.
+    trace : Trace
+        What was looked at.
+    """
+
+    rows: Rows
+    scores: Floats
+    strategy: Strategy
+    trace: Trace
+
+
 @dataclass(frozen=True)
 class VectorSet:
-    """Unit vectors of the items that have one in a modality.
+    """Unit vectors of the items that have one in a modality; a place is a row of `base`, then of `tail`.
 
     Attributes
     ----------
     modality : {"image", "expression"}
         What the vectors were computed from.
-    rows : int64 (n,)
-        Row of the index that each vector belongs to, ascending.
-    vectors : float32 (n, dim)
+    item_of : int64 (n_places,)
+        Row of the index that each place belongs to, ascending; -1 for one that is no longer there.
+    base : float32 (n_base, dim)
         Unit rows; a read-only memory map where they come from the sidecar.
     n_items : int
         Rows of the index, with or without a vector here.
     open_ann : callable
-        Gives the FAISS index over the first rows of `vectors`; called once, when first searched.
+        Gives the lists over `base`, and what was measured on them; called once, when first searched.
+    tail : float32 (m, dim)
+        Unit rows newer than `base`, compared one by one.
     """
 
     modality: Modality
-    rows: Rows
-    vectors: Vectors
+    item_of: Rows
+    base: Vectors
     n_items: int
-    open_ann: Callable[[], AnnIndex]
+    open_ann: Callable[[], tuple[AnnIndex, Evidence | None]]
+    tail: Vectors
+
+    @classmethod
+    def over(cls, modality: Modality, rows: Rows, vectors: Vectors, n_items: int) -> "VectorSet":
+        """Vectors in memory, with lists that are made when first searched."""
+
+        def build() -> tuple[AnnIndex, Evidence | None]:
+            ann = AnnIndex.build(vectors)
+            return ann, None if ann.kind == "flat" else measure(vectors, ann)
+
+        return cls(modality, rows, vectors, n_items, build, vectors[:0])
 
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def dim(self) -> int:
+        """Dimension of the vectors."""
+        return int(self.base.shape[1])
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Row of the index of each vector that is there, ascending, int64."""
+        return self.item_of if self._everyone.is_all else self.item_of[self.item_of >= 0]
+
+    @cached_property
+    def vectors(self) -> Vectors:
+        """Vectors of `rows`, float32 `(n, dim)`; those of `base` where nothing has changed since, else a copy."""
+        if not len(self.tail) and self._everyone.is_all:
+            return self.base
+        return np.concatenate([self.base, self.tail])[self.item_of >= 0]
+
+    @cached_property
+    def place_of(self) -> npt.NDArray[np.int32]:
+        """Place of each row of the index, int32 `(n_items,)`, -1 where it has no vector."""
+        places = np.full(self.n_items, -1, dtype=np.int32)
+        there = self._everyone.places
+        places[self.item_of[there]] = there
+        return places
+
     @cached_property
     def ann(self) -> AnnIndex:
-        """FAISS index over the first `ann.n_rows` vectors; later ones are compared exactly."""
-        return self.open_ann()
+        """Lists over `base`; `tail` is compared exactly."""
+        return self._opened[0]
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """When a search over the lists may stop; `None` where there are no lists."""
+        return self._opened[1]
+
+    @property
+    def list_of(self) -> npt.NDArray[np.int32] | None:
+        """List of each row of `base`; `None` where there are no lists."""
+        return None if self.ann.kind == "flat" else self.ann.lists.list_of
+
+    def vector_of(self, row: int) -> Vectors:
+        """Vector of a row of the index, float32 `(dim,)`; raises `StoreError` if it has none."""
+        place = int(self.place_of[row])
+        if place < 0:
+            raise StoreError(f"Row {row} has no {self.modality} vector.")
+        return np.asarray(self._at(np.array([place]))[0], dtype=np.float32)
+
+    def select(self, allowed: Mask) -> Selection:
+        """Places of some items.
+
+        Parameters
+        ----------
+        allowed : bool (n_items,)
+            Items that may answer.
+
+        Raises
+        ------
+        StoreError
+            If the mask does not fit this index.
+        """
+        if allowed.dtype != np.bool_ or allowed.shape != (self.n_items,):
+            raise StoreError(
+                f"The mask of allowed items is {allowed.dtype} {allowed.shape}; expected bool ({self.n_items},), "
+                "one value for each row of the index."
+            )
+        if self._is_identity:
+            return Selection(allowed)
+        return Selection(allowed[self.item_of] & self._everyone.mask)
 
     def scores(self, query: Vectors) -> Floats:
         """Cosine of one unit query `(dim,)` with every vector, float32 `(n,)` in the order of `rows`."""
         vector = self._check(query)[0]
         out = np.empty(len(self), dtype=np.float32)
-        for start in range(0, len(self), _CHUNK_ROWS):
-            part = slice(start, start + _CHUNK_ROWS)
-            out[part] = _dots(self.vectors[part], vector)
+        places, step = self._everyone.places, 32_768
+        for start in range(0, len(places), step):
+            out[start : start + step] = self._exact(places[start : start + step], vector)
         return out
 
-    def strategy(self, allowed: Mask | None = None) -> Literal["exact", "ann"]:
+    def strategy(self, allowed: Mask | Selection | None = None, k: int = 1) -> Strategy:
         """How `search` would answer: `ann` only if too many vectors may answer to compare them one by one."""
-        n_allowed = len(self) if allowed is None else int(self._mask(allowed).sum())
-        return "exact" if is_small(n_allowed, self.vectors.shape[1]) else "ann"
+        count = self._selection(allowed).count
+        return "exact" if is_small(count, self.dim) or k > min(_MANY, count // 4) else "ann"
 
-    def search(self, queries: Vectors, k: int, allowed: Mask | None = None) -> Neighbours:
+    def search(self, queries: Vectors, k: int, allowed: Mask | Selection | None = None) -> Neighbours:
         """Find the items nearest to each query.
-
-        The FAISS index proposes and full-precision vectors decide; rows newer than it are compared exactly and merged.
-        A filter that leaves few (`indexer.ann.is_small`) is answered without the index, exactly.
 
         Parameters
         ----------
@@ -92,7 +190,7 @@ class VectorSet:
             Unit vectors.
         k : int
             Neighbours wanted; all there are if fewer may answer.
-        allowed : bool (n_items,), optional
+        allowed : bool (n_items,) or Selection, optional
             Items that may answer.
 
         Raises
@@ -101,60 +199,102 @@ class VectorSet:
             If the queries or the mask do not fit this index.
         """
         batch = self._check(queries)
-        mask = np.ones(len(self), dtype=np.bool_) if allowed is None else self._mask(allowed)
-        everyone = np.flatnonzero(mask)
-        width = max(0, min(k, len(everyone)))
-        rows = np.empty((len(batch), width), dtype=np.int64)
-        scores = np.empty((len(batch), width), dtype=np.float32)
-        if width == 0:
-            return Neighbours(rows, scores)
-        few = is_small(len(everyone), self.vectors.shape[1])
-        all_by_hand = few and (len(everyone) < len(self) or width > _MANY)
-        proposed = None if all_by_hand else self._propose(batch, width, mask, everyone)
-        for i, query in enumerate(batch):
-            places = everyone if proposed is None else proposed[i][proposed[i] >= 0]
-            if len(places) < width:  # a filter left the probed lists too thin
-                places = everyone
-            best, scores[i] = self._best(query, places, width)
-            rows[i] = self.rows[best]
-        return Neighbours(rows, scores)
+        selection = self._selection(allowed)
+        width = max(0, min(k, selection.count))
+        found = [self._nearest(query, width, selection, exact=False) for query in batch]
+        rows = np.array([one.rows for one in found], dtype=np.int64).reshape(len(batch), width)
+        return Neighbours(rows, np.array([one.scores for one in found], dtype=np.float32).reshape(len(batch), width))
 
-    def _propose(self, batch: Vectors, k: int, mask: Mask, everyone: Rows) -> Rows:
-        n_ann = self.ann.n_rows
-        positions = self.ann.candidates(batch, k, None if mask.all() else mask[:n_ann])
-        tail = everyone[everyone >= n_ann]
-        return np.hstack([positions, np.broadcast_to(tail, (len(batch), len(tail)))])
+    def nearest(self, query: Vectors, k: int, allowed: Mask | Selection | None = None, *, exact: bool = False) -> Found:
+        """As `search` for one query `(dim,)`, with how it went; `exact` compares every allowed vector."""
+        selection = self._selection(allowed)
+        return self._nearest(self._check(query)[0], max(0, min(k, selection.count)), selection, exact=exact)
 
-    def _best(self, query: Vectors, places: Rows, k: int) -> tuple[Rows, Floats]:
-        values = np.empty(len(places), dtype=np.float32)
-        for start in range(0, len(places), _CHUNK_ROWS):
-            part = slice(start, start + _CHUNK_ROWS)
-            values[part] = _dots(self.vectors[places[part]], query)
-        if k < len(places):  # sorting all of them would take longer than comparing them
-            worst = np.partition(values, len(values) - k)[len(values) - k]
-            places, values = places[values >= worst], values[values >= worst]
-        order = np.lexsort((places, -values))[:k]
-        return places[order], values[order]
+    def _nearest(self, query: Vectors, k: int, selection: Selection, *, exact: bool) -> Found:
+        if k == 0:
+            return Found(np.empty(0, np.int64), np.empty(0, np.float32), "exact", Trace(0, 0, 0, 0, 0, "None allowed."))
+        if exact or self.strategy(selection, k) == "exact" or self.evidence is None:
+            places, scores = self._all(query, selection)
+            trace = Trace(0, 0, selection.count, selection.count, 0, "Every allowed vector was compared.")
+            strategy: Strategy = "exact"
+        else:
+            places, scores, trace = self._prober.search(query, k, self._in_base(selection))
+            if len(self.tail):
+                late = selection.places[np.searchsorted(selection.places, len(self.base)) :]
+                places = np.concatenate([places, late])
+                scores = np.concatenate([scores, self._exact(late, query)])
+            strategy = "ann"
+        best, its = self._best(query, places, scores, k)
+        return Found(self.item_of[best], its, strategy, trace)
 
-    def _mask(self, allowed: Mask) -> Mask:
-        if allowed.dtype != np.bool_ or allowed.shape != (self.n_items,):
-            raise StoreError(
-                f"The mask of allowed items is {allowed.dtype} {allowed.shape}; expected bool ({self.n_items},), "
-                "one value for each row of the index."
-            )
-        return np.asarray(allowed[self.rows], dtype=np.bool_)
+    def _all(self, query: Vectors, selection: Selection) -> tuple[Rows, Floats]:
+        n_base = len(self.base)
+        if selection.is_all and len(selection.mask):
+            return np.arange(len(selection.mask)), np.concatenate([dots(self.base, query), dots(self.tail, query)])
+        cut = int(np.searchsorted(selection.places, n_base))
+        early, late = selection.places[:cut], selection.places[cut:] - n_base
+        return selection.places, np.concatenate([dots_at(self.base, query, early), dots_at(self.tail, query, late)])
+
+    def _best(self, query: Vectors, places: Rows, scores: Floats, k: int) -> tuple[Rows, Floats]:
+        """The best `k`, scored again in one way whatever found them: a score does not depend on the plan."""
+        wanted = k + _MARGIN
+        if wanted < len(places):
+            worst = np.partition(scores, len(scores) - wanted)[len(scores) - wanted]
+            places = places[scores >= worst]
+        places = np.sort(places)
+        exact = self._exact(places, query)
+        order = np.lexsort((places, -exact))[:k]
+        return places[order], exact[order]
+
+    def _exact(self, places: Rows, query: Vectors) -> Floats:
+        # einsum sums each row in the same order however many stand beside it, so a score does not depend on the filter.
+        cosines: Floats = np.einsum("ij,j->i", self._at(places), query, optimize=False)
+        return cosines
+
+    def _at(self, places: Rows) -> Vectors:
+        n_base = len(self.base)
+        if not len(self.tail):
+            return self.base[places]
+        out = np.empty((len(places), self.dim), dtype=np.float32)
+        early = places < n_base
+        out[early], out[~early] = self.base[places[early]], self.tail[places[~early] - n_base]
+        return out
+
+    def _in_base(self, selection: Selection) -> Selection:
+        return Selection(selection.mask[: len(self.base)]) if len(self.tail) else selection
+
+    def _selection(self, allowed: Mask | Selection | None) -> Selection:
+        if allowed is None:
+            return self._everyone
+        return allowed if isinstance(allowed, Selection) else self.select(allowed)
+
+    @cached_property
+    def _everyone(self) -> Selection:
+        return Selection(self.item_of >= 0)
+
+    @cached_property
+    def _is_identity(self) -> bool:
+        n = len(self.item_of)
+        return n == self.n_items and self._everyone.is_all
+
+    @cached_property
+    def _opened(self) -> tuple[AnnIndex, Evidence | None]:
+        return self.open_ann()
+
+    @cached_property
+    def _radii(self) -> Radii:
+        return radii_of(self.ann.lists)
+
+    @cached_property
+    def _prober(self) -> Prober:
+        if self.evidence is None:
+            raise StoreError(f"The {self.modality} vectors have no lists to search.")
+        return Prober(self.ann, self.base, self.evidence, self._radii)
 
     def _check(self, queries: Vectors) -> Vectors:
-        batch = np.atleast_2d(np.asarray(queries, dtype=np.float32))
-        if batch.ndim != 2 or batch.shape[1] != self.vectors.shape[1]:
+        batch = np.ascontiguousarray(np.atleast_2d(np.asarray(queries, dtype=np.float32)))
+        if batch.ndim != 2 or batch.shape[1] != self.dim:
             raise StoreError(
-                f"Queries have shape {np.shape(queries)}; expected (q, {self.vectors.shape[1]}), the dim of the "
-                "index's space."
+                f"Queries have shape {np.shape(queries)}; expected (q, {self.dim}), the dim of the index's space."
             )
         return batch
-
-
-def _dots(vectors: Vectors, query: Vectors) -> Floats:
-    # einsum sums each row in the same order however many stand beside it, so a score does not depend on the filter.
-    cosines: Floats = np.einsum("ij,j->i", vectors, query, optimize=False)
-    return cosines

@@ -1,9 +1,11 @@
 """The items of an index as search looks them up: by id, by slide, by column."""
 
 import difflib
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from threading import Lock
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,45 +13,121 @@ import pyarrow as pa
 
 from encoders.contracts import Modality, Vectors
 from indexer.index import Index
+from indexer.selection import Selection
 from search.errors import ItemMissingError, QueryError
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 
+_KEPT_SCOPES = 32
+_KEPT_ROWS = 256
+#: Names a message about a missing one is chosen from; comparing it with all of a million would take minutes.
+_COMPARED_NAMES = 20_000
+
+
+class Base(NamedTuple):
+    """Items some kinds, a modality and a `where` text allow: over the items, and over the places of the vectors."""
+
+    mask: Mask
+    selection: Selection
+
+
 class Catalogue:
-    """Metadata of all items in memory, rows numbered as in the index; vectors and counts stay where they are."""
+    """Metadata of all items, rows numbered as in the index; it is mapped into memory, and so are the vectors."""
 
     def __init__(self, index: Index) -> None:
         self.index = index
-        self.table: pa.Table = index.metadata()
         self._columns: dict[str, npt.NDArray[Any]] = {}
-        self._vector_positions: dict[Modality, Rows] = {}
+        self._codes: dict[str, tuple[npt.NDArray[np.int32], dict[str | None, int]]] = {}
+        self._rows_where: OrderedDict[tuple[str, str], Rows] = OrderedDict()
+        self._bases: OrderedDict[tuple[Modality, tuple[str, ...], str | None], Base] = OrderedDict()
+        self._lock = Lock()
 
     def __len__(self) -> int:
-        return int(self.table.num_rows)
+        return len(self.index)
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """Metadata of all items, plain; a copy in memory, so not for large indexes."""
+        return self.index.columns.plain()
 
     def column(self, name: str) -> npt.NDArray[Any]:
         """Values of one column, one per item; nulls are `None` in text and NaN in numbers."""
         if name not in self._columns:
-            self._columns[name] = self.table.column(name).to_numpy()
+            array = self.index.columns.array(name)
+            if pa.types.is_dictionary(array.type):
+                values = np.array([*array.dictionary.to_pylist(), None], dtype=object)
+                self._columns[name] = values[self.codes(name)[0]]
+            else:
+                self._columns[name] = array.to_numpy(zero_copy_only=False)
         return self._columns[name]
 
-    @cached_property
-    def _row_by_id(self) -> dict[str, int]:
-        return {item: row for row, item in enumerate(self.column("id").tolist())}
+    def codes(self, name: str) -> tuple[npt.NDArray[np.int32], dict[str | None, int]]:
+        """Code of a text column for each item, -1 for null, and the code of each value."""
+        if name not in self._codes:
+            codes, values = self.index.columns.codes(name)
+            self._codes[name] = codes, {value: code for code, value in enumerate(values)}
+        return self._codes[name]
 
-    @cached_property
-    def _row_by_slide(self) -> dict[str, int]:
-        rows = np.flatnonzero(self.column("kind") == "slide").tolist()
-        slides = self.column("slide")
-        return {str(slides[row]): row for row in rows}
+    def rows_where(self, name: str, value: str) -> Rows:
+        """Rows with a value in a text column, ascending, int64."""
+        with self._lock:
+            found = self._rows_where.get((name, value))
+            if found is None:
+                codes, code_of = self.codes(name)
+                found = np.flatnonzero(codes == code_of[value]) if value in code_of else np.empty(0, dtype=np.int64)
+                _keep(self._rows_where, (name, value), found, _KEPT_ROWS)
+            else:
+                self._rows_where.move_to_end((name, value))
+        return found
+
+    def is_one_of(self, name: str, values: Sequence[str]) -> Mask:
+        """Which items have one of some values in a text column, bool `(n_items,)`."""
+        codes, code_of = self.codes(name)
+        wanted = np.zeros(len(code_of) + 1, dtype=np.bool_)
+        wanted[[code_of[value] for value in values if value in code_of]] = True
+        return wanted[codes]
+
+    def base(
+        self,
+        target: Modality,
+        kinds: Sequence[str],
+        where: str | None,
+        allows: Callable[[str], Mask],
+    ) -> Base:
+        """Items of some kinds with a vector of the target modality that a `where` text allows; the last ones are kept.
+
+        `allows` gives the mask of a text.
+        """
+        key = (target, tuple(kinds), where)
+        with self._lock:
+            found = self._bases.get(key)
+            if found is not None:
+                self._bases.move_to_end(key)
+                return found
+        mask = self.is_one_of("kind", kinds) & self.has(target)
+        if where is not None:
+            mask &= allows(where)
+        found = Base(mask, self.index.vectors(target).select(mask))
+        with self._lock:
+            _keep(self._bases, key, found, _KEPT_SCOPES)
+        return found
 
     def row_of(self, item: str) -> int:
         """Row of an item id; raises `ItemMissingError` with the closest ids."""
-        if item not in self._row_by_id:
-            raise ItemMissingError(_missing("item", item, list(self._row_by_id)))
-        return self._row_by_id[item]
+        # An id begins with the name of its slide, which may hold a slash itself.
+        ids = self.index.columns.array("id")
+        for place, letter in enumerate(item):
+            if letter == "/":
+                rows = self.rows_where("slide", item[:place])
+                found = ids.take(pa.array(rows)).index(item).as_py() if len(rows) else -1
+                if found >= 0:
+                    return int(rows[found])
+        found = ids.index(item).as_py()
+        if found < 0:
+            raise ItemMissingError(_missing("item", item, ids.slice(0, _COMPARED_NAMES).to_pylist(), len(ids)))
+        return int(found)
 
     def rows_of(self, items: Sequence[str]) -> Rows:
         """Rows of several item ids, int64; raises `ItemMissingError` for the first unknown one."""
@@ -57,51 +135,62 @@ class Catalogue:
 
     def slide_row(self, slide: str) -> int:
         """Row of a slide's own item; raises `ItemMissingError` with the closest names."""
-        if slide not in self._row_by_slide:
-            raise ItemMissingError(_missing("slide", slide, list(self._row_by_slide)))
-        return self._row_by_slide[slide]
+        rows = self.rows_where("slide", slide)
+        own = rows[np.asarray(self.codes("kind")[0][rows]) == self.codes("kind")[1].get("slide", -2)]
+        if not len(own):
+            known = [name for name in self.codes("slide")[1] if name is not None]
+            raise ItemMissingError(_missing("slide", slide, known, len(known)))
+        return int(own[0])
 
     def value(self, row: int, name: str) -> Any:
         """One cell of the metadata, `None` where it is null."""
-        return self.table.column(name)[row].as_py()
+        return self.index.columns.array(name)[row].as_py()
+
+    def facts(self, row: int) -> dict[str, Any]:
+        """All metadata of one item."""
+        return {name: array[0].as_py() for name, array in self.index.columns.take(np.array([row])).items()}
 
     def vector_positions(self, modality: Modality) -> Rows:
         """Place of each item in the vectors of a modality, int64 `(n_items,)`, -1 where it has none."""
-        if modality not in self._vector_positions:
-            rows = self.index.vectors(modality).rows
-            positions = np.full(len(self), -1, dtype=np.int64)
-            positions[rows] = np.arange(len(rows))
-            self._vector_positions[modality] = positions
-        return self._vector_positions[modality]
+        vectors = self.index.vectors(modality)
+        positions = np.full(len(self), -1, dtype=np.int64)
+        positions[vectors.rows] = np.arange(len(vectors))
+        return positions
 
     def has(self, modality: Modality) -> Mask:
         """Which items have a vector of that modality, bool `(n_items,)`."""
-        return self.vector_positions(modality) >= 0
+        return self.index.vectors(modality).place_of >= 0
 
     def modalities_of(self, row: int) -> tuple[Modality, ...]:
         """The sides an item has."""
         sides: tuple[Modality, ...] = ("image", "expression")
-        return tuple(side for side in sides if self.vector_positions(side)[row] >= 0)
+        return tuple(side for side in sides if self.index.vectors(side).place_of[row] >= 0)
 
     def vector(self, row: int, modality: Modality) -> Vectors:
         """Unit vector of an item, float32 `(dim,)`; raises `QueryError` if it lacks that side."""
-        position = int(self.vector_positions(modality)[row])
-        if position < 0:
+        vectors = self.index.vectors(modality)
+        if vectors.place_of[row] < 0:
             has = " and ".join(self.modalities_of(row)) or "no vector"
             raise QueryError(
                 f"Item {self.value(row, 'id')!r} has no {modality} vector; it has {has}. Ask with a side it has."
             )
-        return np.asarray(self.index.vectors(modality).vectors[position], dtype=np.float32)
+        return vectors.vector_of(row)
 
     def generated_note(self, rows: Rows) -> tuple[str, ...]:
         """A sentence for the user if some of these items are generated, not measured."""
-        n = int(self.column("generated")[rows].sum())
+        n = sum(self.index.columns.array("generated").take(pa.array(rows)).to_pylist())
         return (f"{n:,} of {len(rows):,} items here are generated data, not measured tissue.",) if n else ()
 
 
-def _missing(what: str, name: str, known: list[str]) -> str:
+def _keep(kept: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> None:
+    kept[key] = value
+    if len(kept) > most:
+        kept.popitem(last=False)
+
+
+def _missing(what: str, name: str, known: list[str], n_known: int) -> str:
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"close ones: {', '.join(close)}" if close else f"for example {', '.join(known[:3])}"
     if not known:
         hint = "it is empty; ingest something first"
-    return f"No {what} {name!r} in this index of {len(known):,}; {hint}."
+    return f"No {what} {name!r} in this index of {n_known:,}; {hint}."

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Unpack
 
 from encoders.contracts import Modality
 from encoders.given_space import FAMILY as GIVEN_VECTORS
@@ -22,7 +23,7 @@ from search.profiles import Doubles, has_counts, mean_log_expression
 from search.query import Query, SlideQuery
 from search.reference import CellReference
 from search.result import SearchResult
-from search.retrieval import Request, Retrieval, retrieve
+from search.retrieval import More, Request, Retrieval, retrieve
 from search.similarity import SimilarityMap, shared_side, similarity_map
 from search.slide_matching import Match
 from search.slide_parts import AskedSlide, PartsOfSlides, SlideParts, ordered_by_parts, slide_parts
@@ -72,6 +73,7 @@ class Engine:
         where: str | None = None,
         exclude: Exclude = "auto",
         group_by: GroupBy | None = None,
+        **more: Unpack[More],
     ) -> SearchResult:
         """Find the items most like a query.
 
@@ -91,7 +93,9 @@ class Engine:
         exclude : {"auto", "none", "slide", "patient"}
             `auto` leaves out the query's own slide, and a slide query's own patient.
         group_by : {"slide", "patient"}, optional
-            Keep only the best hit of each.
+            Keep only the best hits of each; `k` then counts groups.
+        **more
+            `per_group`, `min_score`, `max_score`, `offset`, `exact`, `explain`; see `search.retrieval.More`.
 
         Returns
         -------
@@ -106,7 +110,7 @@ class Engine:
             If no gene of the query is known.
         """
         encoded = self._encode(query)
-        request = Request(target=target, kind=kind, k=k, where=where, exclude=exclude, group_by=group_by)
+        request = Request(target=target, kind=kind, k=k, where=where, exclude=exclude, group_by=group_by, **more)
         return self._retrieve(encoded, request).result
 
     def similar_slides(

@@ -10,7 +10,8 @@ import numpy as np
 from encoders.contracts import Modality
 from indexer.errors import WhereError
 from indexer.schema import ITEM_COLUMNS
-from search.catalogue import Catalogue, Mask
+from indexer.selection import Selection
+from search.catalogue import Base, Catalogue, Mask
 from search.encoding import EncodedQuery
 from search.errors import FilterError, QueryError
 
@@ -47,6 +48,8 @@ class Scope:
         The slide or patient left out.
     notes : tuple of str
         What was left out, in words.
+    selection : Selection
+        The same as `mask` over the places of the vectors.
     """
 
     mask: Mask
@@ -54,6 +57,7 @@ class Scope:
     exclude: Literal["none", "slide", "patient"]
     left_out: str | None
     notes: tuple[str, ...]
+    selection: Selection
 
 
 def scope_of(
@@ -76,23 +80,32 @@ def scope_of(
     """
     kinds = _kinds(kind, query, target)
     resolved = _resolve(exclude, query)
-    mask = candidates(catalogue, target, kinds, where)
+    base = _base(catalogue, target, kinds, where)
     notes = []
     left_out = {"none": None, "slide": query.slide, "patient": query.patient}[resolved]
-    if left_out is not None:
-        is_own = catalogue.column(resolved) == left_out
-        notes.append(f"Own {resolved} {left_out!r} left out ({int((mask & is_own).sum()):,} items).")
-        mask &= ~is_own
+    gone = np.empty(0, dtype=np.int64)
+    if left_out is not None and resolved != "none":
+        own = catalogue.rows_where(resolved, left_out)
+        gone = own[base.mask[own]]
+        notes.append(f"Own {resolved} {left_out!r} left out ({len(gone):,} items).")
     elif query.row is not None and query.modality == target:
-        mask[query.row] = False
+        gone = np.array([query.row])[base.mask[[query.row]]]
         notes.append("The query item itself is left out.")
-    return Scope(mask, kinds, resolved, left_out, tuple(notes))
+    mask, selection = base.mask.copy(), base.selection
+    if len(gone):
+        mask[gone] = False
+        vectors = catalogue.index.vectors(target)
+        selection = selection.without(vectors.place_of[gone].astype(np.int64), vectors.list_of)
+    return Scope(mask, kinds, resolved, left_out, tuple(notes), selection)
 
 
 def candidates(catalogue: Catalogue, target: Modality, kinds: Sequence[str], where: str | None) -> Mask:
     """Items of some kinds with a vector of the target modality that a `where` text allows, bool `(n_items,)`."""
-    mask = np.isin(catalogue.column("kind"), list(kinds)) & catalogue.has(target)
-    return mask if where is None else mask & where_mask(catalogue, where)
+    return _base(catalogue, target, kinds, where).mask.copy()
+
+
+def _base(catalogue: Catalogue, target: Modality, kinds: Sequence[str], where: str | None) -> Base:
+    return catalogue.base(target, kinds, where, lambda text: where_mask(catalogue, text))
 
 
 def where_mask(catalogue: Catalogue, where: str) -> Mask:

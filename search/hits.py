@@ -15,8 +15,8 @@ from search.result import HITS_SCHEMA
 GroupBy = Literal["slide", "patient"]
 
 
-def pick(scored: Scored, catalogue: Catalogue, k: int, group_by: GroupBy | None) -> Rows:
-    """Places of the first `k` hits in `scored`, int64; with `group_by` only the best hit of each slide or patient.
+def pick(scored: Scored, catalogue: Catalogue, k: int, group_by: GroupBy | None, per_group: int = 1) -> Rows:
+    """Places of the first `k` hits in `scored`, int64; with `group_by` the best `per_group` of the best `k` groups.
 
     Raises
     ------
@@ -27,27 +27,37 @@ def pick(scored: Scored, catalogue: Catalogue, k: int, group_by: GroupBy | None)
         return np.arange(min(k, len(scored.rows)))
     if group_by not in ("slide", "patient"):
         raise QueryError(f"group_by={group_by!r} is not known; choose slide or patient.")
-    groups = catalogue.column(group_by)[scored.rows]
-    _, first = np.unique(groups.astype(str), return_index=True)
-    return np.sort(first)[:k]
+    groups = catalogue.codes(group_by)[0][scored.rows]
+    _, first, which = np.unique(groups, return_index=True, return_inverse=True)
+    order = np.argsort(which, kind="stable")  # the hits of a group one after the other, best first
+    starts = np.concatenate([[0], np.cumsum(np.bincount(which, minlength=len(first)))])[:-1]
+    place_in_group = np.empty(len(which), dtype=np.int64)
+    place_in_group[order] = np.arange(len(which)) - starts[which[order]]
+    best = np.argsort(np.argsort(first))  # rank of each group by its best hit
+    return np.flatnonzero((place_in_group < per_group) & (best[which] < k))
 
 
 def hits_table(
-    scored: Scored, places: Rows, significance: Significance, catalogue: Catalogue, modality: Modality
+    scored: Scored,
+    places: Rows,
+    significance: Significance,
+    catalogue: Catalogue,
+    modality: Modality,
+    *,
+    first_rank: int = 1,
 ) -> pa.Table:
     """Hits with their provenance, `HITS_SCHEMA`, best first."""
-    metadata = catalogue.table.take(pa.array(scored.rows[places]))
     n = len(places)
-    columns: dict[str, pa.Array | pa.ChunkedArray] = {
-        "rank": pa.array(np.arange(1, n + 1)),
-        "score": pa.array(scored.scores[places]),
+    columns: dict[str, pa.Array] = {
+        "rank": pa.array(np.arange(first_rank, first_rank + n), pa.int32()),
+        "score": pa.array(scored.scores[places], pa.float32()),
         "p_value": _or_nulls(significance.p_values, places),
         "fdr": _or_nulls(significance.fdr, places),
         "modality": pa.array([modality] * n, pa.string()),
+        **catalogue.index.columns.take(scored.rows[places]),
     }
-    columns |= {name: metadata.column(name) for name in metadata.column_names}
-    return pa.table([columns[field.name].cast(field.type) for field in HITS_SCHEMA], schema=HITS_SCHEMA)
+    return pa.Table.from_arrays([columns[field.name] for field in HITS_SCHEMA], schema=HITS_SCHEMA)
 
 
 def _or_nulls(values: Floats | None, places: Rows) -> pa.Array:
-    return pa.nulls(len(places)) if values is None else pa.array(values[places])
+    return pa.nulls(len(places), pa.float32()) if values is None else pa.array(values[places], pa.float32())

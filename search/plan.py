@@ -4,15 +4,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
-
-import numpy as np
 
 from encoders.contracts import Floats, Modality, Vectors
+from indexer.probing import NOTHING, Trace
+from indexer.selection import Selection
+from indexer.vectors import Strategy
 from search.catalogue import Catalogue, Mask, Rows
 
-_SCAN_ROWS = 20_000  # up to here all vectors are scored and then filtered; above it only the allowed ones
-_CANDIDATES = 1_000  # asked of an approximate search at least, so that grouping has something to choose from
+_SCAN_ROWS = 20_000  # up to here every allowed item is in the answer; above it only the best
+_KEPT = 1_000  # items an exact comparison keeps at least, for the false-discovery rate
 _PER_GROUP = 50  # items fetched for each group wanted
 
 
@@ -27,15 +27,18 @@ class Scored:
     scores : float32 (n,)
         Cosines, descending.
     n_allowed : int
-        Items that might have answered; more than `rows` where an approximate search dropped the tail.
+        Items that might have answered; more than `rows` where only the best were kept.
     strategy : {"exact", "ann"}
         Whether every allowed item was scored.
+    trace : Trace
+        What was looked at.
     """
 
     rows: Rows
     scores: Floats
     n_allowed: int
-    strategy: Literal["exact", "ann"]
+    strategy: Strategy
+    trace: Trace = NOTHING
 
 
 @dataclass(slots=True)
@@ -53,7 +56,14 @@ class StageTimer:
 
 
 def score(
-    catalogue: Catalogue, vector: Vectors, modality: Modality, allowed: Mask, *, k: int, grouped: bool = False
+    catalogue: Catalogue,
+    vector: Vectors,
+    modality: Modality,
+    allowed: Mask | Selection,
+    *,
+    k: int,
+    grouped: bool = False,
+    exact: bool = False,
 ) -> Scored:
     """Cosine of a query with the items that may answer: with all of them where that is cheap, else with the nearest.
 
@@ -65,22 +75,21 @@ def score(
         Unit vector.
     modality : {"image", "expression"}
         The side of the items to compare with.
-    allowed : bool (n_items,)
+    allowed : bool (n_items,) or Selection
         Items that may answer; each has a vector of that modality.
     k : int
         Hits wanted.
     grouped : bool
-        Whether only the best item of each group will be kept, so that more are needed.
+        Whether only the best items of each group will be kept, so that more are needed.
+    exact : bool
+        Compare with every allowed item, and keep all.
     """
     vectors = catalogue.index.vectors(modality)
-    n_allowed = int(allowed.sum())
-    strategy = vectors.strategy(allowed)
-    if strategy == "exact" and len(vectors) <= _SCAN_ROWS:
-        kept = allowed[vectors.rows]
-        rows, scores = vectors.rows[kept], vectors.scores(vector)[kept]
-        order = np.lexsort((rows, -scores))
-        return Scored(rows[order], scores[order], n_allowed, strategy)
-    wanted = n_allowed if strategy == "exact" else max(_CANDIDATES, k * (_PER_GROUP if grouped else 1))
-    found = vectors.search(vector, wanted, allowed)
-    real = found.rows[0] >= 0
-    return Scored(found.rows[0][real], found.scores[0][real], n_allowed, strategy)
+    selection = allowed if isinstance(allowed, Selection) else vectors.select(allowed)
+    wanted = k * (_PER_GROUP if grouped else 1)
+    if exact or len(vectors) <= _SCAN_ROWS:
+        wanted = selection.count
+    elif vectors.strategy(selection, wanted) == "exact":
+        wanted = max(wanted, _KEPT)
+    found = vectors.nearest(vector, wanted, selection, exact=exact)
+    return Scored(found.rows, found.scores, selection.count, found.strategy, found.trace)

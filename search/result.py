@@ -1,13 +1,15 @@
 """What a search returns: hits as an Arrow table, with the plan that found them and what the user should know."""
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 
 from encoders.contracts import GeneReport
 from indexer.schema import ITEM_METADATA
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HITS_SCHEMA = pa.schema(
     [
@@ -23,12 +25,16 @@ HITS_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a search ran: `exact` or `ann`, rows allowed by the filters, rows scored, milliseconds by stage."""
+    """How a search ran: `exact` or `ann`, rows allowed by the filters, rows scored, milliseconds by stage.
+
+    With `explain` also why that plan was chosen, what was scanned, and why the search stopped.
+    """
 
     strategy: str
     n_allowed: int
     n_scored: int
     stage_ms: dict[str, float]
+    explained: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class Findings:
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
-    def to_pandas(self) -> pd.DataFrame:
+    def to_pandas(self) -> "pd.DataFrame":
         """The table as a data frame."""
         frame: pd.DataFrame = self.table.to_pandas()
         return frame
@@ -90,7 +96,7 @@ class SearchResult:
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
-    def to_pandas(self) -> pd.DataFrame:
+    def to_pandas(self) -> "pd.DataFrame":
         """Hits as a data frame, best first."""
         frame: pd.DataFrame = self.table.to_pandas()
         return frame
@@ -112,6 +118,7 @@ class SearchResult:
                 "n_allowed": self.plan.n_allowed,
                 "n_scored": self.plan.n_scored,
                 "stage_ms": self.plan.stage_ms,
-            },
+            }
+            | ({} if self.plan.explained is None else {"explained": self.plan.explained}),
             "hits": self.table.to_pylist(),
         }

@@ -1,10 +1,14 @@
 """One search from an encoded query to its hits: scope, scores, significance, table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, TypedDict
 
-from encoders.contracts import Modality
+import numpy as np
+
+from encoders.contracts import Modality, Vectors
 from encoders.space import Calibration
+from indexer.selection import Selection
 from search.calibration import significance
 from search.catalogue import Catalogue, Mask
 from search.encoding import EncodedQuery
@@ -13,6 +17,31 @@ from search.filters import Exclude, Scope, scope_of
 from search.hits import GroupBy, hits_table, pick
 from search.plan import Scored, StageTimer, score
 from search.result import Plan, SearchResult
+
+
+class More(TypedDict, total=False):
+    """What may be asked of a search besides the usual.
+
+    Attributes
+    ----------
+    per_group : int
+        Hits kept of each group, 1 by default; `k` then counts groups.
+    min_score, max_score : float, optional
+        Only hits whose cosine lies between, both ends included.
+    offset : int
+        Hits passed over, for the next page.
+    exact : bool
+        Compare with every item that may answer, whatever it takes.
+    explain : bool
+        Say in `plan.explained` why the plan was chosen, what was scanned and why the search stopped.
+    """
+
+    per_group: int
+    min_score: float | None
+    max_score: float | None
+    offset: int
+    exact: bool
+    explain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +54,12 @@ class Request:
     where: str | None = None
     exclude: Exclude = "auto"
     group_by: GroupBy | None = None
+    per_group: int = 1
+    min_score: float | None = None
+    max_score: float | None = None
+    offset: int = 0
+    exact: bool = False
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +82,26 @@ def retrieve(
 
     `among`, bool `(n_items,)`, narrows the items further, such as to those with counts.
     """
-    if request.target not in ("image", "expression"):
-        raise QueryError(f"target={request.target!r} is not known; choose image or expression.")
-    if request.k < 1:
-        raise QueryError(f"k is {request.k}; expected at least 1 hit.")
+    check_request(request)
     timer = StageTimer()
     with timer.stage("filter"):
         scope = scope_of(
             catalogue, query, request.target, kind=request.kind, where=request.where, exclude=request.exclude
         )
-        allowed = scope.mask if among is None else scope.mask & among
+        selection = scope.selection
+        if among is not None:
+            selection = catalogue.index.vectors(request.target).select(scope.mask & among)
     with timer.stage("score"):
-        scored = score(
-            catalogue, query.vector, request.target, allowed, k=request.k, grouped=request.group_by is not None
-        )
+        scored = _score(catalogue, query.vector, request, selection)
     with timer.stage("rank"):
-        places = pick(scored, catalogue, request.k, request.group_by)
+        n_hits = request.offset + request.k
+        places = pick(scored, catalogue, n_hits, request.group_by, request.per_group)
+        if request.group_by is None:
+            places = places[request.offset :]
         key = f"{query.null}->{request.target}"
         worth = significance(scored.scores, scored.n_allowed, calibration, key)
-        table = hits_table(scored, places, worth, catalogue, request.target)
+    with timer.stage("metadata"):
+        table = hits_table(scored, places, worth, catalogue, request.target, first_rank=request.offset + 1)
     generated = catalogue.generated_note(scored.rows[places])
     notes = (*scope.notes, *_count_notes(len(places), scored, request), *worth.notes, *generated)
     described = query.description | {
@@ -77,8 +113,88 @@ def retrieve(
         "left_out": scope.left_out,
         "group_by": request.group_by,
     }
-    plan = Plan(scored.strategy, scored.n_allowed, len(scored.rows), timer.stage_ms)
+    described |= {name: value for name, value in _asked_besides(request).items() if value}
+    explained = _explained(scored, selection, catalogue, request) if request.explain else None
+    plan = Plan(scored.strategy, scored.n_allowed, len(scored.rows), timer.stage_ms, explained)
     return Retrieval(SearchResult(table, described, plan, query.genes, notes), scope, scored)
+
+
+def check_request(request: Request) -> None:
+    """Raise `QueryError` for what cannot be asked."""
+    if request.target not in ("image", "expression"):
+        raise QueryError(f"target={request.target!r} is not known; choose image or expression.")
+    for name, least, what in (("k", 1, "hit"), ("per_group", 1, "hit of each group")):
+        value = getattr(request, name)
+        if not _is_integer(value) or value < least:
+            raise QueryError(f"{name} is {value}; expected at least {least} {what}.")
+    if not _is_integer(request.offset) or request.offset < 0:
+        raise QueryError(f"offset is {request.offset}; expected 0 or the number of hits to pass over.")
+    if request.group_by is None and request.per_group != 1:
+        raise QueryError(f"per_group is {request.per_group} without group_by; say which groups are meant.")
+    if request.group_by is not None and request.offset:
+        raise QueryError("Grouped hits have no pages; ask for more groups with k instead of offset.")
+    low, high = request.min_score, request.max_score
+    for name, bound in (("min_score", low), ("max_score", high)):
+        if bound is not None and not np.isfinite(bound):
+            raise QueryError(f"{name} is {bound}; expected a cosine between -1 and 1.")
+    if low is not None and high is not None and low > high:
+        raise QueryError(f"min_score {low} is above max_score {high}; no hit could lie between.")
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _score(catalogue: Catalogue, vector: Vectors, request: Request, selection: Selection) -> Scored:
+    n_hits = request.offset + request.k
+    grouped = request.group_by is not None
+    # Below an upper bound the best hits are not the nearest ones, so all must be scored.
+    exact = request.exact or request.max_score is not None
+    scored = score(catalogue, vector, request.target, selection, k=n_hits, grouped=grouped, exact=exact)
+    if grouped and len(scored.rows) < scored.n_allowed and not _groups_are_full(scored, catalogue, request):
+        scored = score(catalogue, vector, request.target, selection, k=n_hits, exact=True)
+    keep = np.ones(len(scored.rows), dtype=np.bool_)
+    if request.min_score is not None:
+        keep &= scored.scores >= request.min_score
+    if request.max_score is not None:
+        keep &= scored.scores <= request.max_score
+    return scored if keep.all() else replace(scored, rows=scored.rows[keep], scores=scored.scores[keep])
+
+
+def _groups_are_full(scored: Scored, catalogue: Catalogue, request: Request) -> bool:
+    """Whether the best groups, and their best hits, are all among what was scored."""
+    places = pick(scored, catalogue, request.k, request.group_by, request.per_group)
+    return len(places) == request.k * request.per_group
+
+
+def _asked_besides(request: Request) -> dict[str, float | int | None]:
+    return {
+        "per_group": request.per_group if request.per_group > 1 else None,
+        "min_score": request.min_score,
+        "max_score": request.max_score,
+        "offset": request.offset,
+    }
+
+
+def _explained(scored: Scored, selection: Selection, catalogue: Catalogue, request: Request) -> dict[str, Any]:
+    trace = scored.trace
+    n_vectors = len(catalogue.index.vectors(request.target))
+    chosen = (
+        f"{selection.count:,} of {n_vectors:,} vectors may answer: few enough, or so many hits wanted, that each is "
+        "compared."
+        if scored.strategy == "exact"
+        else f"{selection.count:,} of {n_vectors:,} vectors may answer: lists are scanned until the scores say stop."
+    )
+    return {
+        "chosen": chosen,
+        "n_allowed": selection.count,
+        "lists_probed": trace.lists_probed,
+        "lists_allowed": trace.lists_allowed,
+        "n_codes_scanned": trace.n_scanned,
+        "n_compared": trace.n_compared,
+        "rounds": trace.rounds,
+        "stopped": trace.stopped,
+    }
 
 
 def _count_notes(found: int, scored: Scored, request: Request) -> tuple[str, ...]:

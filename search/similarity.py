@@ -45,8 +45,8 @@ def similarity_map(
     n = int(mask.sum())
     scored = score(catalogue, query.vector, modality, mask, k=n)
     order = np.argsort(scored.rows)
-    rows = catalogue.table.select(_COLUMNS).take(pa.array(scored.rows[order]))
-    table = rows.append_column("score", pa.array(scored.scores[order]))
+    found = catalogue.index.columns.take(scored.rows[order])
+    table = pa.table({name: found[name] for name in _COLUMNS} | {"score": pa.array(scored.scores[order])})
     return SimilarityMap(
         table=table.select(["x_px", "y_px", "score", "kind", "id"]),
         query=query.description | {"target": modality, "slide_mapped": slide},

@@ -45,7 +45,7 @@ def test_vectors_are_mapped_from_the_sidecar(folder, caplog):
     assert not caplog.records
 
 
-@pytest.mark.parametrize("name", ["vectors.npy", "rows.npy", "index.faiss"])
+@pytest.mark.parametrize("name", ["vectors.npy", "rows.npy", "items.arrow", "row_ids.npy"])
 @pytest.mark.parametrize("damage", ["truncated", "missing"])
 def test_damaged_files_are_made_again(folder, caplog, name, damage):
     path = sidecar_of(folder) / name
@@ -67,7 +67,10 @@ def test_a_damaged_sidecar_card_is_made_again(folder, text):
     np.testing.assert_array_equal(Index.open(folder).vectors("image").vectors, truth(folder)[1])
 
 
-def test_garbage_of_the_right_length_is_not_trusted(folder, caplog):
+def test_garbage_of_the_right_length_is_not_trusted(folder, caplog, monkeypatch):
+    monkeypatch.setattr(ann, "EXACT_VALUES", 5)
+    shutil.rmtree(folder / "sidecar")
+    Index.open(folder).vectors("image")
     path = sidecar_of(folder) / "index.faiss"
     path.write_bytes(b"x" * path.stat().st_size)
     found = Index.open(folder).vectors("image")
@@ -159,11 +162,11 @@ def brute_force(found, query, k, allowed):
     return found.rows[order[:k]], scores[order[:k]]
 
 
-def vector_set(n_items, dim, seed, *, share=0.8, n_ann=None):
+def vector_set(n_items, dim, seed, *, share=0.8):
     rng = np.random.default_rng(seed)
     rows = np.flatnonzero(rng.random(n_items) < share).astype(np.int64)
     matrix = unit_rows(rng.normal(size=(len(rows), dim)).astype(np.float32))
-    return VectorSet("image", rows, matrix, n_items, lambda: AnnIndex.build(matrix[:n_ann]))
+    return VectorSet.over("image", rows, matrix, n_items)
 
 
 @settings(max_examples=40, deadline=None)
@@ -196,7 +199,8 @@ def test_a_large_set_is_searched_by_faiss_with_nearly_full_recall(monkeypatch, d
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(40, dim))
     matrix = unit_rows((centres[rng.integers(0, 40, 6000)] + 0.6 * rng.normal(size=(6000, dim))).astype(np.float32))
-    found = VectorSet("image", np.arange(6000), matrix, 6000, lambda: AnnIndex.build(matrix[:5900]))
+    lists = VectorSet.over("image", np.arange(5900), matrix[:5900], 5900)
+    found = VectorSet("image", np.arange(6000), matrix[:5900], 6000, lambda: (lists.ann, lists.evidence), matrix[5900:])
     allowed = None if share is None else rng.random(6000) < share
     assert found.ann.kind == ("ivf_flat" if dim == 16 else "ivf_rabitq")
     assert found.strategy(allowed) == ("exact" if share in (0.05, 0.0005) else "ann")
@@ -211,14 +215,22 @@ def test_a_large_set_is_searched_by_faiss_with_nearly_full_recall(monkeypatch, d
     assert np.mean(recalls) > (0.95 if found.strategy(allowed) == "ann" else 0.9999)
 
 
-def test_a_faiss_index_survives_its_file_and_is_the_same_each_time(tmp_path):
-    matrix = unit_rows(np.random.default_rng(0).normal(size=(300, 12)).astype(np.float32))
+@pytest.mark.parametrize("dim", [12, 128])
+def test_lists_survive_their_files_and_are_the_same_each_time(tmp_path, monkeypatch, dim):
+    monkeypatch.setattr(ann, "EXACT_VALUES", 100)
+    matrix = unit_rows(np.random.default_rng(0).normal(size=(300, dim)).astype(np.float32))
     for name in ("a", "b"):
+        (tmp_path / name).mkdir()
         AnnIndex.build(matrix).save(tmp_path / name)
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    loaded = AnnIndex.load(tmp_path / "a", "flat")
-    assert (loaded.n_rows, loaded.dim) == (300, 12)
-    assert loaded.candidates(matrix[:5], 1)[:, 0].tolist() == [0, 1, 2, 3, 4]
+    for file in ann.files_of(kind_for(300, dim)):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+    loaded = AnnIndex.load(tmp_path / "a", kind_for(300, dim), (300, dim))
+    every = np.arange(len(loaded.lists.sizes))[None]
+    _, found = loaded.scan(matrix[:1], every, matrix[:1] @ loaded.lists.centroids.T, 5)
+    assert found[0, 0] == 0
+    assert loaded.lists.sizes.sum() == 300
+    with pytest.raises(ValueError, match="expected 299 of"):
+        AnnIndex.load(tmp_path / "a", kind_for(300, dim), (299, dim))
 
 
 def test_kinds_by_size():

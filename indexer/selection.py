@@ -1,0 +1,69 @@
+"""Which vectors may answer a query, in the forms the different ways of searching need."""
+
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+Mask = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
+Packed = npt.NDArray[np.uint8]
+Counts = npt.NDArray[np.int64]
+
+
+class Selection:
+    """Allowed places of a `VectorSet`; immutable, so that one may be kept and used by many queries.
+
+    Parameters
+    ----------
+    mask : bool (n_vectors,)
+        True where a vector may answer.
+    """
+
+    def __init__(self, mask: Mask) -> None:
+        self.mask = mask
+        self._counts: Counts | None = None
+
+    @cached_property
+    def count(self) -> int:
+        """Vectors that may answer."""
+        return int(np.count_nonzero(self.mask))
+
+    @cached_property
+    def is_all(self) -> bool:
+        """Whether every vector may answer."""
+        return self.count == len(self.mask)
+
+    @cached_property
+    def places(self) -> Rows:
+        """Places that may answer, ascending, int64."""
+        return np.flatnonzero(self.mask)
+
+    @cached_property
+    def packed(self) -> Packed:
+        """The mask as bits, lowest first, as FAISS's bitmap selector reads it."""
+        return np.packbits(self.mask, bitorder="little")
+
+    def list_counts(self, list_of: npt.NDArray[np.integer], n_lists: int) -> Counts:
+        """Allowed vectors of each inverted list, int64 `(n_lists,)`; `list_of` is the list of each place."""
+        if self._counts is None:
+            of_allowed = list_of if self.is_all else list_of[self.mask[: len(list_of)]]
+            self._counts = np.bincount(of_allowed, minlength=n_lists)
+        return self._counts
+
+    def without(self, places: Rows, list_of: npt.NDArray[np.integer] | None = None) -> "Selection":
+        """The same without some places; what is already counted and packed is mended, not made again."""
+        gone = places[self.mask[places]]
+        mask = self.mask.copy()
+        mask[gone] = False
+        less = Selection(mask)
+        less.count = self.count - len(gone)
+        if "packed" in self.__dict__ and len(gone):
+            packed = self.packed.copy()
+            first, last = int(gone.min()) >> 3, (int(gone.max()) >> 3) + 1
+            packed[first:last] = np.packbits(mask[8 * first : 8 * last], bitorder="little")
+            less.packed = packed
+        if self._counts is not None and list_of is not None:
+            inside = gone[gone < len(list_of)]
+            less._counts = self._counts - np.bincount(list_of[inside], minlength=len(self._counts))
+        return less

@@ -1,0 +1,37 @@
+"""How many threads FAISS may use, set on purpose and put back.
+
+FAISS's wheel carries its own OpenMP, PyTorch's another; each counts its threads by itself. Left alone, FAISS takes
+every core for a query that one core answers faster, and spinning threads slow everything else in the process down.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+#: Queries a thread must have to itself before a second one is worth starting.
+_QUERIES_PER_THREAD = 8
+
+
+@contextmanager
+def faiss_threads(n: int) -> Iterator[None]:
+    """Let FAISS use `n` threads in this block, and as many as before after it."""
+    import faiss
+
+    before = int(faiss.omp_get_max_threads())
+    faiss.omp_set_num_threads(n)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+def n_cores() -> int:
+    """Cores this process may run on, and no more than `OMP_NUM_THREADS` says."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(asked)) if asked.isdigit() and int(asked) > 0 else cores
+
+
+def threads_for(n_queries: int) -> int:
+    """Threads for so many queries at once: one for a single query, which waits on memory and gains nothing by two."""
+    return max(1, min(n_cores(), n_queries // _QUERIES_PER_THREAD))
