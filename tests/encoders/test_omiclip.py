@@ -25,7 +25,16 @@ from encoders.omiclip import ARCHITECTURE, HOUSEKEEPING, convert, open_omiclip
 from encoders.open_clip_models import import_open_clip
 from encoders.registry import describe_spaces, known_spaces, open_space
 from encoders.saving import CARD, WEIGHTS
+from encoders.sections import PairedSection
+from encoders.sentence_recipes import recipe_named
 from encoders.sentences import GeneSentence, sentences_of
+from encoders.trainer.feature_cache import FeatureCache
+from encoders.trainer.image_towers import open_image_tower
+from encoders.trainer.run import align_towers
+from encoders.trainer.seen_sections import see
+from encoders.trainer.text_towers import open_sentences
+from encoders.trainer.tower_files import save_towers
+from encoders.trainer.tower_recipe import TowerRecipe
 from indexer.build import build_index
 from indexer.generated import generated_sections
 from search import Engine, GenesQuery
@@ -314,3 +323,44 @@ def test_an_index_lives_in_the_space_and_remembers_its_recipe(checkpoint, space,
     convert(checkpoint, tmp_path / "other", recipe="omiclip-hla-mt", config=TINY)
     with pytest.raises(SpaceMismatchError, match=space.card.revision):
         Engine.open(str(tmp_path / "db"), space=open_space(tmp_path / "other"))
+
+
+def test_a_space_is_trained_on_both_towers_and_takes_them_from_the_weights_folder(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HISTOSEEK_WEIGHTS", str(folder.parent))
+    rng = np.random.default_rng(0)
+    sections = [
+        PairedSection(
+            slide,
+            patient,
+            rng.integers(0, 256, (20, 32, 32, 3), dtype=np.uint8),
+            sp.csr_matrix(rng.poisson(2.0, (20, len(REAL_GENES))).astype(np.float32)),
+            tuple(REAL_GENES),
+        )
+        for slide, patient in (("S1", "P1"), ("S2", "P2"))
+    ]
+    recipe = TowerRecipe(
+        expression_encoder="omiclip",
+        dim=3,
+        image_components=5,
+        expression_components=5,
+        orientations=1,
+        n_null_pairs=99,
+    )
+    tower = open_image_tower("omiclip")
+    seen = [see(section, tower, recipe, cache=FeatureCache(None)) for section in sections]
+    texts = open_sentences("omiclip", recipe_named("omiclip", housekeeping={"VIM"}))
+    save_towers(align_towers(seen, [], tower, recipe, texts=texts), tmp_path / "own")
+    again = open_space(tmp_path / "own")
+    assert (again.card.recipe["image_tower"], again.card.recipe["expression_encoder"]) == ("omiclip", "omiclip")
+    assert again.card.recipe["text_tower_licence"].startswith("not stated for the weights")
+    assert again.image.encode(sections[0].patches).shape == (20, 3)
+    report = again.expression.encode_counts(sections[0].counts[:1], REAL_GENES).genes
+    assert "VIM" not in report.used
+    assert report.truncated
+    monkeypatch.setenv("HISTOSEEK_WEIGHTS", str(tmp_path / "nowhere"))
+    moved = open_space(tmp_path / "own")
+    assert moved.card == again.card
+    with pytest.raises(WeightsMissingError, match="OmiCLIP is not in"):
+        moved.image.encode(sections[0].patches)
+    with pytest.raises(WeightsMissingError, match="OmiCLIP is not in"):
+        moved.expression.encode_sentence(GeneSentence(("VIM",), "typed"))
