@@ -94,6 +94,7 @@ class _Parser:
         self._types = types
         self._at = 0
         self._depth = 0
+        self._inverted = 0
 
     def parse(self) -> Condition:
         condition = self._either()
@@ -117,7 +118,9 @@ class _Parser:
         if self._depth > _MOST_DEEP:
             raise _NotUsualError("nested too deeply")
         if self._take("keyword", "not"):
+            self._inverted += 1
             inner = _negation(self._negated())
+            self._inverted -= 1
         elif self._take("mark", "("):
             inner = self._either()
             self._expect("mark", ")")
@@ -189,7 +192,9 @@ class _Parser:
         if pa.types.is_string(kind) and isinstance(literal, str):
             return literal
         if pa.types.is_float32(kind) and isinstance(literal, float):
-            return np.float32(literal)
+            # LanceDB rounds a literal to the column's precision, but not inside NOT (0.40): there it answers itself.
+            if not self._inverted or float(np.float32(literal)) == literal:
+                return np.float32(literal)
         raise _NotUsualError(column)
 
     def _literal(self) -> Any:
