@@ -9,6 +9,7 @@ import argparse
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import get_args
 
@@ -34,7 +35,7 @@ Mask = npt.NDArray[np.bool_]
 #: (aggregator, how parts meet)
 METHODS: tuple[tuple[str, Match], ...] = (
     (MEAN, "best"),
-    *((f"prototypes-{n}", how) for how in get_args(Match) for n in (4, 8, 16)),
+    *((f"prototypes-{n}", how) for how in get_args(Match) for n in (8, 16)),
 )
 _FEWEST, _N_RANDOM = 8, 200
 _UNKNOWN = (None, "undetermined")
@@ -119,7 +120,10 @@ def _rows(
 def _scores(pieces: Sequence[Piece], name: str, how: Match) -> Doubles:
     aggregator = open_aggregator(name)
     parts = [_parts(piece, aggregator) for piece in pieces]
-    return np.array([[match_slides(a, b, how).score for b in parts] for a in parts])
+    scores = np.eye(len(parts))
+    for first, second in combinations(range(len(parts)), 2):
+        scores[first, second] = scores[second, first] = match_slides(parts[first], parts[second], how).score
+    return scores
 
 
 def _parts(piece: Piece, aggregator: SlideAggregator) -> SlideAggregate:

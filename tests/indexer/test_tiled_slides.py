@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from PIL import Image
 
 from encoders.errors import SpaceMismatchError
 from encoders.registry import open_space
@@ -317,6 +318,17 @@ def test_a_table_names_files_beside_it_and_tells_what_it_does_not_read(tmp_path,
     assert isinstance(slide, TableSlide)
     assert slide.files == (tmp_path / "A1.png", tmp_path / "st" / "A1.h5ad")
     assert "columns not read: tumour_grade" in caplog.text
+
+
+def test_a_table_alone_brings_pictures_and_counts_of_ones_own(tmp_path):
+    Image.fromarray(FakeImage(1).thumbnail(10_000)).save(tmp_path / "A1.png")
+    write_spots(tmp_path / "A1.h5ad", CENTRES[:5])
+    slides = read_slide_table(write_table(tmp_path / "slides.csv", image="A1.png", counts="A1.h5ad"))
+    report = build_index(tmp_path / "db", slides.values(), SPACE, tile_stride_um=60)
+    assert (report.added, report.failed) == (("A1",), ())
+    index = Index.open(tmp_path / "db")
+    assert index.card.counts["spot"] == 5
+    assert len(vectors_of(tmp_path / "db", "spot")) == len(vectors_of(tmp_path / "db", "spot", "expression")) == 5
 
 
 @pytest.mark.real

@@ -13,6 +13,7 @@ from indexer.slide_aggregates import SlideAggregate
 from search.engine import Engine
 from search.errors import QueryError
 from search.slide_matching import match_slides
+from tests.encoders.test_aggregators import saved
 from tests.indexer.store_doubles import fake_space, write_source
 
 
@@ -96,6 +97,20 @@ def test_similar_slides_come_in_the_order_of_their_parts(built, side, match):
         assert table["item"].str.startswith("A1/").all()
         assert table["other_item"].str.startswith(f"{row.slide}/").all()
         engine.catalogue.rows_of([*table["item"], *table["other_item"]])  # all are items
+
+
+def test_a_learned_aggregator_orders_pictures_and_leaves_expression_to_the_means(built, tmp_path, monkeypatch):
+    monkeypatch.setenv("HISTOSEEK_WEIGHTS", str(tmp_path))
+    saved(tmp_path / "abmil")  # reads 12 features, as the fake encoder gives
+    _, sources = built
+    build_index(tmp_path / "db", sources[:3], fake_space(), tile_stride_um=60, aggregator="abmil")
+    assert Index.open(tmp_path / "db").card.aggregator.startswith("abmil-")
+    engine = Engine.open(tmp_path / "db", space=fake_space())
+    pictures = engine.similar_slides("A1", using="image", exclude="slide")
+    assert "one learned vector each" in pictures.notes[-1]
+    assert len(pictures) == 2
+    expression = engine.similar_slides("A1", using="expression", exclude="slide")
+    assert "has no expression side: slides are compared by their means" in expression.notes[-1]
 
 
 def test_sides_without_parts_are_said(built, tmp_path):
