@@ -52,8 +52,9 @@ def test_a_tiny_tower_of_random_weights_trains_by_contrast_and_opens_again(db, t
     weights = tmp_path / "model.safetensors"
     save_file(timm.create_model("test_vit", pretrained=False).state_dict(), weights)
     wanted = TrainRequest(
-        recipe=Recipe(name="tiny", loss="infonce", epochs=2, dim=8),
+        recipe=Recipe(name="tiny", loss="infonce", epochs=2, dim=8, stop_on="none"),
         db=str(db),
+        slides=["C6", "B4"],
         held_out=("B",),
         towers={"orientations": 1, "n_null_pairs": 500, "expression_encoder": "mlp", "image_components": 16},
         choice={"image_encoder": "timm/test_vit", "image_weights": weights, "side_um": 154.1},
