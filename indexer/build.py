@@ -20,7 +20,7 @@ from indexer.index import Index
 from indexer.items import item_tables, slide_row
 from indexer.location import locate
 from indexer.locks import writer_lock
-from indexer.maintenance import refresh_sidecars
+from indexer.maintenance import refresh_after_writing
 from indexer.progress import Progress, Silent, StageClock, peak_rss_mb
 from indexer.slide_aggregates import aggregates_of, stored_aggregator, write_aggregates
 from indexer.slides import SlideSource
@@ -141,7 +141,7 @@ def build_index(  # noqa: PLR0913  # a keyword for each choice of a build
         outcomes, failed = _ingest(listed, writer, encoder, notes, again=again)
         index = Index.open(location)
         with clock.stage("sidecar"):
-            refresh_sidecars(index, watch)
+            refresh_after_writing(index, watch)
     return BuildReport(
         added=tuple(slide for slide, outcome in outcomes.items() if outcome == "added"),
         replaced=tuple(slide for slide, outcome in outcomes.items() if outcome == "replaced"),

@@ -17,7 +17,7 @@ from indexer.index import Index
 from indexer.items import item_id
 from indexer.location import locate
 from indexer.locks import writer_lock
-from indexer.maintenance import refresh_sidecars
+from indexer.maintenance import refresh_after_writing
 from indexer.progress import Silent
 from indexer.schema import ITEM_METADATA, SHARED_FACTS, SLIDES_SCHEMA, items_schema
 from indexer.slides import SlideFacts
@@ -93,7 +93,7 @@ def index_vectors(
         if waiting:
             _commit(writer, waiting)
         index = Index.open(location)
-        refresh_sidecars(index, Silent())
+        refresh_after_writing(index, Silent())
     return index
 
 

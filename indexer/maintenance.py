@@ -20,11 +20,14 @@ from indexer.locks import writer_lock
 from indexer.progress import Progress, Silent
 from indexer.sidecar import MODALITIES, SidecarCard, refresh_sidecar
 from indexer.store import TABLES
-from indexer.versions import history, read_tags
+from indexer.versions import history, read_tags, version_numbers
 from indexer.writer import IndexWriter
 
 #: A version that was the present one within this time is kept: a reader may still have it open.
 KEEP = timedelta(hours=24)
+#: A write leaves sidecars as they are that are behind by a smaller share of the items, if there are many.
+TOLERATED = 0.05
+ALWAYS_FOLDED_ITEMS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,21 +108,32 @@ def optimize_index(
         )
 
 
-def refresh_sidecars(index: Index, progress: Progress) -> None:
-    """Bring the sidecars up to the state of `index`; only the writer may. Raises `WriteError`."""
+def refresh_sidecars(index: Index, progress: Progress, *, tolerated: float = 0.0) -> None:
+    """Bring the sidecars up to the state of `index`; only the writer may. Raises `WriteError`.
+
+    One that is behind by no more than a share `tolerated` of the items stays: its rows are searched, and the few new
+    ones beside it.
+    """
     index.location.fetch_sidecars()
     for done, modality in enumerate(MODALITIES):
         progress.update("sidecar", done, len(MODALITIES), "")
-        refresh_sidecar(index.folder, modality, index.vector_table())
+        refresh_sidecar(index.folder, modality, index.vector_table(), tolerated=tolerated)
     progress.update("sidecar", len(MODALITIES), len(MODALITIES), "")
     index.location.store_sidecars()
 
 
+def refresh_after_writing(index: Index, progress: Progress) -> None:
+    """Bring the sidecars up to date where that is quick or due, and remove those that no kept version needs."""
+    n_items = sum(index.card.counts.values())
+    refresh_sidecars(index, progress, tolerated=TOLERATED if n_items > ALWAYS_FOLDED_ITEMS else 0.0)
+    kept = kept_cards(index.location, KEEP)
+    remove_sidecars(index.location, {card.table_versions["items"] for card in kept.values()})
+
+
 def forget_old_versions(location: Location, writer: IndexWriter, keep: timedelta) -> tuple[int, ...]:
     """Let go of versions that are old and untagged: their cards first, then what only they used."""
-    cards = history(location)
-    kept = kept_versions(cards, read_tags(location).values(), datetime.now(UTC) - keep)
-    gone = tuple(card.version for card in cards if card.version not in kept)
+    kept = kept_cards(location, keep)
+    gone = tuple(number for number in version_numbers(location) if number not in kept)
     for version in gone:
         location.remove(card_name(version))
     needed = {table: {card.table_versions[table] for card in kept.values()} for table in TABLES}
@@ -132,8 +146,13 @@ def forget_old_versions(location: Location, writer: IndexWriter, keep: timedelta
     return gone
 
 
+def kept_cards(location: Location, keep: timedelta) -> dict[int, IndexCard]:
+    """Cards of the versions to keep: the present one, those with a tag, those replaced within `keep`."""
+    return kept_versions(history(location), read_tags(location).values(), datetime.now(UTC) - keep)
+
+
 def kept_versions(cards: Sequence[IndexCard], tagged: Collection[int], since: datetime) -> dict[int, IndexCard]:
-    """Cards to keep by number: the present one, those with a tag, those that another replaced after `since`."""
+    """Cards to keep by number: the last one, those with a tag, those that another replaced after `since`."""
     kept = {cards[-1].version: cards[-1]}
     for card, successor in pairwise(cards):
         if card.version in tagged or datetime.fromisoformat(successor.committed_at) > since:

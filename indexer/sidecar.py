@@ -35,6 +35,7 @@ MODALITIES: tuple[Modality, ...] = ("image", "expression")
 #: More rows than this newer than the sidecar, or gone since, are worth a new sidecar.
 TAIL_ROWS = 50_000
 _VECTORS, _ROWS, _CARD = "vectors.npy", "rows.npy", "sidecar.json"
+TUNING_FILE = "tuning.json"
 
 
 class SidecarCard(BaseModel):
@@ -56,6 +57,21 @@ class SidecarCard(BaseModel):
     evidence: Evidence | None
     faiss_version: str
     file_bytes: dict[str, int]
+
+
+class Tuning(BaseModel):
+    """What `index tune` measured on a sidecar, and the tolerance it set (see `indexer.evidence`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tolerance: float
+    wanted_recall: float
+    recall: float
+    p50_ms: float
+    p95_ms: float
+    bytes_per_vector: float
+    n_queries: int
+    k: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,14 +204,19 @@ def write_sidecar(folder: Path, modality: Modality, table: VectorTable) -> Vecto
     return _load(path, card)
 
 
-def refresh_sidecar(folder: Path, modality: Modality, table: VectorTable) -> None:
-    """Bring the sidecar up to date and remove old ones; only the writer of an index may. Raises `WriteError`."""
-    kept = [path for path, card, _ in _candidates(folder, (modality,), table) if _is_whole(path, card, table)]
-    if not kept:
-        write_sidecar(folder, modality, table)
-    for path in (folder / "sidecar" / modality).iterdir():
-        if path.name != _digest_of(table)[:16]:
-            shutil.rmtree(path, ignore_errors=True)
+def refresh_sidecar(folder: Path, modality: Modality, table: VectorTable, *, tolerated: float = 0.0) -> None:
+    """Bring the sidecar up to date; only the writer of an index may. Raises `WriteError`.
+
+    One that is behind by no more than a share `tolerated` of the items stays as it is. Old ones are left where they
+    are: readers may have them open.
+    """
+    at_most = int(tolerated * table.count()) if tolerated else 0
+    for path, card, change in _candidates(folder, (modality,), table):
+        n_gone = 0 if change.alive is None else int((~change.alive).sum())
+        is_near = 0 < n_gone + len(change.tail) <= at_most
+        if (is_near or _is_of_version(card, table)) and _opens(path, card):
+            return
+    write_sidecar(folder, modality, table)
 
 
 def _digest_of(table: VectorTable) -> str:
@@ -203,9 +224,11 @@ def _digest_of(table: VectorTable) -> str:
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-def _is_whole(path: Path, card: SidecarCard, table: VectorTable) -> bool:
-    if (card.items_version, card.manifest, card.digest) != (table.version, table.manifest, _digest_of(table)):
-        return False
+def _is_of_version(card: SidecarCard, table: VectorTable) -> bool:
+    return (card.items_version, card.manifest, card.digest) == (table.version, table.manifest, _digest_of(table))
+
+
+def _opens(path: Path, card: SidecarCard) -> bool:
     try:
         opened = _load(path, card)
         ItemColumns.load(path)
@@ -290,11 +313,47 @@ def _load(path: Path, card: SidecarCard) -> VectorSet:
 
 def _open_ann(path: Path, card: SidecarCard, vectors: Vectors) -> tuple[AnnIndex, Evidence | None]:
     try:
-        return AnnIndex.load(path, card.kind, (card.n_vectors, card.dim)), card.evidence
+        return AnnIndex.load(path, card.kind, (card.n_vectors, card.dim)), _tuned(path, card.evidence)
     except (RuntimeError, OSError, ValueError) as error:
         _LOG.warning("FAISS index of %s cannot be read (%s); it is built again in memory.", path, error)
     ann = AnnIndex.build(vectors)
     return ann, None if ann.kind == "flat" else measure(vectors, ann)
+
+
+def _tuned(path: Path, evidence: Evidence | None) -> Evidence | None:
+    """The evidence with the tolerance that `index tune` has set, if it has."""
+    try:
+        tuning = Tuning.model_validate_json((path / TUNING_FILE).read_text())
+    except FileNotFoundError:
+        return evidence
+    except (OSError, ValidationError, UnicodeDecodeError) as error:
+        _LOG.warning("%s is damaged and not used: %s. Run `histoseek index tune` again.", path / TUNING_FILE, error)
+        return evidence
+    return None if evidence is None else evidence.model_copy(update={"tolerance": tuning.tolerance})
+
+
+def sidecar_folder(folder: Path, modality: Modality, table: VectorTable) -> Path | None:
+    """Folder of the sidecar that serves a state; `None` if none does."""
+    found = _candidates(folder, (modality,), table)
+    return found[0][0] if found else None
+
+
+def read_tuning(path: Path) -> "Tuning | None":
+    """What `index tune` has measured and set for a sidecar; `None` if it has not."""
+    try:
+        return Tuning.model_validate_json((path / TUNING_FILE).read_text())
+    except (OSError, ValidationError, UnicodeDecodeError):
+        return None
+
+
+def write_tuning(path: Path, tuning: "Tuning") -> None:
+    """Set the knobs of a sidecar, in one step; raises `WriteError`."""
+    part = path / f"{TUNING_FILE}.part"
+    try:
+        part.write_text(tuning.model_dump_json(indent=1))
+        part.replace(path / TUNING_FILE)
+    except OSError as error:
+        raise WriteError(f"{path / TUNING_FILE} could not be written: {error}. Searches go on as before.") from error
 
 
 def _changed(loaded: VectorSet, change: Change, table: VectorTable) -> VectorSet:

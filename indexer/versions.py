@@ -17,7 +17,7 @@ _TAG = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
 def history(location: Location) -> list[IndexCard]:
     """Cards of the versions that can be opened, oldest first; the last one is the present."""
     present = read_card(location)
-    past = [number for number in _numbers(location) if number < present.version]
+    past = [number for number in version_numbers(location) if number < present.version]
     return [*(_past_card(location, number) for number in past), present]
 
 
@@ -37,7 +37,7 @@ def card_of(location: Location, version: int | str | None = None) -> IndexCard:
     number = _number(location, version)
     if number == present.version:
         return present
-    if number > present.version or number not in _numbers(location):
+    if number > present.version or number not in version_numbers(location):
         raise VersionError(
             f"Index {location} has no version {version}: it was never committed, or `histoseek index optimize` let go "
             "of it. `histoseek index versions` lists those there are."
@@ -95,7 +95,7 @@ def tag_version(
             raise VersionError(
                 f"Tag {name!r} already names version {tags[name]} of index {location}. Choose another name, or move it."
             )
-        if card.version not in _numbers(location):
+        if card.version not in version_numbers(location):
             keep_card(location, card)
         write_tags(location, {**tags, name: card.version})
     return card
@@ -137,7 +137,7 @@ def split_version(uri: str | Path) -> tuple[str | Path, str | None]:
 
 def newest_number(location: Location) -> int:
     """Largest number a card was ever written under, committed or not; 0 if there is none."""
-    return max(_numbers(location), default=0)
+    return max(version_numbers(location), default=0)
 
 
 def _number(location: Location, version: int | str) -> int:
@@ -152,7 +152,8 @@ def _number(location: Location, version: int | str) -> int:
     return tags[version]
 
 
-def _numbers(location: Location) -> list[int]:
+def version_numbers(location: Location) -> list[int]:
+    """Numbers of the cards in the history, ascending, the last of them perhaps never committed."""
     names = location.names(HISTORY)
     return sorted(int(name.removesuffix(".json")) for name in names if name.removesuffix(".json").isdecimal())
 

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from indexer.ann import AnnIndex, kind_for
 from indexer.build import build_index
 from indexer.errors import StoreError, WhereError
 from indexer.index import Index
+from indexer.maintenance import optimize_index
 from indexer.vectors import VectorSet
 from tests.indexer.store_doubles import fake_space, write_source
 
@@ -126,11 +128,15 @@ def test_a_sidecar_of_replaced_rows_is_not_used(folder, tmp_path):
     np.testing.assert_array_equal(found.vectors, truth(folder)[1])
 
 
-def test_old_sidecars_are_removed_by_the_next_build(folder, tmp_path):
+def test_old_sidecars_stay_for_readers_until_optimize(folder, tmp_path):
     old = sidecar_of(folder)
     (folder / "sidecar" / "image" / ".dead.1.part").mkdir()
     build_index(folder, [write_source(tmp_path / "src", "C1")], fake_space(), tile_stride_um=120)
-    assert sidecar_of(folder).name != old.name
+    names = {path.name for path in (folder / "sidecar" / "image").iterdir()}
+    assert len(names) == 2
+    assert old.name in names
+    optimize_index(folder, keep=timedelta(0))
+    assert sidecar_of(folder).name not in names
 
 
 def test_where_selects_rows(folder):
