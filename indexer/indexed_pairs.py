@@ -11,12 +11,11 @@ import scipy.sparse as sp
 from encoders.contracts import PatchSpec
 from encoders.profiles import OUTSIDE
 from encoders.sections import ExpressionSection, FeatureSection, PairedSection
-from indexer.errors import CountsError, FeaturesError, JoinError, SlideError
+from indexer.errors import CountsError, SlideError
 from indexer.index import Index
-from indexer.readers.features import HestPatches
+from indexer.pairs import features_under_spots
 from indexer.readers.table_slide import open_picture
 from indexer.tile_files import TileFile
-from indexer.tile_joining import join_by_position
 from indexer.tiles import read_patches
 
 Rows = npt.NDArray[np.int64]
@@ -155,19 +154,12 @@ def read_indexed_features(index: Index, slide: IndexedSlide, file: TileFile) -> 
     FeaturesError
         If the file holds patches, or does not say which encoder made its features.
     JoinError
-        If fewer than half of the spots lie on a tile, or only one does.
+        If fewer than half of the spots lie on a tile.
     """
-    tiles = file.read(slide.mpp)
-    if isinstance(tiles, HestPatches):
-        raise FeaturesError(f"{file.path} holds patches, not features; give --images, or features of an encoder.")
-    if tiles.encoder is None:
-        raise FeaturesError(f"{file.path} does not say which encoder made its features; name it (--features-encoder).")
-    joined = join_by_position(_positions(index, slide.rows), tiles, slide=slide.slide).tile_of
-    has = joined >= 0
-    if has.sum() < 2:
-        raise JoinError(f"Slide {slide.slide}: {int(has.sum())} spots lie on a tile of {file.path.name}; two at least.")
-    counts, genes = _counts(index, slide.rows[has])
-    return FeatureSection(slide.slide, slide.patient, tiles.features[joined[has]], tiles.encoder, counts, genes)
+    xy_px = _positions(index, slide.rows)
+    on_tile, features, encoder = features_under_spots(file.read(slide.mpp), file.path, xy_px, slide=slide.slide)
+    counts, genes = _counts(index, slide.rows[on_tile])
+    return FeatureSection(slide.slide, slide.patient, features, encoder, counts, genes)
 
 
 def _indexed(row: dict[str, object], rows: Rows, *, has_picture: bool) -> IndexedSlide:

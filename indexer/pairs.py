@@ -1,14 +1,16 @@
 """Sections as the trainer wants them: patches or features beside the counts of the same spots, or counts alone."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from encoders.contracts import PatchSpec
+from encoders.contracts import Floats, PatchSpec
 from encoders.sections import ExpressionSection, FeatureSection, PairedSection
 from indexer.errors import CountsError, FeaturesError, JoinError, SlideError
 from indexer.patches import check_inside
-from indexer.readers.features import HestPatches
+from indexer.readers.features import HestPatches, TileFeatures
 from indexer.slides import Expression, SlideSource
 from indexer.tile_joining import join_by_position
 from indexer.tiled_slides import TiledSlide
@@ -63,29 +65,54 @@ def read_feature_pairs(source: TiledSlide) -> FeatureSection:
     CountsError, JoinError, SlideError
         If counts cannot be read or have no positions, or fewer than half of the spots lie on a tile.
     """
-    slide = source.facts.slide
-    tiles = source.read_tiles()
-    if isinstance(tiles, HestPatches):
-        raise FeaturesError(f"{tiles.path} holds patches, not features; ingest them, or give features of an encoder.")
-    if tiles.encoder is None:
-        raise FeaturesError(
-            f"{source.tiles.path} does not say which encoder made its features; name it, since a space takes features "
-            f"of the encoder it was trained on alone."
-        )
+    slide, tiles = source.facts.slide, source.read_tiles()
     expression = _spots_with_counts(source)
     if expression.xy_px is None:
         raise JoinError(f"Slide {slide} has counts without positions; pairs need the centre of every spot.")
-    joins = join_by_position(expression.xy_px, tiles, slide=slide)
+    rows, features, encoder = features_under_spots(tiles, source.tiles.path, expression.xy_px, slide=slide)
+    counts = expression.counts[rows]
+    return FeatureSection(slide, source.facts.patient, features, encoder, counts, expression.genes)
+
+
+def features_under_spots(
+    tiles: TileFeatures | HestPatches, path: Path, xy_px: npt.NDArray[np.float64], *, slide: str
+) -> tuple[npt.NDArray[np.int64], Floats, str]:
+    """Features of the tile each spot lies on.
+
+    Parameters
+    ----------
+    tiles : TileFeatures or HestPatches
+        Read from `path`; patches are refused.
+    xy_px : float64 (n, 2)
+        Centres of the spots in level-0 pixels.
+
+    Returns
+    -------
+    int64 (m,)
+        Spots that lie on a tile.
+    float32 (m, dim)
+        Their features.
+    str
+        What made the features.
+
+    Raises
+    ------
+    FeaturesError
+        If the file holds patches instead of features, or does not say which encoder made them.
+    JoinError
+        If fewer than half of the spots lie on a tile.
+    """
+    if isinstance(tiles, HestPatches):
+        raise FeaturesError(f"{path} holds patches, not features; ingest them, or give features of an encoder.")
+    if tiles.encoder is None:
+        raise FeaturesError(
+            f"{path} does not say which encoder made its features; name it, since a space takes features of the "
+            f"encoder it was trained on alone."
+        )
+    joins = join_by_position(xy_px, tiles, slide=slide)
     _LOG.info("%s", joins.report)
-    has = joins.tile_of >= 0
-    return FeatureSection(
-        slide,
-        source.facts.patient,
-        tiles.features[joins.tile_of[has]],
-        tiles.encoder,
-        expression.counts[np.flatnonzero(has)],
-        expression.genes,
-    )
+    rows = np.flatnonzero(joins.tile_of >= 0)
+    return rows, tiles.features[joins.tile_of[rows]], tiles.encoder
 
 
 def read_transcriptomes(source: SlideSource) -> ExpressionSection:
