@@ -20,7 +20,7 @@ from indexer.index import Index
 from indexer.items import item_tables, slide_row
 from indexer.location import locate
 from indexer.locks import writer_lock
-from indexer.maintenance import refresh_after_writing
+from indexer.maintenance import Folding, refresh_after_writing
 from indexer.progress import Progress, Silent, StageClock, peak_rss_mb
 from indexer.slide_aggregates import aggregates_of, stored_aggregator, write_aggregates
 from indexer.slides import SlideSource
@@ -159,6 +159,7 @@ def _ingest(
 ) -> tuple[dict[str, Outcome], list[FailedSlide]]:
     outcomes: dict[str, Outcome] = {}
     failed: list[FailedSlide] = []
+    folding = Folding(writer, encoder.progress)
     for done, source in enumerate(sources):
         slide = source.facts.slide
         encoder.progress.update("slides", done, len(sources), slide)
@@ -166,6 +167,7 @@ def _ingest(
             if slide in outcomes:
                 raise JoinError(f"Slide {slide} is given twice; expected one source for each. Rename one of them.")
             outcomes[slide] = _ingest_one(source, writer, encoder, notes, again=again)
+            folding.after_commit()
         except _FATAL:
             raise
         except (HistoSeekError, OSError) as error:

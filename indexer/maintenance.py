@@ -18,7 +18,7 @@ from indexer.index import Index
 from indexer.location import SIDECAR, Location, locate
 from indexer.locks import writer_lock
 from indexer.progress import Progress, Silent
-from indexer.sidecar import MODALITIES, SidecarCard, refresh_sidecar
+from indexer.sidecar import MODALITIES, TAIL_ROWS, SidecarCard, refresh_sidecar
 from indexer.store import TABLES
 from indexer.versions import history, read_tags, version_numbers
 from indexer.writer import IndexWriter
@@ -28,6 +28,8 @@ KEEP = timedelta(hours=24)
 #: A write leaves sidecars as they are that are behind by a smaller share of the items, if there are many.
 TOLERATED = 0.05
 ALWAYS_FOLDED_ITEMS = 20_000
+#: Rows after which a long run of commits brings the sidecars up to date, before readers would have to.
+FOLDED_EVERY = TAIL_ROWS * 4 // 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,23 @@ def refresh_after_writing(index: Index, progress: Progress) -> None:
     refresh_sidecars(index, progress, tolerated=TOLERATED if n_items > ALWAYS_FOLDED_ITEMS else 0.0)
     kept = kept_cards(index.location, KEEP)
     remove_sidecars(index.location, {card.table_versions["items"] for card in kept.values()})
+
+
+class Folding:
+    """Brings the sidecars up to date during a long run of commits, so that readers never have too many rows beside."""
+
+    def __init__(self, writer: IndexWriter, progress: Progress) -> None:
+        self._writer = writer
+        self._progress = progress
+        self._n_folded = 0
+        # A new index is filled before it is asked much: its sidecars are written once, at the end.
+        self._is_served = sum(writer.card.counts.values()) > ALWAYS_FOLDED_ITEMS
+
+    def after_commit(self) -> None:
+        """Fold in if many rows were committed since the last time."""
+        if self._is_served and self._writer.n_written - self._n_folded > FOLDED_EVERY:
+            refresh_after_writing(Index.open(self._writer.location), self._progress)
+            self._n_folded = self._writer.n_written
 
 
 def forget_old_versions(location: Location, writer: IndexWriter, keep: timedelta) -> tuple[int, ...]:

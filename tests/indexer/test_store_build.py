@@ -5,6 +5,7 @@ import pytest
 
 from encoders.contracts import SectionStats
 from encoders.errors import SpaceMismatchError
+from indexer import maintenance
 from indexer.build import build_index
 from indexer.errors import IndexMissingError, WriteError
 from indexer.genes import panel_of
@@ -227,3 +228,21 @@ def test_progress_hears_of_every_slide_and_patch(tmp_path):
     assert ends[-1][0] == ends[-1][1] == report.n_items / 2 - 1
     assert {"read", "tile", "encode", "write", "sidecar"} == set(report.seconds)
     assert report.peak_rss_mb > 10
+
+
+def test_a_long_run_folds_rows_in_on_the_way(tmp_path, monkeypatch):
+    sources = [write_source(tmp_path / "src", name) for name in ("A1", "B1", "C1", "D1")]
+    build_index(tmp_path / "idx", sources[:1], fake_space())
+    monkeypatch.setattr(maintenance, "ALWAYS_FOLDED_ITEMS", 5)
+    monkeypatch.setattr(maintenance, "FOLDED_EVERY", 30)
+    folded, refresh = [], maintenance.refresh_sidecar
+
+    def noted(folder, modality, table, **options):
+        folded.append(table.count())
+        refresh(folder, modality, table, **options)
+
+    monkeypatch.setattr(maintenance, "refresh_sidecar", noted)
+    n_items = build_index(tmp_path / "idx", sources, fake_space()).n_items
+    assert folded[-1] == n_items
+    assert len(set(folded)) > 1
+    assert find_problems(Index.open(tmp_path / "idx")) == []
