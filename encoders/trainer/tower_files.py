@@ -14,7 +14,7 @@ from encoders.saving import CARD, WEIGHTS, read_card, read_weights, write_folder
 from encoders.sentence_encoder import SentenceEncoder
 from encoders.sentence_recipes import recipe_named
 from encoders.space import Space, SpaceCard
-from encoders.trainer.image_towers import FeaturesElsewhere, ImageTower, check_digest, open_image_tower
+from encoders.trainer.image_towers import BackboneTower, FeaturesElsewhere, ImageTower, check_digest, open_image_tower
 from encoders.trainer.text_towers import open_sentences
 from encoders.trainer.tower_card import tuned_card
 from encoders.trainer.tower_encoders import TowerImageEncoder
@@ -103,6 +103,8 @@ def _image(card: SpaceCard, folder: Path, places: Mapping[str, Path], device: st
         )
     weights = folder / TOWER if recipe["fine_tune"] else places.get("image")
     tower = open_image_tower(name, weights=weights, side_um=card.patch_side_um, device=device)
+    if isinstance(tower, BackboneTower):
+        tower.patch = patch  # backbones take any; the card says which this space was trained on
     check_digest(tower, sha256, space=card.name)
     return tower
 
