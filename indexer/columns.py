@@ -12,6 +12,7 @@ import pyarrow as pa
 from indexer.schema import ITEM_COLUMNS, ITEM_METADATA
 
 COLUMNS_FILE, ROW_IDS_FILE = "items.arrow", "row_ids.npy"
+_FEW = 256
 RowIds = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -91,7 +92,23 @@ class ItemColumns:
     def take(self, rows: Rows) -> dict[str, pa.Array]:
         """Columns of some rows, plain."""
         found = self.batch.take(pa.array(rows))
-        return {name: _plain(found.column(i)) for i, name in enumerate(ITEM_COLUMNS)}
+        if len(rows) > _FEW:
+            return {name: _plain(found.column(i)) for i, name in enumerate(ITEM_COLUMNS)}
+        columns = {}
+        for i, name in enumerate(ITEM_COLUMNS):
+            column = found.column(i)
+            if name in self._texts:  # for some rows, Python looks texts up quicker than Arrow decodes them
+                texts = self._texts[name]
+                column = pa.array([None if code is None else texts[code] for code in column.indices.to_pylist()])
+                columns[name] = column.cast(pa.string()) if column.null_count == len(column) else column
+            else:
+                columns[name] = _plain(column)
+        return columns
+
+    @cached_property
+    def _texts(self) -> dict[str, list[str]]:
+        arrays = {name: self.array(name) for name in ITEM_COLUMNS}
+        return {name: a.dictionary.to_pylist() for name, a in arrays.items() if pa.types.is_dictionary(a.type)}
 
     def plain(self) -> pa.Table:
         """The whole table with plain columns, `ITEM_METADATA`."""

@@ -23,7 +23,7 @@ from indexer.threads import faiss_threads, n_cores
 Rows = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
 
-_QUERIES = 80
+_QUERIES = 64
 _NEIGHBOURS = 10
 _BINS = 8
 _CODE_MISS = 0.002

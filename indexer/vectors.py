@@ -124,6 +124,19 @@ class VectorSet:
         return places
 
     @cached_property
+    def has_vector(self) -> Mask:
+        """Which rows of the index have a vector, bool `(n_items,)`."""
+        if self._is_identity:
+            return self._everyone.mask
+        there = np.zeros(self.n_items, dtype=np.bool_)
+        there[self.rows] = True
+        return there
+
+    def places_of(self, rows: Rows) -> Rows:
+        """Places of some rows of the index, int64, -1 where they have no vector."""
+        return rows if self._is_identity else self.place_of[rows].astype(np.int64)
+
+    @cached_property
     def ann(self) -> AnnIndex:
         """Lists over `base`; `tail` is compared exactly."""
         return self._opened[0]
@@ -138,9 +151,17 @@ class VectorSet:
         """List of each row of `base`; `None` where there are no lists."""
         return None if self.ann.kind == "flat" else self.ann.lists.list_of
 
+    def use(self, evidence: Evidence) -> None:
+        """Search with other bounds from now on."""
+        ann = self.ann
+        for name, value in (("_opened", (ann, evidence)), ("_prober", None)):
+            self.__dict__.pop(name, None)
+            if value is not None:
+                self.__dict__[name] = value
+
     def vector_of(self, row: int) -> Vectors:
         """Vector of a row of the index, float32 `(dim,)`; raises `StoreError` if it has none."""
-        place = int(self.place_of[row])
+        place = int(self.places_of(np.array([row]))[0])
         if place < 0:
             raise StoreError(f"Row {row} has no {self.modality} vector.")
         return np.asarray(self._at(np.array([place]))[0], dtype=np.float32)

@@ -1,5 +1,6 @@
 """Query in, hits and analyses out."""
 
+from search.batch import BatchResult
 from search.cohorts import Cohorts
 from search.composition import Composition
 from search.engine import Engine
@@ -19,6 +20,7 @@ from search.result import Findings, Plan, SearchResult
 from search.similarity import SimilarityMap
 
 __all__ = [
+    "BatchResult",
     "CellReference",
     "Cohorts",
     "Composition",

@@ -159,17 +159,17 @@ class Catalogue:
 
     def has(self, modality: Modality) -> Mask:
         """Which items have a vector of that modality, bool `(n_items,)`."""
-        return self.index.vectors(modality).place_of >= 0
+        return self.index.vectors(modality).has_vector
 
     def modalities_of(self, row: int) -> tuple[Modality, ...]:
         """The sides an item has."""
         sides: tuple[Modality, ...] = ("image", "expression")
-        return tuple(side for side in sides if self.index.vectors(side).place_of[row] >= 0)
+        return tuple(side for side in sides if self.index.vectors(side).has_vector[row])
 
     def vector(self, row: int, modality: Modality) -> Vectors:
         """Unit vector of an item, float32 `(dim,)`; raises `QueryError` if it lacks that side."""
         vectors = self.index.vectors(modality)
-        if vectors.place_of[row] < 0:
+        if not vectors.has_vector[row]:
             has = " and ".join(self.modalities_of(row)) or "no vector"
             raise QueryError(
                 f"Item {self.value(row, 'id')!r} has no {modality} vector; it has {has}. Ask with a side it has."

@@ -11,6 +11,7 @@ from encoders.given_space import space_of_card
 from encoders.registry import open_space
 from encoders.space import Space
 from indexer.index import Index
+from search.batch import BatchResult, answer_all
 from search.catalogue import Catalogue, Mask
 from search.cohorts import By, Cohorts, cohorts_of, default_k, eligible_again
 from search.composition import Composition, Source, decompose_counts, decompose_hits, own_profile
@@ -112,6 +113,42 @@ class Engine:
         encoded = self._encode(query)
         request = Request(target=target, kind=kind, k=k, where=where, exclude=exclude, group_by=group_by, **more)
         return self._retrieve(encoded, request).result
+
+    def search_many(
+        self,
+        queries: Sequence[Query],
+        *,
+        target: Modality = "expression",
+        kind: str | Sequence[str] | None = None,
+        k: int = 10,
+        where: str | None = None,
+        exclude: Exclude = "auto",
+        **more: Unpack[More],
+    ) -> BatchResult:
+        """Find the items most like each of many queries, on all cores.
+
+        Parameters
+        ----------
+        queries : sequence of Query
+            At least one.
+        target, kind, k, where, exclude, **more
+            As in `search`, the same for all.
+
+        Returns
+        -------
+        BatchResult
+            One table with the place of the query of each hit, and each answer by itself; the same as from `search`.
+
+        Raises
+        ------
+        QueryError
+            As in `search`, or if there is no query.
+        """
+
+        def ask(i: int) -> SearchResult:
+            return self.search(queries[i], target=target, kind=kind, k=k, where=where, exclude=exclude, **more)
+
+        return answer_all(ask, len(queries))
 
     def similar_slides(
         self,

@@ -95,7 +95,7 @@ def scope_of(
     if len(gone):
         mask[gone] = False
         vectors = catalogue.index.vectors(target)
-        selection = selection.without(vectors.place_of[gone].astype(np.int64), vectors.list_of)
+        selection = selection.without(vectors.places_of(gone), vectors.list_of)
     return Scope(mask, kinds, resolved, left_out, tuple(notes), selection)
 
 
