@@ -97,10 +97,9 @@ def open_towers(folder: Path, *, device: str = "cpu") -> Space:
 def _image(card: SpaceCard, folder: Path, places: Mapping[str, Path], device: str) -> ImageTower:
     recipe = card.recipe
     name, sha256 = str(recipe["image_tower"]), str(recipe["image_tower_sha256"])
+    patch = PatchSpec(card.patch_side_um, card.patch_side_px)
     if recipe["image_features_elsewhere"]:
-        return FeaturesElsewhere(
-            name, int(recipe["image_tower_dim"]), PatchSpec(card.patch_side_um, card.patch_side_px)
-        )
+        return FeaturesElsewhere(name, int(recipe["image_tower_dim"]), patch)
     weights = folder / TOWER if recipe["fine_tune"] else places.get("image")
     tower = open_image_tower(name, weights=weights, side_um=card.patch_side_um, device=device)
     if isinstance(tower, BackboneTower):
