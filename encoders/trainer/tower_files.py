@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from encoders.contracts import PatchSpec
-from encoders.errors import SpaceMismatchError, TrainingError
+from encoders.errors import EncoderError, SpaceMismatchError, TrainingError, UnknownEncoderError
 from encoders.saving import CARD, WEIGHTS, read_card, read_weights, write_folder
 from encoders.sentence_encoder import SentenceEncoder
 from encoders.sentence_recipes import recipe_named
@@ -99,12 +99,33 @@ def _image(card: SpaceCard, folder: Path, places: Mapping[str, Path], device: st
     name, sha256 = str(recipe["image_tower"]), str(recipe["image_tower_sha256"])
     patch = PatchSpec(card.patch_side_um, card.patch_side_px)
     if recipe["image_features_elsewhere"]:
-        return FeaturesElsewhere(name, int(recipe["image_tower_dim"]), patch)
+        return _elsewhere(name, int(recipe["image_tower_dim"]), patch, device)
     weights = folder / TOWER if recipe["fine_tune"] else places.get("image")
     tower = open_image_tower(name, weights=weights, side_um=card.patch_side_um, device=device)
     if isinstance(tower, BackboneTower):
         tower.patch = patch  # backbones take any; the card says which this space was trained on
     check_digest(tower, sha256, space=card.name)
+    return tower
+
+
+def _elsewhere(name: str, dim: int, patch: PatchSpec, device: str) -> ImageTower:
+    """The encoder whose features a space was trained on, for pixels; one that nobody here knows reads none.
+
+    Raises what `open_image_tower` raises, such as `WeightsMissingError`, which says where its weights go.
+    """
+    try:
+        tower = open_image_tower(name, side_um=patch.side_um, device=device)
+    except UnknownEncoderError:
+        return FeaturesElsewhere(name, dim, patch)
+    except EncoderError as error:
+        raise type(error)(
+            f"This space was trained on features of {name!r} made elsewhere and cannot read pixels here. {error}"
+        ) from error
+    if (tower.feature_dim, tower.patch.side_px) != (dim, patch.side_px):
+        raise SpaceMismatchError(
+            f"Encoder {name!r} gives {tower.feature_dim} features of {tower.patch.side_px} px; the space was trained "
+            f"on features of {dim} dimensions, said to be of {patch.side_px} px. Ask with items, genes or profiles."
+        )
     return tower
 
 
