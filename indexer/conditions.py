@@ -191,10 +191,10 @@ class _Parser:
             return literal
         if pa.types.is_string(kind) and isinstance(literal, str):
             return literal
-        if pa.types.is_float32(kind) and isinstance(literal, float):
-            # LanceDB rounds a literal to the column's precision, but not inside NOT (0.40): there it answers itself.
-            if not self._inverted or float(np.float32(literal)) == literal:
-                return np.float32(literal)
+        # LanceDB rounds a literal to the column's precision, but not inside NOT (0.40): there it answers itself.
+        fits = isinstance(literal, float) and (not self._inverted or float(np.float32(literal)) == literal)
+        if pa.types.is_float32(kind) and fits:
+            return np.float32(literal)
         raise _NotUsualError(column)
 
     def _literal(self) -> Any:
