@@ -18,7 +18,7 @@ def test_features_of_another_encoder_are_refused_with_both_names():
     UNI.check_encoder("uni", 1024, "S1.h5")
     with pytest.raises(SpaceMismatchError, match=r"S1\.h5 holds features of encoder 'virchow'; space 'own' .*'uni'"):
         UNI.check_encoder("virchow", 2560, "S1.h5")
-    with pytest.raises(SpaceMismatchError, match="768 dimensions; those of encoder 'uni'.* have 1024"):
+    with pytest.raises(SpaceMismatchError, match=r"768 dimensions; those of encoder 'uni'.* have 1024"):
         UNI.check_encoder("uni", 768, "S1.h5")
     with pytest.raises(SpaceMismatchError, match="does not say which encoder made its 1024-dimensional"):
         UNI.check_encoder(None, 1024, "S1.h5")
