@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from indexer import store
 from indexer.build import build_index
 from indexer.editing import delete_slides, roll_back
 from indexer.errors import IndexFormatError, VersionError, WriteError
@@ -95,6 +96,19 @@ def test_rows_keep_their_ids_and_order(folder):
     index = Index.open(folder)
     taken = index.store.take("items", np.array([rows()["C/tile/2"], rows()["A/tile/0"]], np.uint64), ["id"])
     assert taken["id"].to_pylist() == ["C/tile/2", "A/tile/0"]
+
+
+@pytest.mark.parametrize("scanned_rows", [1, 1000], ids=["by a scan", "one by one"])
+def test_rows_are_taken_by_their_ids(folder, monkeypatch, scanned_rows):
+    monkeypatch.setattr(store, "_SCANNED_ROWS", scanned_rows)
+    delete_slides(folder, ["B"])
+    tables = Index.open(folder).store
+    row_ids = np.array([12, 5, 14, 13, 5], np.uint64)
+    names = ["C/tile/0", "A/tile/5", "C/tile/2", "C/tile/1", "A/tile/5"]
+    assert tables.take("items", row_ids, ["id"])["id"].to_pylist() == names
+    for gone in ([7], [12, 11, 13], [99]):
+        with pytest.raises(IndexFormatError, match="no row of id"):
+            tables.take("items", np.array(gone, np.uint64), ["id"])
 
 
 def test_optimize_folds_files_and_keeps_what_is_new_or_named(folder):
