@@ -19,8 +19,8 @@ from indexer.selection import Packed, Selection
 Rows = npt.NDArray[np.int64]
 _FIRST_DEPTH = 16  # candidates for each hit wanted, at first
 _FEWEST = 160
-_DEEPER = 4
-_GROWTH = 2
+_DEEPER = 8
+_GROWTH = 3
 
 
 @dataclass(frozen=True, slots=True)

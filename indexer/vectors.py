@@ -193,8 +193,10 @@ class VectorSet:
         vector = self._check(query)[0]
         out = np.empty(len(self), dtype=np.float32)
         places, step = self._everyone.places, 32_768
+        in_place = self._everyone.is_all and not len(self.tail)  # then rows are read where they lie, not gathered
         for start in range(0, len(places), step):
-            out[start : start + step] = self._exact(places[start : start + step], vector)
+            part = slice(start, start + step)
+            out[part] = _dots(self.base[part] if in_place else self._at(places[part]), vector)
         return out
 
     def strategy(self, allowed: Mask | Selection | None = None, k: int = 1) -> Strategy:
@@ -268,9 +270,7 @@ class VectorSet:
         return places[order], exact[order]
 
     def _exact(self, places: Rows, query: Vectors) -> Floats:
-        # einsum sums each row in the same order however many stand beside it, so a score does not depend on the filter.
-        cosines: Floats = np.einsum("ij,j->i", self._at(places), query, optimize=False)
-        return cosines
+        return _dots(self._at(places), query)
 
     def _at(self, places: Rows) -> Vectors:
         n_base = len(self.base)
@@ -319,3 +319,9 @@ class VectorSet:
                 f"Queries have shape {np.shape(queries)}; expected (q, {self.dim}), the dim of the index's space."
             )
         return batch
+
+
+def _dots(vectors: Vectors, query: Vectors) -> Floats:
+    # einsum sums each row in the same order however many stand beside it, so a score does not depend on the filter.
+    cosines: Floats = np.einsum("ij,j->i", vectors, query, optimize=False)
+    return cosines

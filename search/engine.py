@@ -64,6 +64,21 @@ class Engine:
         index.check_space(opened.card)
         return cls(index, opened)
 
+    def refresh(self) -> bool:
+        """Take the last commit of the index if there is a newer one; whether there was.
+
+        Cheap when nothing has changed: the card's file is looked at, not read. Searches that run meanwhile end on the
+        commit they began with. An engine of a past version stays on it.
+        """
+        if self.index.is_current():
+            return False
+        index = Index.open(self.index.location)
+        index.check_space(self.space.card)
+        self.index, self.catalogue = index, Catalogue(index)
+        for name in ("_mean_share", "_mean_log_expression", "_parts"):
+            self.__dict__.pop(name, None)
+        return True
+
     def search(
         self,
         query: Query,
