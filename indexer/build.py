@@ -194,7 +194,8 @@ def _ingest_one(
     with encoder.clock.stage("write"):
         encoder.progress.update("write", 0, 1, slide)
         tables = item_tables(encoded, writer.settings.space.dim, writer.settings.tiling.side_um)
-        write_aggregates(writer.location, content, aggregates_of(encoded))
+        if writer.settings.aggregator != MEAN:
+            write_aggregates(writer.location, content, aggregates_of(encoded))
         writer.commit(tables, slide_row(encoded, content))
         encoder.progress.update("write", 1, 1, slide)
     return "added" if before is None else "replaced"

@@ -15,6 +15,7 @@ from encoders.contracts import Floats, Modality, Vectors
 from indexer.card import BuildSettings, read_card
 from indexer.encoded import EncodedSlide
 from indexer.errors import CardLostError, IndexFormatError, IndexMissingError
+from indexer.index import Index
 from indexer.items import item_id, patch_ids
 from indexer.location import Location
 from indexer.store import Store
@@ -73,11 +74,9 @@ def stored_aggregator(location: Location) -> str | None:
 
 
 def write_aggregates(location: Location, content_sha256: str, sides: Mapping[Modality, SlideAggregate]) -> None:
-    """Keep what stands for a slide, before the slide itself is committed; nothing is written for no side."""
+    """Keep what stands for a slide, be it nothing, before the slide itself is committed."""
     from safetensors.numpy import save
 
-    if not sides:
-        return
     arrays: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {}
     for modality, side in sides.items():
         arrays[f"{modality}.vectors"] = np.ascontiguousarray(side.vectors, dtype=np.float32)
@@ -113,6 +112,24 @@ def read_aggregates(location: Location, content_sha256: str, *, slide: str) -> d
             f"What stands for slide {slide} in index {location} ({_name(content_sha256)}) is missing or damaged: "
             f"{error}. Put the file back from a backup, or delete the slide and ingest it again."
         ) from error
+
+
+def aggregate_problems(index: Index) -> list[str]:
+    """Sentences about slides of which what stands for them is lost, or is shown by items that are not there."""
+    slides, ids = index.slides(), set(index.metadata().column("id").to_pylist())
+    problems = []
+    for slide, digest in zip(slides["slide"].to_pylist(), slides["content_sha256"].to_pylist(), strict=True):
+        try:
+            sides = read_aggregates(index.location, digest, slide=slide)
+        except IndexFormatError as error:
+            problems.append(str(error))
+            continue
+        shown = {item for side in sides.values() for item in side.items if item}
+        if not shown <= ids:
+            problems.append(
+                f"Slide {slide}: what stands for it is shown by {len(shown - ids)} items that are not there."
+            )
+    return problems
 
 
 def _name(content_sha256: str) -> str:

@@ -6,11 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from encoders.aggregators import MEAN
 from encoders.contracts import Modality
 from indexer.genes import Panel
 from indexer.index import Index
 from indexer.inventory import leftovers, version_problems
 from indexer.sidecar import MODALITIES
+from indexer.slide_aggregates import aggregate_problems
 from indexer.versions import history, read_tags
 
 _UNIT_TOLERANCE = 1e-3
@@ -45,6 +47,7 @@ def examine(index: Index) -> list[Finding]:
             tuple(_gene_problems(index)),
         ),
         *(_vectors(index, modality) for modality in MODALITIES),
+        *_aggregates(index),
         *_versions(index),
     ]
 
@@ -52,6 +55,14 @@ def examine(index: Index) -> list[Finding]:
 def find_problems(index: Index) -> list[str]:
     """Sentences about what is wrong with an index; empty if nothing is."""
     return [problem for finding in examine(index) for problem in finding.problems]
+
+
+def _aggregates(index: Index) -> list[Finding]:
+    name = index.card.aggregator
+    if name == MEAN:
+        return []
+    problems = tuple(aggregate_problems(index))
+    return [Finding("every slide has what stands for it", f"{name} of {index.slides().num_rows:,} slides", problems)]
 
 
 def _count_problems(index: Index) -> list[str]:

@@ -10,6 +10,7 @@ from indexer.build import build_index
 from indexer.errors import IndexFormatError, WriteError
 from indexer.index import Index
 from indexer.slide_aggregates import SlideAggregate
+from indexer.verification import find_problems
 from search.engine import Engine
 from search.errors import QueryError
 from search.slide_matching import match_slides
@@ -103,12 +104,13 @@ def test_a_learned_aggregator_orders_pictures_and_leaves_expression_to_the_means
     monkeypatch.setenv("HISTOSEEK_WEIGHTS", str(tmp_path))
     saved(tmp_path / "abmil")  # reads 12 features, as the fake encoder gives
     _, sources = built
-    build_index(tmp_path / "db", sources[:3], fake_space(), tile_stride_um=60, aggregator="abmil")
+    build_index(tmp_path / "db", [*sources[:3], sources[-1]], fake_space(), tile_stride_um=60, aggregator="abmil")
     assert Index.open(tmp_path / "db").card.aggregator.startswith("abmil-")
     engine = Engine.open(tmp_path / "db", space=fake_space())
     pictures = engine.similar_slides("A1", using="image", exclude="slide")
     assert "one learned vector each" in pictures.notes[-1]
     assert len(pictures) == 2
+    assert find_problems(engine.index) == []  # D1 has no picture, so nothing stands for it
     expression = engine.similar_slides("A1", using="expression", exclude="slide")
     assert "has no expression side: slides are compared by their means" in expression.notes[-1]
 
@@ -133,3 +135,5 @@ def test_lost_parts_are_named(built, tmp_path):
     engine = Engine.open(tmp_path / "db", space=fake_space())
     with pytest.raises(IndexFormatError, match="stands for slide A1"):
         engine.similar_slides("A1")
+    assert sum("stands for slide" in problem for problem in find_problems(engine.index)) == 3
+    assert find_problems(Index.open(built[0] / "db")) == []
