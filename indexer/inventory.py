@@ -23,8 +23,9 @@ class Inventory:
         Version of each tag.
     fragments : dict of str to int
         Data files of each table.
-    sidecar_rows, tail_rows : dict of str to int
-        Vectors of each modality that the sidecar holds, and that are newer and searched beside it.
+    sidecar_rows, tail_rows, gone_rows : dict of str to int
+        Vectors of each modality that the sidecar holds, that are newer and searched beside it, and that it holds though
+        they were deleted.
     bytes_tables, bytes_sidecars : int
         Sizes on the disk, old versions included; of an index in a bucket 0 and what is copied here.
     stable_row_ids : bool
@@ -37,6 +38,7 @@ class Inventory:
     fragments: dict[str, int]
     sidecar_rows: dict[str, int]
     tail_rows: dict[str, int]
+    gone_rows: dict[str, int]
     bytes_tables: int
     bytes_sidecars: int
     stable_row_ids: bool
@@ -45,7 +47,6 @@ class Inventory:
 def take_inventory(index: Index) -> Inventory:
     """Look at what is kept of an index; opens its vectors."""
     sets = {modality: index.vectors(modality) for modality in MODALITIES}
-    held: dict[str, int] = {modality: min(found.ann.n_rows, len(found)) for modality, found in sets.items()}
     files = [path for path in index.folder.rglob("*") if path.is_file()]
     sizes = {path: path.stat().st_size for path in files}
     sidecars = index.folder / SIDECAR
@@ -54,8 +55,9 @@ def take_inventory(index: Index) -> Inventory:
         versions=tuple(card.version for card in history(index.location)),
         tags=read_tags(index.location),
         fragments=index.store.fragments,
-        sidecar_rows=held,
-        tail_rows={modality: len(found) - held[modality] for modality, found in sets.items()},
+        sidecar_rows={modality: len(found.base) for modality, found in sets.items()},
+        tail_rows={modality: len(found.tail) for modality, found in sets.items()},
+        gone_rows={modality: int((found.item_of < 0).sum()) for modality, found in sets.items()},
         bytes_tables=sum(size for path, size in sizes.items() if ".lance" in path.relative_to(index.folder).parts[0]),
         bytes_sidecars=sum(size for path, size in sizes.items() if path.is_relative_to(sidecars)),
         stable_row_ids=index.store.stable_row_ids,

@@ -59,7 +59,7 @@ def failure_of(operation, folder):
     return None
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", ["append", "delete", "optimize", "rollback"])
 def test_a_disk_that_fills_up_at_any_step(tmp_path, monkeypatch, start, operation):
     before = state_of(start)
     done = shutil.copytree(start, tmp_path / "done")

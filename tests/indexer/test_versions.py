@@ -127,10 +127,20 @@ def test_optimize_folds_files_and_keeps_what_is_new_or_named(folder):
     assert (state_of(folder), state_of(f"{folder}@kept")) == (before, tagged)
     with pytest.raises(VersionError, match="no version 5"):
         Index.open(folder, version=5)
-    assert take_inventory(Index.open(folder)).tail_rows == {"image": 0, "expression": 0}
+    kept = take_inventory(Index.open(folder))
+    assert (kept.sidecar_rows["image"], kept.tail_rows["image"], kept.gone_rows["image"]) == (54, 0, 0)
+    assert (kept.tags, kept.versions) == ({"kept": 2}, report.versions_kept)
     assert find_problems(Index.open(folder)) == []
     roll_back(folder, "kept")
     assert state_of(folder) == tagged
+
+
+def test_rows_that_came_and_went_since_are_counted(folder):
+    add(folder, "D", "E", sidecars=False)
+    delete_slides(folder, ["B"])
+    stock = take_inventory(Index.open(folder))
+    assert (stock.sidecar_rows["image"], stock.tail_rows["image"], stock.gone_rows["image"]) == (18, 12, 6)
+    assert len(state_of(folder)) == 24
 
 
 def test_a_reader_of_the_old_version_goes_on_during_and_after_optimize(folder):
