@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from encoders.backbones import Backbone
 from encoders.contracts import Floats, Patches
-from encoders.efficientnet import Backbone
 from encoders.recipe import Recipe
 from encoders.sections import ExpressionSection, PairedSection
 from encoders.space import Space

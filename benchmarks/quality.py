@@ -17,7 +17,7 @@ from benchmarks.quality_prediction import prediction_figures_of
 from benchmarks.quality_regions import QUESTION, region_figures
 from benchmarks.quality_retrieval import Run, retrieval_figures_of, train_run
 from benchmarks.report import Row, markdown, show, write_between_marks
-from encoders.efficientnet import EfficientNetTexture
+from encoders.backbones import DefaultBackbone
 from encoders.recipe import Recipe
 from search.gene_list_quality import LISTS
 from search.quality_figures import RANDOM, Figure, headline_group
@@ -37,7 +37,7 @@ def measure() -> Iterator[Row]:
 
     tell("read her2st")
     sections = read_sections(recipe)
-    backbone = RememberedFeatures(EfficientNetTexture(device="cpu"))
+    backbone = RememberedFeatures(DefaultBackbone(device="cpu"))
     for name, patient in RUNS:
         tell(f"train {name}")
         yield from rows_of_run(name, train_run(sections, patient, recipe, backbone), sections)

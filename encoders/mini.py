@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from encoders.backbones import Backbone
 from encoders.contracts import EncoderInfo, Floats, Patches, PatchSpec, SectionStats, Vectors, unit_rows
-from encoders.efficientnet import Backbone
 from encoders.errors import PatchError
 from encoders.stain import measure_stain, move_stain
 

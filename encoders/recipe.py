@@ -53,7 +53,7 @@ class Recipe:
     n_genes: int = 2000
     min_detected: float = 0.1
     min_listed: float = 0.01
-    image_components: int = 64
+    image_components: int = 128
     expression_components: int = 32
     dim: int = 16
     shrinkage: float = 0.3
@@ -69,8 +69,8 @@ class Recipe:
     n_ranks: int = 1000
     n_null_pairs: int = 200_000
     seed: int = 0
-    side_um: float = 154.1
-    side_px: int = 224
+    side_um: float = 308.2
+    side_px: int = 448
     name: str = "mini"
     version: str = "1"
     licence: str = "unstated"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from encoders import omiclip
-from encoders.efficientnet import EfficientNetLite0
+from encoders.backbones import BACKBONES
 from encoders.errors import CheckpointError, SpaceMismatchError, UnknownSpaceError, WeightsMissingError
 from encoders.open_clip_models import missing_package
 from encoders.saving import load_space, read_card
@@ -92,7 +92,7 @@ def _describe(name: str, folder: Path) -> SpaceStatus:
         return SpaceStatus(name, None, "weights missing", str(error))
     try:
         load_space(folder)
-        EfficientNetLite0.weights_path()
+        BACKBONES[str(card.recipe["backbone"])].weights_path()
     except WeightsMissingError as error:
         return SpaceStatus(name, card, "weights missing", str(error))
     return SpaceStatus(name, card, "ready")

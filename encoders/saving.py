@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from encoders.backbones import BACKBONES, Backbone
 from encoders.contracts import PatchSpec
-from encoders.efficientnet import BACKBONES, Backbone
 from encoders.errors import SpaceMismatchError, TrainingError, WeightsMissingError
 from encoders.mini import MiniImageEncoder, MiniWeights
 from encoders.mini_expression import MiniExpressionEncoder

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from encoders.alignment import Matrix
+from encoders.backbones import Backbone, DefaultBackbone
 from encoders.contracts import Floats
-from encoders.efficientnet import Backbone, EfficientNetTexture
 from encoders.errors import TrainingError
 from encoders.expression_basis import fit_basis, rank_curve
 from encoders.gene_directions import gene_directions
@@ -48,7 +48,7 @@ def align(
     recipe : Recipe, optional
         Settings.
     backbone : Backbone, optional
-        Image features; middle stages of EfficientNet-Lite0 on `device` if not given.
+        Image features; the middle of MobileNetV2 at three scales on `device` if not given.
     on_section : callable, optional
         Told after each paired section: sections encoded, sections in all, slide.
     checkpoint : Path, optional
@@ -63,7 +63,7 @@ def align(
     """
     recipe = recipe or Recipe()
     recipe.check()
-    backbone = backbone or EfficientNetTexture(device=device)
+    backbone = backbone or DefaultBackbone(device=device)
     check_paired(sections)
     profiles = read_profiles([*(section.expression for section in sections), *extra])
     basis = fit_basis(

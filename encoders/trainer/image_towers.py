@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from encoders.backbones import BACKBONES, DefaultBackbone, InstalledBackbone
 from encoders.contracts import Floats, ImageEncoder, Patches, PatchSpec
-from encoders.efficientnet import BACKBONES, EfficientNetTexture
 from encoders.errors import EncoderError, SpaceMismatchError
 from encoders.image_registry import open_encoder
 from encoders.recipe import Recipe
@@ -46,7 +46,7 @@ class ImageTower(Protocol):
 class BackboneTower:
     """A backbone of the `mini` family as a tower."""
 
-    def __init__(self, backbone: EfficientNetTexture, *, patch: PatchSpec) -> None:
+    def __init__(self, backbone: InstalledBackbone, *, patch: PatchSpec) -> None:
         self._backbone = backbone
         self.name, self.licence = backbone.name, backbone.licence
         self.weights_sha256, self.feature_dim = backbone.weights_sha256, backbone.feature_dim
@@ -109,11 +109,11 @@ def open_image_tower(
     UnknownEncoderError, WeightsMissingError, PackageMissingError, EncoderError, PatchError
         As `open_encoder`.
     """
-    backbone = EfficientNetTexture if name == DEFAULT else BACKBONES.get(name)
+    backbone = DefaultBackbone if name == DEFAULT else BACKBONES.get(name)
     if backbone is not None:
         own = Recipe().patch
         patch = own if side_um is None else PatchSpec(side_um=side_um, side_px=own.side_px)
-        return BackboneTower(backbone(device=device), patch=patch)  # type: ignore[arg-type]  # all of that family
+        return BackboneTower(backbone(device=device), patch=patch)
     return EncoderTower(open_encoder(name, weights=weights, side_um=side_um, device=device), name=name)
 
 

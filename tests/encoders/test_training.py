@@ -136,7 +136,7 @@ def test_settings_that_cannot_be_met_are_refused(paired, small_recipe, backbone,
 
 
 def test_patches_of_another_side_are_refused(paired, backbone):
-    with pytest.raises(PatchError, match="224"):
+    with pytest.raises(PatchError, match="448"):
         align(paired, recipe=Recipe(image_components=6, expression_components=6, dim=3), backbone=backbone)
 
 

@@ -347,7 +347,7 @@ def test_features_of_the_default_backbone_stand_in_for_a_real_picture(tmp_path):
     image.close()
     some = np.unique(np.linspace(0, len(pixels) - 1, 256).astype(np.int64))
     features = space.image.features(pixels, stain=space.image.stain_of(pixels[some]))
-    size = {"patch_size": 224, "target_magnification": 10 / space.image.patch.mpp, "patch_size_level0": side_px}
+    size = {"patch_size": 448, "target_magnification": 10 / space.image.patch.mpp, "patch_size_level0": side_px}
     attributes = {"coords": size, "features": {"encoder": "mini-image", "name": "C6"}}
     arrays = {"coords": np.rint(centres - side_px / 2).astype(np.int64), "features": features}
     write_h5(tmp_path / "features_mini" / "C6.h5", arrays, attributes)

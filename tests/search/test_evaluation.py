@@ -130,7 +130,7 @@ def recipe():
 
 @pytest.fixture
 def colour_space(recipe, monkeypatch):
-    monkeypatch.setattr("encoders.training.EfficientNetTexture", lambda device: ColourStatistics())
+    monkeypatch.setattr("encoders.training.DefaultBackbone", lambda device: ColourStatistics())
     told = []
 
     class Listener:

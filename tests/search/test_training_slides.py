@@ -209,7 +209,7 @@ def test_a_second_run_encodes_nothing_and_gives_the_same(db, weights, own, tmp_p
 def test_an_index_trains_a_space_of_minis_family_too(db, tmp_path, monkeypatch):
     from search.evaluation import ColourStatistics
 
-    monkeypatch.setattr("encoders.training.EfficientNetTexture", lambda device: ColourStatistics())
+    monkeypatch.setattr("encoders.training.DefaultBackbone", lambda device: ColourStatistics())
     small = Recipe(name="linear", dim=2, n_genes=20, image_components=4, expression_components=4, n_null_pairs=300)
     plain = replace(small, normalise_stain=False)
     wanted = TrainRequest(recipe=plain, db=str(db), held_out=("C",))
