@@ -8,8 +8,6 @@ that a query from another modality, whose cosines all lie close together, is lik
 alike.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +16,6 @@ from pydantic import BaseModel, ConfigDict
 
 from encoders.contracts import Floats, Vectors, unit_rows
 from indexer.ann import AnnIndex, Lists, dots
-from indexer.threads import faiss_threads, n_cores
 
 Rows = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
@@ -29,11 +26,12 @@ _BINS = 8
 _CODE_MISS = 0.002
 _LIST_MISS = 0.004
 _TOLERANCES = (0.1, 0.05, 0.03, 0.02, 0.015, 0.01, 0.008, 0.006, 0.005, 0.004, 0.003, 0.002, 0.001)
-_CHUNK_ROWS = 65_536
+_CHUNK_ROWS = 32_768
 _SEED = 20_260
 _FEWEST_LISTS = 4
 _HEAD, _SAMPLED = 48, 48  # lists of each query the regression sees: the nearest, and some of the others
 _FAR_GAP = 6.0  # centroids further behind are taken to be as far as this
+_FAR_RISE = 12.0
 _STEPS = 25
 _LEAST_RADIUS = 0.05
 
@@ -85,7 +83,7 @@ class Evidence(BaseModel):
         """
         w, few = self.weights, float(np.log(share))
         z, over = near.standing(least), (least - best) / near.sd
-        rise = (least - near.scores) / near.spread
+        rise = np.clip((least - near.scores) / near.spread, -_FAR_RISE, _FAR_RISE)
         gap = np.clip((best - near.scores) / near.spread, 0, _FAR_GAP)
         exponent = (w[1] + w[6] * z + w[8] * over + w[11] * few + w[2] * rise) * rise
         exponent += (w[3] + w[9] * z + w[12] * few + w[4] * gap) * gap
@@ -151,35 +149,25 @@ def approach(lists: Lists, radii: Radii, query: Vectors) -> Approach:
 
 def exact_top(vectors: Vectors, queries: Vectors, k: int, places: Rows | None = None) -> tuple[Rows, Floats]:
     """Nearest rows by exact comparison with all rows, or with those at some places, int64 and float32 `(q, k)`."""
-    import faiss
-
     n = len(vectors) if places is None else len(places)
     width = min(k, n)
-    best, scores = np.empty((len(queries), 0), dtype=np.int64), np.empty((len(queries), 0), dtype=np.float32)
-    with faiss_threads(n_cores()), _matrix_products():
-        for start in range(0, n, _CHUNK_ROWS):
-            its = (
-                np.arange(start, min(start + _CHUNK_ROWS, n)) if places is None else places[start : start + _CHUNK_ROWS]
-            )
-            part = vectors[start : start + len(its)] if places is None else vectors[its]
-            found = faiss.knn(queries, np.ascontiguousarray(part), min(width, len(its)), faiss.METRIC_INNER_PRODUCT)
-            best, scores = np.hstack([best, its[found[1]]]), np.hstack([scores, found[0]])
-            order = np.argsort(-scores, axis=1, kind="stable")[:, :width]
-            best, scores = np.take_along_axis(best, order, 1), np.take_along_axis(scores, order, 1)
+    best = np.empty((len(queries), 0), dtype=np.int64)
+    scores = np.empty((len(queries), 0), dtype=np.float32)
+    for start in range(0, n, _CHUNK_ROWS):
+        its = np.arange(start, min(start + _CHUNK_ROWS, n)) if places is None else places[start : start + _CHUNK_ROWS]
+        part = vectors[start : start + len(its)] if places is None else vectors[its]
+        found = queries @ part.T
+        if scores.shape[1] == width:  # then hardly a row of the chunk is better than what there is
+            near = np.flatnonzero((found > scores[:, -1:]).any(axis=0))
+            found, its = found[:, near], its[near]
+        scores = np.hstack([scores, found])
+        best = np.hstack([best, np.broadcast_to(its, found.shape)])
+        if scores.shape[1] > width:
+            top = np.argpartition(-scores, width - 1, axis=1)[:, :width]
+            scores, best = np.take_along_axis(scores, top, 1), np.take_along_axis(best, top, 1)
+        order = np.lexsort((best, -scores), axis=1)
+        scores, best = np.take_along_axis(scores, order, 1), np.take_along_axis(best, order, 1)
     return best, scores
-
-
-@contextmanager
-def _matrix_products() -> Iterator[None]:
-    """Let FAISS compare some tens of queries by matrix products, which it keeps for thousands by default."""
-    import faiss
-
-    before = faiss.cvar.distance_compute_blas_threshold
-    faiss.cvar.distance_compute_blas_threshold = 16
-    try:
-        yield
-    finally:
-        faiss.cvar.distance_compute_blas_threshold = before
 
 
 def needed(expected: Floats, allowance: float) -> Rows:
@@ -275,7 +263,7 @@ def _by_standing(standing: Doubles, error: Doubles) -> tuple[tuple[float, ...], 
 def _features(case: _Case, lists: Rows) -> Doubles:
     """What the regression knows of some lists of a query, float64 `(len(lists), 13)`; see `Evidence.expected`."""
     near = case.near
-    rise = ((case.least - near.scores[lists]) / near.spread[lists]).astype(np.float64)
+    rise = np.clip((case.least - near.scores[lists]) / near.spread[lists], -_FAR_RISE, _FAR_RISE).astype(np.float64)
     gap = np.clip((case.best - near.scores[lists]) / near.spread[lists], 0, _FAR_GAP).astype(np.float64)
     one = np.ones_like(rise)
     z, over = case.standing * one, (case.least - case.best) / near.sd * one

@@ -81,3 +81,42 @@ def test_nothing_allowed_is_nothing_found(catalogue):
     found = score(catalogue, catalogue.vector_set.vectors[0], "image", np.zeros(2 * N + 1, dtype=bool), k=5)
     assert len(found.rows) == 0
     assert found.strategy == "exact"
+
+
+def test_rows_that_are_gone_are_not_found_in_the_lists(catalogue):
+    whole = catalogue.vector_set
+    gone = np.arange(0, N, 3)
+    item_of = np.where(np.isin(np.arange(N), gone), -1, np.cumsum(~np.isin(np.arange(N), gone)) - 1)
+    kept = np.flatnonzero(item_of >= 0)
+    late = unit_rows(np.random.default_rng(1).normal(size=(5_000, DIM)).astype(np.float32))
+    n_items = len(kept) + len(late)
+    found = VectorSet(
+        "image",
+        np.concatenate([item_of, len(kept) + np.arange(len(late))]),
+        whole.base,
+        n_items,
+        lambda: (whole.ann, whole.evidence),
+        late,
+    )
+    now = np.vstack([whole.base[kept], late])
+    np.testing.assert_array_equal(found.vectors, now)
+    np.testing.assert_array_equal(found.rows, np.arange(n_items))
+    shares = []
+    for query in np.vstack([whole.base[:30:2], late[:15]]):
+        answer = found.nearest(query, 10)
+        assert answer.strategy == "ann"
+        best = np.argsort(-(now @ query), kind="stable")[:10]
+        shares.append(len(np.intersect1d(answer.rows, best)) / 10)
+        assert answer.scores == pytest.approx(now[answer.rows] @ query, abs=1e-6)
+    assert np.mean(shares) >= 0.97
+
+
+def test_scores_do_not_depend_on_the_plan(catalogue):
+    query = catalogue.vector_set.vectors[11]
+    by_lists = catalogue.vector_set.nearest(query, 10)
+    by_hand = catalogue.vector_set.nearest(query, 10, exact=True)
+    assert (by_lists.strategy, by_hand.strategy) == ("ann", "exact")
+    both = np.isin(by_lists.rows, by_hand.rows)
+    assert both.mean() >= 0.9
+    known = dict(zip(by_hand.rows.tolist(), by_hand.scores.tolist(), strict=True))
+    assert all(known[row] == score for row, score in zip(by_lists.rows[both], by_lists.scores[both], strict=True))
