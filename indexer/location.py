@@ -5,8 +5,10 @@ are read and replaced here. Sidecars are mapped into memory, so those of a bucke
 """
 
 import hashlib
+import math
 import os
 import shutil
+import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from functools import cached_property
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from pyarrow.fs import S3FileSystem
 
 SIDECAR = "sidecar"
+#: A bucket is asked no more often whether a file was replaced.
+STAMP_AGE_S = 1.0
 
 
 class Location(ABC):
@@ -142,6 +146,7 @@ class Bucket(Location):
     def __init__(self, uri: str) -> None:
         super().__init__(uri.rstrip("/"))
         self._root = PurePosixPath(self.uri.removeprefix("s3://"))
+        self._stamps: dict[str, tuple[float, str]] = {}
 
     @property
     def storage_options(self) -> dict[str, str]:
@@ -171,8 +176,12 @@ class Bucket(Location):
             stream.write(content)
 
     def stamp(self, name: str) -> str:
-        """Digest of an object: its time has whole seconds only, and asking for that is a request as well."""
-        return hashlib.sha256(self.read(name)).hexdigest()
+        """Digest of an object, as it was a second ago at most: its time has whole seconds, and is a request too."""
+        at, digest = self._stamps.get(name, (-math.inf, ""))
+        if time.monotonic() - at > STAMP_AGE_S:
+            digest = hashlib.sha256(self.read(name)).hexdigest()
+            self._stamps[name] = (time.monotonic(), digest)
+        return digest
 
     def names(self, folder: str = "") -> list[str]:
         """Names under a prefix."""

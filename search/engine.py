@@ -91,7 +91,7 @@ class Engine:
         group_by: GroupBy | None = None,
         **more: Unpack[More],
     ) -> SearchResult:
-        """Find the items most like a query.
+        """Find the items most like a query, in the last commit of the index.
 
         Parameters
         ----------
@@ -125,6 +125,7 @@ class Engine:
         GeneQueryError
             If no gene of the query is known.
         """
+        self.refresh()
         encoded = self._encode(query)
         request = Request(target=target, kind=kind, k=k, where=where, exclude=exclude, group_by=group_by, **more)
         return self._retrieve(encoded, request).result

@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from indexer import store
+from indexer import location, store
 from indexer.editing import delete_slides, roll_back
 from indexer.errors import IndexMissingError, StoreError, WriteError
 from indexer.index import Index
@@ -75,32 +75,37 @@ def test_sidecars_are_copied_not_built_again(bucket, tmp_path, caplog):
     assert list((tmp_path / "cache").rglob("vectors.npy"))
 
 
-def test_a_reader_notices_a_commit(bucket):
+def test_a_reader_notices_a_commit(bucket, monkeypatch):
     add(bucket, "A")
+    index = Index.open(bucket)
+    add(bucket, "Z", sidecars=False)
+    assert index.is_current()  # as it was a second ago
+    monkeypatch.setattr(location, "STAMP_AGE_S", 0.0)
+    assert not index.is_current()
     index = Index.open(bucket)
     assert index.is_current()
     add(bucket, "B", sidecars=False)
     assert not index.is_current()
-    assert len(Index.open(bucket)) == 12
+    assert len(Index.open(bucket)) == 18
 
 
 def test_one_writer_at_a_time(bucket, monkeypatch):
-    location = locate(bucket)
-    assert [create_lock_table(location) for _ in range(3)] == [True, False, False]
+    place = locate(bucket)
+    assert [create_lock_table(place) for _ in range(3)] == [True, False, False]
     looks = iter([False, True])  # another took it between the look and the making, which the store refuses
     with monkeypatch.context() as patch:
         patch.setattr(store, "_has_table", lambda database, name: next(looks))
-        assert not create_lock_table(location)
-    drop_lock_table(location)
-    with writer_lock(location), pytest.raises(WriteError, match=r"process \d+ on host \S+.*index unlock"):
+        assert not create_lock_table(place)
+    drop_lock_table(place)
+    with writer_lock(place), pytest.raises(WriteError, match=r"process \d+ on host \S+.*index unlock"):
         add(bucket, "A")
     add(bucket, "A")
-    create_lock_table(location)  # as a killed writer leaves it
+    create_lock_table(place)  # as a killed writer leaves it
     with pytest.raises(WriteError, match="index unlock"):
         add(bucket, "B")
-    break_lock(location)
+    break_lock(place)
     add(bucket, "B")
-    assert break_lock(location) is None
+    assert break_lock(place) is None
 
 
 def test_what_is_not_there_is_said(bucket, monkeypatch):

@@ -41,6 +41,26 @@ while True:
     index = Index.open(sys.argv[1])
 """
 
+#: One engine, asked for an item of each slide it is told of: which slides are the nearest, or what is wrong.
+ENGINE = """
+import json, sys
+from encoders.errors import HistoSeekError
+from search.engine import Engine
+from search.query import ItemQuery
+from tests.indexer.store_doubles import fake_space
+
+engine = Engine.open(sys.argv[1], space=fake_space())
+for line in sys.stdin:
+    try:
+        found = engine.search(
+            ItemQuery(f"{line.strip()}/tile/0", "image"), target="image", kind="tile", k=100, exclude="none"
+        ).table
+        said = sorted(set(found["slide"].to_pylist()))
+    except HistoSeekError as error:
+        said = [type(error).__name__]
+    print(json.dumps(said), flush=True)
+"""
+
 HOLDER = """
 import sys, time
 from indexer.location import locate
@@ -97,6 +117,29 @@ def test_readers_find_every_commit_while_writing_goes_on(tmp_path):
     assert [slides for _, slides in expected] == [
         ["A", "B", "C"], ["B", "C"], ["C", "B"], ["C", "B"], ["C", "B", "D"], ["A", "B"], ["A", "B", "end"],
     ]  # fmt: skip
+
+
+def test_an_engine_answers_from_the_last_commit(tmp_path):
+    folder = tmp_path / "index"
+    add(folder, "A", "B")
+    with process(ENGINE, folder) as engine:
+
+        def nearest(slide):
+            engine.stdin.write(f"{slide}\n")
+            engine.stdin.flush()
+            return json.loads(engine.stdout.readline())
+
+        assert nearest("C") == ["ItemMissingError"]
+        add(folder, "C", sidecars=False)
+        assert nearest("C") == ["A", "B", "C"]
+        delete_slides(folder, ["A"])
+        assert nearest("A") == ["ItemMissingError"]
+        optimize_index(folder, keep=timedelta(0))
+        assert nearest("B") == ["B", "C"]
+        add(folder, "B", seed=1)
+        assert nearest("B") == ["B", "C"]
+        engine.stdin.close()
+        assert engine.wait(20) == 0
 
 
 def test_readers_of_many_quick_commits_see_whole_states_only(tmp_path):
