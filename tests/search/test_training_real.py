@@ -37,7 +37,12 @@ def rows_of(space):
 def test_the_default_backbone_finds_pairs_of_a_new_patient(db, tmp_path):
     towers = {"orientations": 1, "n_null_pairs": 500}
     wanted = TrainRequest(
-        recipe=Recipe(name="real"), db=str(db), held_out=("B",), towers=towers, choice={"image_encoder": "mini"}
+        recipe=Recipe(name="real"),
+        db=str(db),
+        slides=["C6", "B4"],
+        held_out=("B",),
+        towers=towers,
+        choice={"image_encoder": "mini"},
     )
     space = train_requested(wanted, tmp_path / "own", progress=Silent())
     assert space.card.training_patients == ("C",)
@@ -52,9 +57,8 @@ def test_a_tiny_tower_of_random_weights_trains_by_contrast_and_opens_again(db, t
     weights = tmp_path / "model.safetensors"
     save_file(timm.create_model("test_vit", pretrained=False).state_dict(), weights)
     wanted = TrainRequest(
-        recipe=Recipe(name="tiny", loss="infonce", epochs=2, dim=8, stop_on="none"),
+        recipe=Recipe(name="tiny", loss="infonce", epochs=2, dim=8),
         db=str(db),
-        slides=["C6", "B4"],
         held_out=("B",),
         towers={"orientations": 1, "n_null_pairs": 500, "expression_encoder": "mlp", "image_components": 16},
         choice={"image_encoder": "timm/test_vit", "image_weights": weights, "side_um": 154.1},
