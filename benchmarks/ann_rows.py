@@ -50,11 +50,11 @@ def own_rows(data: Data, folder: Path, measured: Mapping[str, Measured], n: int)
     for verb in ("opened", "reopen", "scan", "append"):
         process = EngineProcess(OURS, data.folder, folder / OURS)
         try:
-            found = process.ask(do="extra", verb="reopen") if verb == "reopen" else {}
+            found = process.ask(do="special", verb="reopen") if verb == "reopen" else {}
             if verb == "reopen":
                 cold = time.perf_counter() - start
                 yield Row("ann", "open to first answer, cold process", cold, "s", None, n, "interpreter and imports in")
-            found = process.ask(do="extra", verb=verb)
+            found = process.ask(do="special", verb=verb)
         except PeerError as error:
             yield Row("ann", verb, None, "", None, n, str(error))
             continue

@@ -102,7 +102,7 @@ class Worker:
         now = memory_mb()
         return {part: now[part] - self._imports[part] for part in now}
 
-    def extra(self, verb: str) -> dict[str, Any]:
+    def special(self, verb: str) -> dict[str, Any]:
         """What only one engine can tell."""
         measured: dict[str, Any] = getattr(self.engine, verb)(self.data, self.folder)
         return measured
