@@ -20,6 +20,7 @@ Strategy = Literal["exact", "ann"]
 _MANY = 2_000
 #: FAISS and the final comparison may round the last hits apart.
 _MARGIN = 32
+_CHUNK_ROWS = 32_768
 
 
 class Neighbours(NamedTuple):
@@ -192,7 +193,7 @@ class VectorSet:
         """Cosine of one unit query `(dim,)` with every vector, float32 `(n,)` in the order of `rows`."""
         vector = self._check(query)[0]
         out = np.empty(len(self), dtype=np.float32)
-        places, step = self._everyone.places, 32_768
+        places, step = self._everyone.places, _CHUNK_ROWS
         in_place = self._everyone.is_all and not len(self.tail)  # then rows are read where they lie, not gathered
         for start in range(0, len(places), step):
             part = slice(start, start + step)
@@ -270,7 +271,11 @@ class VectorSet:
         return places[order], exact[order]
 
     def _exact(self, places: Rows, query: Vectors) -> Floats:
-        return _dots(self._at(places), query)
+        out = np.empty(len(places), dtype=np.float32)
+        for start in range(0, len(places), _CHUNK_ROWS):
+            part = slice(start, start + _CHUNK_ROWS)
+            out[part] = _dots(self._at(places[part]), query)
+        return out
 
     def _at(self, places: Rows) -> Vectors:
         n_base = len(self.base)

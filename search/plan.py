@@ -64,6 +64,7 @@ def score(
     k: int,
     grouped: bool = False,
     exact: bool = False,
+    keep_all: bool = False,
 ) -> Scored:
     """Cosine of a query with the items that may answer: with all of them where that is cheap, else with the nearest.
 
@@ -87,9 +88,9 @@ def score(
     vectors = catalogue.index.vectors(modality)
     selection = allowed if isinstance(allowed, Selection) else vectors.select(allowed)
     wanted = k * (_PER_GROUP if grouped else 1)
-    if exact or len(vectors) <= _SCAN_ROWS:
+    if keep_all or len(vectors) <= _SCAN_ROWS:
         wanted = selection.count
-    elif vectors.strategy(selection, wanted) == "exact":
+    elif exact or vectors.strategy(selection, wanted) == "exact":
         wanted = max(wanted, _KEPT)
-    found = vectors.nearest(vector, wanted, selection, exact=exact)
+    found = vectors.nearest(vector, wanted, selection, exact=exact or keep_all)
     return Scored(found.rows, found.scores, selection.count, found.strategy, found.trace)

@@ -149,10 +149,18 @@ def _score(catalogue: Catalogue, vector: Vectors, request: Request, selection: S
     n_hits = request.offset + request.k
     grouped = request.group_by is not None
     # Below an upper bound the best hits are not the nearest ones, so all must be scored.
-    exact = request.exact or request.max_score is not None
-    scored = score(catalogue, vector, request.target, selection, k=n_hits, grouped=grouped, exact=exact)
+    scored = score(
+        catalogue,
+        vector,
+        request.target,
+        selection,
+        k=n_hits,
+        grouped=grouped,
+        exact=request.exact,
+        keep_all=request.max_score is not None,
+    )
     if grouped and len(scored.rows) < scored.n_allowed and not _groups_are_full(scored, catalogue, request):
-        scored = score(catalogue, vector, request.target, selection, k=n_hits, exact=True)
+        scored = score(catalogue, vector, request.target, selection, k=n_hits, keep_all=True)
     keep = np.ones(len(scored.rows), dtype=np.bool_)
     if request.min_score is not None:
         keep &= scored.scores >= request.min_score

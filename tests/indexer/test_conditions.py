@@ -95,7 +95,8 @@ def test_the_same_rows_as_lancedb(stored, where):
     [
         "lower(organ) = 'colon'", "x_px + 1 > 3", "organ ILIKE 'b%'", "organ LIKE 'a\\_b'", "organ = 3", "x_px = 'a'",
         "nothing = 1", "organ = 'x", "", "organ", "x_px IN (1, 'a')", "x_px = NULL", "organ = 'a' organ = 'b'",
-        "(" * 99, "organ IN ()", "organ = 'a'; drop table items", "organ = 'a' -- or", "1 = 1", "generated > false", "NOT",
+        "(" * 99, "organ IN ()", "organ = 'a'; drop table items", "organ = 'a' -- or", "1 = 1",
+        "generated > false", "NOT",
     ],
 )  # fmt: skip
 def test_what_is_not_usual_is_left_to_lancedb(where):
