@@ -81,7 +81,9 @@ class IndexWriter:
             writer.write_card("put together again from its tables" if writer.committed else "made")
             return writer
         _check_settings(location, card, settings)
-        return cls._resume(location, card)
+        writer = cls._resume(location, card)
+        writer.store.count("items", "kind = 'slide'")  # opens every data file: nothing is added beside a damaged one
+        return writer
 
     @classmethod
     def resume(cls, location: Location) -> "IndexWriter":
