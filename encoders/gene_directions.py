@@ -22,9 +22,10 @@ def gene_directions(
     together, and the slope says where spots that have the gene high really lie. It is defined for genes that are too
     rare to be among the variable genes of the projection.
 
-    All genes as often detected share a part of that slope: how log-expression moves with the number of counts in a
-    spot. It would outweigh the rest in a list of several genes, so the mean slope of the 801 genes nearest in detection
-    is taken off, unless the sections have too few genes for a background.
+    Rare genes share a part of that slope: whether one is counted at all depends on how deeply a spot was sequenced. It
+    would outweigh the rest in a list of several genes, so a share of the mean slope of the 801 genes nearest in
+    detection is taken off: the square of the share of spots without the gene, since genes found nearly everywhere share
+    biology instead. Sections with too few genes for such a background keep the plain slopes.
 
     Parameters
     ----------
@@ -62,7 +63,8 @@ def gene_directions(
     kept = np.flatnonzero((detected > min_detected) & (variance > 1e-12) & is_gene)
     slopes = np.asarray(covariance)[kept] / np.sqrt(variance[kept])[:, None]
     if len(kept) >= _BACKGROUND:
-        slopes -= _mean_of_peers(slopes, detected[kept])
+        rarity = 1.0 - np.clip(detected[kept], 0.0, 1.0)
+        slopes -= rarity[:, None] ** 2 * _mean_of_peers(slopes, detected[kept])
     return tuple(symbols[i] for i in kept), slopes
 
 
