@@ -124,7 +124,7 @@ def test_patches_come_from_files(histoseek, small_db, tmp_path):
     from PIL import Image
 
     file = tmp_path / "tile.png"
-    Image.fromarray(np.full((400, 400, 3), 200, np.uint8)).save(file)
+    Image.fromarray(np.full((640, 640, 3), 200, np.uint8)).save(file)
     found = answered(histoseek("search", "patch", file, "--mpp", "0.5", "--db", small_db, "--json"))
     assert found["query"]["mpp"] == 0.5
     file.write_bytes(b"no image")
