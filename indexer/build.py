@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +24,7 @@ from indexer.locks import writer_lock
 from indexer.maintenance import Folding, refresh_after_writing
 from indexer.progress import Progress, Silent, StageClock, peak_rss_mb
 from indexer.slide_aggregates import aggregates_of, stored_aggregator, write_aggregates
-from indexer.slides import SlideSource
+from indexer.slides import HasRemarks, SlideSource
 from indexer.tiled_slides import TiledSlide
 from indexer.writer import IndexWriter, stored_panel
 
@@ -191,6 +192,7 @@ def _ingest_one(
         return "skipped"
     encoded = encoder.encode(source)
     notes += encoded.notes
+    notes += source.remarks() if isinstance(source, HasRemarks) else ()
     with encoder.clock.stage("write"):
         encoder.progress.update("write", 0, 1, slide)
         tables = item_tables(encoded, writer.settings.space.dim, writer.settings.tiling.side_um)
@@ -204,9 +206,21 @@ def _ingest_one(
 def content_sha256(source: SlideSource, settings: BuildSettings) -> str:
     """Digest of all that decides the rows of a slide: its files, its facts, and the settings of the build."""
     facts = json.dumps(asdict(source.facts), sort_keys=True)
-    files = sorted(f"{path.name} {sha256_of(path)}" for path in source.files)
+    files = sorted(f"{path.name} {_digest_once(path, *_stamp(path))}" for path in source.files)
     files += [source.tiles.stated] if isinstance(source, TiledSlide) else []
+    files += [source.read_with] if isinstance(source, HasRemarks) else []
     return hashlib.sha256("\n".join([settings.digest(), source.kind, facts, *files]).encode()).hexdigest()
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=256)
+def _digest_once(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - the stamp is part of the cache's key
+    """Digest of a file that many slides may share, as the samples of one bulk matrix do."""
+    return sha256_of(path)
 
 
 def _settings(space: Space, panel: Panel, stride_um: float, *, thumbnails: bool, aggregator: str) -> BuildSettings:

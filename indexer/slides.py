@@ -6,13 +6,14 @@ Positions are centres, in level-0 pixels, `(x, y)`. A reader whose format gives 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-MppSource = Literal["file", "manifest", "user", "generated"]
+#: Where an mpp is from; `pitch` is the known distance of neighbouring spots over their distance in pixels.
+MppSource = Literal["file", "manifest", "user", "pitch", "generated"]
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -109,3 +110,15 @@ class SlideSource(Protocol):
 
     def read_expression(self) -> Expression | None:
         """Counts of the slide, or `None`. Raises `CountsError` or `JoinError`."""
+
+
+@runtime_checkable
+class HasRemarks(Protocol):
+    """A source that has something to say of what it read, and whose reading depends on more than its files."""
+
+    @property
+    def read_with(self) -> str:
+        """Digest of what besides facts and files decides the rows, such as tables of gene names."""
+
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences for the user, known once `read_expression` has run."""

@@ -1,0 +1,52 @@
+"""The formats of files that ingest reads, by name; one file a format in `indexer.readers`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from indexer.errors import DataError
+from indexer.format import Circumstances, Format
+from indexer.readers import tenx, visium
+from indexer.slides import SlideSource
+
+FORMATS: Mapping[str, Format] = {module.FORMAT.name: module.FORMAT for module in (visium, tenx)}
+
+
+def find_slides(place: Path, format_name: str, around: Circumstances | None = None) -> list[SlideSource]:
+    """Slides of a place in the format named; which format it is, is never tried out.
+
+    Parameters
+    ----------
+    place : Path
+        A file or folder, as the format wants it.
+    format_name : str
+        One of `FORMATS`.
+    around : Circumstances, optional
+        What the user says of the slides, and the tables of gene names.
+
+    Raises
+    ------
+    DataError
+        If there is no such format, which lists them all, or the place holds no slide of it.
+    """
+    found = choose_format(format_name).find(place, around or Circumstances())
+    said = (around or Circumstances()).said
+    names = {source.facts.slide for source in found}
+    if said and not names & set(said):
+        raise DataError(
+            f"The table of slides has none of the {len(names)} slides of {place}: they are {_some(names)}, the table "
+            f"has {_some(said)}. Correct the column `slide`."
+        )
+    return found
+
+
+def choose_format(name: str) -> Format:
+    """Format of a name. Raises `DataError`, which lists them all."""
+    if name not in FORMATS:
+        listed = "; ".join(f"{one.name} ({one.reads})" for one in FORMATS.values())
+        raise DataError(f"There is no format {name!r}; expected one of: {listed}.")
+    return FORMATS[name]
+
+
+def _some(names: Mapping[str, object] | set[str]) -> str:
+    listed = sorted(names)
+    return ", ".join(map(repr, listed[:3])) + (" ..." if len(listed) > 3 else "")
