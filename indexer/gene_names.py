@@ -10,8 +10,8 @@ import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -84,11 +84,14 @@ class GeneReport:
         table and kept its name, `dropped` is no gene.
     summed : tuple of str
         Symbols that several columns had, whose counts were added up.
+    with_tables : bool
+        Whether any table of gene names was at hand.
     """
 
     species: Species
     genes: Mapping[Fate, tuple[tuple[str, str], ...]]
     summed: tuple[str, ...] = ()
+    with_tables: bool = True
 
     @property
     def counts(self) -> dict[Fate, int]:
@@ -108,7 +111,14 @@ class GeneReport:
         if self.summed:
             parts.append(f"{len(self.summed):,} symbols summed ({', '.join(self.summed[:_N_EXAMPLES])})")
         total = sum(self.counts.values())
-        return f"{total:,} genes, species {self.species}: {', '.join(parts)}"
+        return f"{total:,} genes, species {self.species}: {', '.join(parts)}{self._without()}"
+
+    def _without(self) -> str:
+        if self.with_tables:
+            return ""
+        return (
+            "; no table of gene names is on this machine, so names are kept (`histoseek data fetch gencode orthologs`)"
+        )
 
 
 def detect_species(symbols: Sequence[str], ids: Sequence[str] | None = None) -> Species:
@@ -154,7 +164,8 @@ def name_genes(
         fate, name = _name(symbol.strip(), gene_id.strip(), species, tables)
         names.append(name)
         fates[fate].append((symbol, name))
-    return tuple(names), GeneReport(species, {fate: tuple(found) for fate, found in fates.items()})
+    genes = {fate: tuple(found) for fate, found in fates.items()}
+    return tuple(names), GeneReport(species, genes, with_tables=bool(tables.human_symbols or tables.symbols_of_alias))
 
 
 def name_columns(
@@ -166,7 +177,12 @@ def name_columns(
     if len(kept) < len(names):
         counts = sp.csr_matrix(counts[:, kept])
     counts, unique, summed = sum_duplicates(counts, [names[column] for column in kept])
-    return counts, unique, GeneReport(report.species, report.genes, summed)
+    return counts, unique, replace(report, summed=summed)
+
+
+def read_id_table(path: Path) -> dict[str, str]:
+    """Symbol of each Ensembl id from a csv (.gz) of `id,symbol` rows without header. Raises `CountsError`."""
+    return {gene_id.partition(".")[0]: symbol for gene_id, symbol in _pairs(path, "an Ensembl id and a symbol")}
 
 
 def read_orthologs(path: Path) -> dict[str, tuple[str, ...]]:
@@ -174,18 +190,32 @@ def read_orthologs(path: Path) -> dict[str, tuple[str, ...]]:
 
     Raises `CountsError` if the file is no such table.
     """
+    return _grouped((mouse, human) for human, mouse in _pairs(path, "a human and a mouse symbol"))
+
+
+def read_aliases(path: Path) -> dict[str, tuple[str, ...]]:
+    """Current symbols of each alias from a csv (.gz) of `alias,symbol` rows without header. Raises `CountsError`."""
+    return _grouped(_pairs(path, "an alias and a symbol"))
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, dict[str, None]] = {}
+    for key, value in pairs:
+        if key and value:
+            found.setdefault(key, {})[value] = None
+    return {key: tuple(values) for key, values in found.items()}
+
+
+def _pairs(path: Path, expected: str) -> list[tuple[str, str]]:
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         rows = list(csv.reader(content.decode("utf-8").splitlines()))
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise CountsError(f"Cannot read the orthologs {path}: {error}; expected a csv of human and mouse.") from error
-    found: dict[str, dict[str, None]] = {}
+        raise CountsError(f"Cannot read the table of genes {path}: {error}; expected {expected} a line.") from error
     for number, row in enumerate(rows, start=1):
         if len(row) != 2:
-            raise CountsError(f"{path.name}, line {number}: got {row}; expected a human and a mouse symbol.")
-        if row[0] and row[1]:
-            found.setdefault(row[1], {})[row[0]] = None
-    return {mouse: tuple(human) for mouse, human in found.items()}
+            raise CountsError(f"{path.name}, line {number}: got {row}; expected {expected}.")
+    return [(row[0], row[1]) for row in rows]
 
 
 def _name(symbol: str, gene_id: str, species: Species, tables: GeneTables) -> tuple[Fate, str]:

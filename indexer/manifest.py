@@ -11,10 +11,23 @@ from indexer.errors import ManifestError
 from indexer.slides import SlideFacts
 
 #: Readers that exist (`indexer.sources`), and `reference` for files that are no slide: gene tables, signatures.
-Format = Literal["her2st", "h5ad_cells", "openslide", "reference"]
+Format = Literal["her2st", "h5ad_cells", "openslide", "visium", "reference"]
 
 Role = Literal[
-    "image", "counts", "spots", "labels", "clusters", "cells", "gene_table", "proportions", "signatures", "supplement"
+    "image",
+    "counts",
+    "barcodes",
+    "features",
+    "spots",
+    "scale_factors",
+    "labels",
+    "clusters",
+    "cells",
+    "gene_table",
+    "orthologs",
+    "proportions",
+    "signatures",
+    "supplement",
 ]
 ROLES: tuple[Role, ...] = get_args(Role)
 

@@ -5,16 +5,22 @@ from pathlib import Path
 
 from indexer.download import FetchProgress, fetch, verify
 from indexer.errors import ManifestError
+from indexer.format import Circumstances, Said
+from indexer.gene_names import GeneTables, read_aliases, read_id_table, read_orthologs
 from indexer.genes import read_gene_table
 from indexer.manifest import Dataset, Manifest, Role
-from indexer.readers import h5ad_cells, her2st, openslide_image
+from indexer.readers import h5ad_cells, her2st, openslide_image, visium
 from indexer.settings import Settings
 from indexer.slides import SlideSource
+
+#: In the cache: what `histoseek data aliases` makes.
+ALIASES = "gene_aliases.csv"
 
 _ROLES: Mapping[str, tuple[Role, ...]] = {
     "her2st": her2st.ROLES,
     "h5ad_cells": h5ad_cells.ROLES,
     "openslide": openslide_image.ROLES,
+    "visium": visium.ROLES,
 }
 
 
@@ -59,7 +65,8 @@ def open_sources(
         )
     names = list(dataset.slides) if slides is None else list(slides)
     local = fetch(dataset, files=source_files(dataset, slides=names), progress=progress, settings=settings)
-    return [_open_slide(dataset, name, local) for name in names]
+    tables = local_gene_names(manifest, settings=settings) if dataset.format == "visium" else GeneTables()
+    return [_open_slide(dataset, name, local, tables) for name in names]
 
 
 def open_slide(name: str, *, manifest: Manifest) -> SlideSource | None:
@@ -75,15 +82,37 @@ def local_gene_table(manifest: Manifest, *, settings: Settings | None = None) ->
 
     Nothing is downloaded: `histoseek data fetch gencode` does that. Raises `CountsError` for a malformed table.
     """
+    path = _local_reference(manifest, "gene_table", settings)
+    return None if path is None else read_gene_table(path)
+
+
+def local_gene_names(manifest: Manifest, *, settings: Settings | None = None) -> GeneTables:
+    """Tables of gene names that are on this machine; those that are not are empty.
+
+    Ids and orthologs are the manifest's (`histoseek data fetch gencode orthologs`), aliases those that `histoseek data
+    aliases` left in the cache. Nothing is downloaded. Raises `CountsError` for a malformed table.
+    """
+    settings = settings or Settings()
+    ids, orthologs = (_local_reference(manifest, role, settings) for role in ("gene_table", "orthologs"))
+    aliases = settings.cache_dir / ALIASES
+    return GeneTables(
+        symbol_of_id={} if ids is None else read_id_table(ids),
+        human_of_mouse={} if orthologs is None else read_orthologs(orthologs),
+        symbols_of_alias=read_aliases(aliases) if aliases.is_file() else {},
+    )
+
+
+def _local_reference(manifest: Manifest, role: Role, settings: Settings | None) -> Path | None:
+    """A verified file in a role of any data set, if it is on this machine."""
     for dataset in manifest.datasets.values():
-        paths = dataset.shared.get("gene_table", ())
+        paths = dataset.shared.get(role, ())
         for state in verify(dataset, settings=settings) if paths else ():
             if state.path in paths and state.state == "verified" and state.where is not None:
-                return read_gene_table(state.where)
+                return state.where
     return None
 
 
-def _open_slide(dataset: Dataset, name: str, local: Mapping[str, Path]) -> SlideSource:
+def _open_slide(dataset: Dataset, name: str, local: Mapping[str, Path], tables: GeneTables) -> SlideSource:
     files = {role: local[path] for role, path in dataset.slide(name).files.items() if path in local}
     facts = dataset.facts(name)
     try:
@@ -99,6 +128,9 @@ def _open_slide(dataset: Dataset, name: str, local: Mapping[str, Path]) -> Slide
             )
         if dataset.format == "h5ad_cells":
             return h5ad_cells.CellsSlide(manifest_facts=facts, cells=files["cells"], label_column=dataset.label_column)
+        if dataset.format == "visium":
+            outs = visium.outs_of(files)
+            return visium.open_outs(name, outs, Circumstances({name: Said(facts)}, tables))
         return openslide_image.OpenSlideSlide(manifest_facts=facts, image_path=files["image"])
     except KeyError as error:
         raise ManifestError(

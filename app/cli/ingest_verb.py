@@ -16,9 +16,16 @@ from indexer.tile_files import TileFormat
 
 if TYPE_CHECKING:
     from indexer.manifest import Manifest
+    from indexer.readers.table_slide import TableSlide
     from indexer.slides import SlideSource
 
-Names = Annotated[list[str] | None, typer.Argument(metavar="[DATASET]...", help="Data sets of the manifest.")]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[DATASET|PATH]...", help="Data sets of the manifest; with --format, files or folders."),
+]
+Format = Annotated[
+    str | None, typer.Option("--format", help="Format of the files: visium, 10x ...; a wrong name lists them all.")
+]
 Only = Annotated[list[str] | None, typer.Option("--slide", help="Only this slide; may be repeated.")]
 Stride = Annotated[float, typer.Option("--tile-stride-um", min=1, help="Distance between tissue tiles.")]
 Features = Annotated[
@@ -62,6 +69,7 @@ def ingest(
     db: Db = DEFAULT_DB,
     slide: Only = None,
     slides: Table = None,
+    format_name: Format = None,
     features: Features = None,
     features_format: Annotated[
         TileFormat | None, typer.Option("--features-format", help="Whose layout; by default told from each file.")
@@ -84,26 +92,36 @@ def ingest(
     wait: Wait = 0.0,
     as_json: AsJson = False,
 ) -> None:
-    """Read data sets, slides of your own or tiles made elsewhere into an index.
+    """Read data sets, files and folders, slides of your own or tiles made elsewhere into an index.
 
-    A second run adds nothing, a killed run continues. Tiles of `--features` need the space whose encoder made them;
-    their slides are described by `--slides`, by the manifest, or by the metadata of HEST.
+    A folder is read in the format that `--format` names; `--slides` says who its slides are. A second run adds nothing,
+    a killed run continues. Tiles of `--features` need the space whose encoder made them; their slides are described by
+    `--slides`, by the manifest, or by the metadata of HEST.
     """
-    if not names and features is None and slides is None:
-        raise typer.BadParameter("give data sets of the manifest, --features or --slides.")
+    if not names and (format_name is not None or (features is None and slides is None)):
+        raise typer.BadParameter("give data sets of the manifest, files with --format, --features or --slides.")
+    if format_name is not None and features is not None:
+        raise typer.BadParameter("give --format or --features, one of them.")
+    from app.cli.format_sources import check_names, sources_at
     from encoders.registry import open_space
     from indexer.build import build_index
     from indexer.manifest import load_manifest
+    from indexer.readers.table_slide import read_slide_table
     from indexer.sources import local_gene_table, open_sources
 
     loaded = load_manifest(manifest)
+    described = None if slides is None else read_slide_table(slides)
+    placed = [] if format_name is None else sources_at(names or (), format_name, described, loaded)
+    if format_name is None:
+        check_names(names or (), loaded)
     opened = open_space(space, device=device)
     with bars() as progress:
-        sources = [source for name in names or () for source in open_sources(name, manifest=loaded, slides=slide)]
+        datasets = (names or ()) if format_name is None else ()
+        sources = [source for name in datasets for source in open_sources(name, manifest=loaded, slides=slide)]
         tiles = None
         if features is not None:
             tiles = _Tiles(features, features_format, features_encoder, features_side_px, patches)
-        own = _own_sources(slides, tiles, loaded)
+        own = placed if format_name is not None else _own_sources(described, tiles, loaded)
         sources += [source for source in own if slide is None or source.facts.slide in slide]
         report = build_index(
             db,
@@ -130,13 +148,13 @@ def ingest(
         raise typer.Exit(DONE_WITH_FAILURES)
 
 
-def _own_sources(table: Path | None, tiles: _Tiles | None, manifest: "Manifest") -> "list[SlideSource]":
+def _own_sources(
+    described: "dict[str, TableSlide] | None", tiles: _Tiles | None, manifest: "Manifest"
+) -> "list[SlideSource]":
     """Slides of a table, with the tiles of files where there are some."""
-    from indexer.readers.table_slide import read_slide_table
     from indexer.sources import open_slide
     from indexer.tiled_slides import open_tiled_slides
 
-    described = None if table is None else read_slide_table(table)
     if tiles is None:
         return list((described or {}).values())
     return list(

@@ -4,6 +4,7 @@ Its frame is the full-resolution image, which is not in the folder: a slides tab
 beside the positions stand in, in the same frame, as long as they are sharp enough to show tissue.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from indexer.errors import CountsError, DataError, JoinError, SlideError
 from indexer.format import Circumstances, Format
+from indexer.manifest import Role
 from indexer.readers.flat_image import FlatImage
 from indexer.readers.measured import GeneColumns, Measured, MeasuredSlide
 from indexer.readers.scaled_image import ScaledImage
@@ -27,6 +29,8 @@ from indexer.readers.visium_spots import (
 )
 from indexer.slides import SlideImage, SlideSource
 
+#: Of a data set of the manifest.
+ROLES: tuple[Role, ...] = ("counts", "barcodes", "features", "spots", "scale_factors", "image")
 #: A picture with more micrometres per pixel shows no tissue that an encoder could tell: a 100 um field has 20 pixels.
 MAX_PICTURE_MPP = 5.0
 
@@ -43,6 +47,15 @@ def find(place: Path, around: Circumstances) -> list[SlideSource]:
     if not folders:
         raise DataError(f"{place} holds neither `spatial` nor `{_MATRIX}`; expected `outs` of Space Ranger.")
     return [open_outs(name, folder, around) for name, folder in _names(folders).items()]
+
+
+def outs_of(files: Mapping[Role, Path]) -> Path:
+    """Folder of the files of one slide by role. Raises `KeyError` for a missing role, `DataError` if they are apart."""
+    outs = files["spots"].parent.parent
+    apart = [path for path in (files["counts"], files["scale_factors"]) if path.parent.parent != outs]
+    if apart:
+        raise DataError(f"{apart[0]} does not lie in {outs}; expected counts and positions of one `outs` folder.")
+    return outs
 
 
 def open_outs(name: str, outs: Path, around: Circumstances) -> MeasuredSlide:

@@ -78,7 +78,7 @@ def test_a_slide_overrides_its_data_set(tmp_path):
         (broken("files", 1, "bytes", value=0), ["'files.1.bytes'", "greater than 0"]),
         (broken("slides", "S1", "files", "counts", value="tiny/zz"), ["slide 'S1'", "'counts'", "'tiny/zz'"]),
         (broken("slides", "S1", "files", "pixels", value="tiny/a.tsv"), ["slide 'S1'", "files.pixels", "'image'"]),
-        (broken("format", value="visium"), ["key 'format'", "'visium'", "'her2st'"]),
+        (broken("format", value="imaging"), ["key 'format'", "'imaging'", "'her2st'"]),
         (broken("mpp", value=-1), ["key 'mpp'", "-1", "greater than 0"]),
         (broken("base_url", value=None), ["'up/a.tsv'", "base_url"]),
         (broken("shared", value={"signatures": ["tiny/no"]}), ["shared", "'signatures'", "'tiny/no'"]),

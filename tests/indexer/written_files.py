@@ -1,0 +1,82 @@
+"""Small files in the layouts that other programs write."""
+
+import csv
+import gzip
+import json
+
+import h5py
+import numpy as np
+import scipy.io
+import scipy.sparse as sp
+from PIL import Image
+
+PITCH_PX = 40  # so 2.5 um per pixel
+FEATURES = (
+    ("ENSG00000141736", "ERBB2", "Gene Expression"),
+    ("ENSG00000171345", "KRT19", "Gene Expression"),
+    ("ENSG00000026025", "VIM", "Gene Expression"),
+    ("ENSG00000999999", "VIM", "Gene Expression"),
+    ("CD3", "CD3-antibody", "Antibody Capture"),
+)
+HEADER = ("barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres")
+
+
+def spot_rows():
+    """Twenty spots: 5 rows of 4, every second column, the first centred on x 60, y 50."""
+    rows = []
+    for row in range(5):
+        for place in range(4):
+            column = 2 * place + row % 2
+            x, y = 60 + column * PITCH_PX / 2, 50 + row * PITCH_PX * 3**0.5 / 2
+            rows.append((f"BC{row}{place}-1", 1, row, column, y, x))
+    return rows
+
+
+def matrix(n=20, features=FEATURES):
+    """Counts of feature f of spot s: (s + 1) * (f + 1)."""
+    return np.outer(np.arange(1, len(features) + 1), np.arange(1, n + 1))
+
+
+def write_mtx(folder, counts=None, barcodes=None, features=FEATURES):
+    folder.mkdir(parents=True, exist_ok=True)
+    counts = matrix(features=features) if counts is None else counts
+    barcodes = [row[0] for row in spot_rows()] if barcodes is None else barcodes
+    with gzip.open(folder / "matrix.mtx.gz", "wb") as stream:
+        scipy.io.mmwrite(stream, sp.coo_matrix(counts))
+    texts = {"features.tsv.gz": ["\t".join(one) for one in features], "barcodes.tsv.gz": barcodes}
+    for name, lines in texts.items():
+        (folder / name).write_bytes(gzip.compress("\n".join([*lines, ""]).encode()))
+
+
+def write_h5(path, counts=None, features=FEATURES):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    counts = sp.csc_matrix(matrix(features=features) if counts is None else counts)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("matrix")
+        group["barcodes"] = np.array([row[0] for row in spot_rows()], dtype="S")
+        group["data"], group["indices"], group["indptr"] = counts.data, counts.indices, counts.indptr
+        group["shape"] = counts.shape
+        for column, name in enumerate(("id", "name", "feature_type")):
+            group[f"features/{name}"] = np.array([one[column] for one in features], dtype="S")
+
+
+def write_positions(spatial, rows=None, *, old=False):
+    spatial.mkdir(parents=True, exist_ok=True)
+    with (spatial / ("tissue_positions_list.csv" if old else "tissue_positions.csv")).open("w", newline="") as stream:
+        csv.writer(stream).writerows([*([] if old else [HEADER]), *(spot_rows() if rows is None else rows)])
+
+
+def write_outs(outs, *, old=False, h5=False, picture=True, **scales):
+    """An `outs` folder with a hires picture at half of the 300 x 280 pixels of the full image."""
+    if h5:
+        write_h5(outs / "filtered_feature_bc_matrix.h5")
+    else:
+        write_mtx(outs / "filtered_feature_bc_matrix")
+    write_positions(outs / "spatial", old=old)
+    factors = {"tissue_hires_scalef": 0.5, "tissue_lowres_scalef": 0.1, "spot_diameter_fullres": 26.0} | scales
+    (outs / "spatial" / "scalefactors_json.json").write_text(json.dumps(factors))
+    if picture:
+        pixels = np.zeros((140, 150, 3), dtype=np.uint8)
+        pixels[:, 75:] = (200, 100, 150)
+        Image.fromarray(pixels).save(outs / "spatial" / "tissue_hires_image.png")
+    return outs
