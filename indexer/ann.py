@@ -8,7 +8,7 @@ scanned and how many candidates are compared again on full-precision vectors.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -198,8 +198,17 @@ def faiss_version() -> str:
     return str(_faiss().__version__)
 
 
-def dots_at(vectors: Vectors, query: Vectors, positions: Positions) -> Floats:
+class Unmapped(Protocol):
+    """Vectors that lie elsewhere than in memory, in place of a matrix; see `indexer.table_vectors`."""
+
+    def dots(self, query: Vectors, places: Positions | None = None) -> Floats:
+        """Inner product of a query `(dim,)` with all rows, or those at some places."""
+
+
+def dots_at(vectors: Vectors | Unmapped, query: Vectors, positions: Positions) -> Floats:
     """Inner product of one query `(dim,)` with the rows of a matrix at some positions, read in place."""
+    if not isinstance(vectors, np.ndarray):
+        return vectors.dots(query, positions)
     faiss = _faiss()
     found = np.empty(len(positions), dtype=np.float32)
     if len(positions):
@@ -211,8 +220,10 @@ def dots_at(vectors: Vectors, query: Vectors, positions: Positions) -> Floats:
     return found
 
 
-def dots(vectors: Vectors, query: Vectors) -> Floats:
+def dots(vectors: Vectors | Unmapped, query: Vectors) -> Floats:
     """Inner product of one query `(dim,)` with every row, on one core: NumPy's product would start a thread on each."""
+    if not isinstance(vectors, np.ndarray):
+        return vectors.dots(query)
     faiss = _faiss()
     found = np.empty(len(vectors), dtype=np.float32)
     pointer = faiss.swig_ptr

@@ -12,13 +12,15 @@ import scipy.sparse as sp
 
 from encoders.contracts import Modality, Vectors
 from encoders.space import SpaceCard
+from indexer.access import Access
 from indexer.card import CARD_NAME, IndexCard, check_space
 from indexer.columns import ItemColumns
 from indexer.conditions import compile_where
 from indexer.errors import IndexFormatError
 from indexer.location import Location, locate
+from indexer.opening import Opener, fetch_sidecars, resolve
 from indexer.schema import FAILED_SCHEMA, GENES_SCHEMA, ITEM_COLUMNS, ITEM_METADATA, SLIDES_SCHEMA
-from indexer.sidecar import VectorTable, open_items, open_vectors
+from indexer.sidecar import VectorTable, open_items
 from indexer.store import TABLES, RowIds, Store, manifest_names
 from indexer.vectors import VectorSet
 from indexer.versions import card_of, split_version
@@ -35,9 +37,16 @@ class Index:
     """
 
     def __init__(
-        self, location: Location, card: IndexCard, store: Store | None = None, *, stamp: str | None = None
+        self,
+        location: Location,
+        card: IndexCard,
+        store: Store | None = None,
+        *,
+        stamp: str | None = None,
+        access: Access = Access(),  # noqa: B008  # frozen
     ) -> None:
         self.location = location
+        self.access = access
         self.folder = location.folder
         self.card = card
         if store is not None:
@@ -47,7 +56,12 @@ class Index:
 
     @classmethod
     def open(
-        cls, uri: str | Path | Location, *, version: int | str | None = None, space: SpaceCard | None = None
+        cls,
+        uri: str | Path | Location,
+        *,
+        version: int | str | None = None,
+        space: SpaceCard | None = None,
+        access: Access | None = None,
     ) -> "Index":
         """Open an index at its last commit, or at a version of the past.
 
@@ -59,6 +73,8 @@ class Index:
             Number or tag of a version.
         space : SpaceCard, optional
             The space the caller will query in; checked against the index's own.
+        access : Access, optional
+            Engine and device that search the vectors.
 
         Raises
         ------
@@ -80,7 +96,7 @@ class Index:
             check_space(card.space, space)
         # Opening the tables takes longer than everything else; they wait until something is read from them.
         store = None if _has_manifests(location, card) else Store.open(location, card.table_versions)
-        return cls(location, card, store, stamp=stamp)
+        return cls(location, card, store, stamp=stamp, access=access or Access())
 
     def is_current(self) -> bool:
         """Whether this is still the last commit, told by the card's file alone; of a version asked for, always."""
@@ -101,7 +117,7 @@ class Index:
     @cached_property
     def columns(self) -> ItemColumns:
         """Metadata of all items as search reads it: mapped from a sidecar where one fits."""
-        self.location.fetch_sidecars()
+        fetch_sidecars(self.location, self._opener.access)
         return open_items(self.folder, self._table)
 
     def metadata(self) -> pa.Table:
@@ -127,10 +143,15 @@ class Index:
         return tuple(self._genes.column("ensembl_id").to_pylist())
 
     def vectors(self, modality: Modality) -> VectorSet:
-        """Vectors of the items that have one in this modality; from the sidecar, which is mended if need be."""
+        """Vectors of the items that have one in this modality; from the sidecar, which is mended if need be.
+
+        Raises
+        ------
+        StoreError
+            If the engine of `access` lacks something.
+        """
         if modality not in self._vectors:
-            self.location.fetch_sidecars()
-            self._vectors[modality] = open_vectors(self.folder, modality, self._table)
+            self._vectors[modality] = self._opener.open(modality)
         return self._vectors[modality]
 
     def expression(self, rows: Sequence[int] | Rows) -> sp.csr_matrix:
@@ -190,6 +211,11 @@ class Index:
         if row_ids is None:
             return self._items
         return self.store.take("items", row_ids, list(ITEM_COLUMNS)), row_ids
+
+    @cached_property
+    def _opener(self) -> Opener:
+        access = resolve(self.access, self.location, sum(self.card.counts.values()), self.card.space.dim)
+        return Opener(access, self.location, self._table, lambda: self.store, lambda: self.columns.row_ids)
 
     @cached_property
     def _table(self) -> VectorTable:

@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -74,8 +75,8 @@ class Location(ABC):
         """Remove a file; one that is not there is no error."""
 
     @abstractmethod
-    def fetch_sidecars(self) -> None:
-        """Bring the sidecars to `folder` where they lie elsewhere."""
+    def fetch_sidecars(self, without: Collection[str] = ()) -> None:
+        """Bring the sidecars to `folder` where they lie elsewhere, but for files of some names."""
 
     @abstractmethod
     def store_sidecars(self) -> None:
@@ -133,7 +134,7 @@ class LocalFolder(Location):
         """Remove a file."""
         (self._path / name).unlink(missing_ok=True)
 
-    def fetch_sidecars(self) -> None:
+    def fetch_sidecars(self, without: Collection[str] = ()) -> None:
         """Nothing to do: they are in the folder."""
 
     def store_sidecars(self) -> None:
@@ -195,11 +196,11 @@ class Bucket(Location):
         with suppress(FileNotFoundError):
             self._files.delete_file(self._key(name))
 
-    def fetch_sidecars(self) -> None:
+    def fetch_sidecars(self, without: Collection[str] = ()) -> None:
         """Copy what the local folder has not: a sidecar never changes, and its card is its last file to arrive."""
         for path, size in self._sidecar_files().items():
             local = self.folder / path
-            if local.exists() and local.stat().st_size == size:
+            if local.name in without or (local.exists() and local.stat().st_size == size):
                 continue
             local.parent.mkdir(parents=True, exist_ok=True)
             partial = local.with_name(f"{local.name}.{os.getpid()}.part")

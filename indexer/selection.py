@@ -1,5 +1,6 @@
 """Which vectors may answer a query, in the forms the different ways of searching need."""
 
+from copy import copy
 from functools import cached_property
 
 import numpy as np
@@ -18,10 +19,13 @@ class Selection:
     ----------
     mask : bool (n_vectors,)
         True where a vector may answer.
+    where : str, optional
+        SQL condition on the items that allows at least all of them, for vectors that are searched by another engine.
     """
 
-    def __init__(self, mask: Mask) -> None:
+    def __init__(self, mask: Mask, where: str | None = None) -> None:
         self.mask = mask
+        self.where = where
         self._counts: Counts | None = None
 
     @cached_property
@@ -51,12 +55,18 @@ class Selection:
             self._counts = np.bincount(of_allowed, minlength=n_lists)
         return self._counts
 
+    def also_where(self, condition: str) -> "Selection":
+        """The same, told with one more condition that all of them meet."""
+        same = copy(self)
+        same.where = condition if self.where is None else f"({self.where}) AND ({condition})"
+        return same
+
     def without(self, places: Rows, list_of: npt.NDArray[np.integer] | None = None) -> "Selection":
         """The same without some places; what is already counted and packed is mended, not made again."""
         gone = places[self.mask[places]]
         mask = self.mask.copy()
         mask[gone] = False
-        less = Selection(mask)
+        less = Selection(mask, self.where)
         less.count = self.count - len(gone)
         if "packed" in self.__dict__ and len(gone):
             packed = self.packed.copy()

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from indexer.ann import AnnIndex, Kind, faiss_version, files_of
 from indexer.columns import COLUMNS_FILE, ROW_IDS_FILE, ItemColumns, Mask, RowIds, Rows
 from indexer.errors import SidecarError, WriteError
 from indexer.evidence import Evidence, measure
+from indexer.knobs import TUNING_FILE, Tuning
 from indexer.vectors import VectorSet
 
 _LOG = logging.getLogger(__name__)
@@ -34,8 +35,7 @@ SIDECAR_FORMAT = 2
 MODALITIES: tuple[Modality, ...] = ("image", "expression")
 #: More rows than this newer than the sidecar, or gone since, are worth a new sidecar.
 TAIL_ROWS = 50_000
-_VECTORS, _ROWS, _CARD = "vectors.npy", "rows.npy", "sidecar.json"
-TUNING_FILE = "tuning.json"
+VECTORS_FILE, ROWS_FILE, _CARD = "vectors.npy", "rows.npy", "sidecar.json"
 
 
 class SidecarCard(BaseModel):
@@ -57,21 +57,6 @@ class SidecarCard(BaseModel):
     evidence: Evidence | None
     faiss_version: str
     file_bytes: dict[str, int]
-
-
-class Tuning(BaseModel):
-    """What `index tune` measured on a sidecar, and the tolerance it set (see `indexer.evidence`)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    tolerance: float
-    wanted_recall: float
-    recall: float
-    p50_ms: float
-    p95_ms: float
-    bytes_per_vector: float
-    n_queries: int
-    k: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +108,7 @@ def open_items(folder: Path, table: VectorTable) -> ItemColumns:
     """Metadata of the items: mapped from a sidecar that fits, else read from the table."""
     for path, card, change in _candidates(folder, MODALITIES, table):
         try:
-            _check_files(path, card)
+            _check_files(path, card, (COLUMNS_FILE, ROW_IDS_FILE))
             columns = ItemColumns.load(path)
         except (SidecarError, OSError, ValueError) as error:
             _LOG.warning("Sidecar %s is not used: %s", path, error)
@@ -160,6 +145,26 @@ def open_vectors(folder: Path, modality: Modality, table: VectorTable) -> Vector
     return VectorSet.over(modality, rows, vectors, table.count())
 
 
+def open_rows(
+    folder: Path,
+    modality: Modality,
+    table: VectorTable,
+    base_of: Callable[[Rows, RowIds], Vectors],
+    needed: Collection[str] = (),
+) -> VectorSet | None:
+    """As `open_vectors`, with vectors that lie elsewhere than in the sidecar; `None` if none fits the table.
+
+    `base_of` stands in for the matrix, given the item of each of its rows and the row ids of the items; of the other
+    files only those `needed` must be there.
+    """
+    for path, card, change in _candidates(folder, (modality,), table):
+        try:
+            return _changed(_load(path, card, base_of, {ROWS_FILE, ROW_IDS_FILE, *needed}), change, table)
+        except SidecarError as error:
+            _LOG.warning("%s It is not used.", error)
+    return None
+
+
 def write_sidecar(folder: Path, modality: Modality, table: VectorTable) -> VectorSet:
     """Derive the sidecar of the table's rows and put it in place in one step; raises `WriteError`."""
     digest = _digest_of(table)
@@ -169,12 +174,12 @@ def write_sidecar(folder: Path, modality: Modality, table: VectorTable) -> Vecto
     rows, vectors = table.vectors(modality, None)
     try:
         part.mkdir(parents=True, exist_ok=True)
-        np.save(part / _VECTORS, vectors)
-        np.save(part / _ROWS, rows)
+        np.save(part / VECTORS_FILE, vectors)
+        np.save(part / ROWS_FILE, rows)
         ItemColumns.of_table(items, row_ids).save(part)
         ann = AnnIndex.build(vectors)
         ann.save(part)
-        names = (_VECTORS, _ROWS, COLUMNS_FILE, ROW_IDS_FILE, *files_of(ann.kind))
+        names = (VECTORS_FILE, ROWS_FILE, COLUMNS_FILE, ROW_IDS_FILE, *files_of(ann.kind))
         card = SidecarCard(
             format=SIDECAR_FORMAT,
             modality=modality,
@@ -286,20 +291,31 @@ def _change(path: Path, card: SidecarCard, table: VectorTable) -> Change | None:
     return Change(is_there if n_gone else None, tail)
 
 
-def _check_files(path: Path, card: SidecarCard) -> None:
+def _check_files(path: Path, card: SidecarCard, needed: Collection[str] | None = None) -> None:
     for name, size in card.file_bytes.items():
+        if needed is not None and name not in needed:
+            continue
         found = (path / name).stat().st_size if (path / name).exists() else 0
         if found != size:
             raise SidecarError(f"Sidecar file {path / name} has {found:,} bytes; expected {size:,}.")
 
 
-def _load(path: Path, card: SidecarCard) -> VectorSet:
-    _check_files(path, card)
+def _load(
+    path: Path,
+    card: SidecarCard,
+    base_of: Callable[[Rows, RowIds], Vectors] | None = None,
+    needed: Collection[str] | None = None,
+) -> VectorSet:
+    _check_files(path, card, needed)
     try:
         # A map of an empty array is refused by the system.
         mode: Literal["r"] | None = "r" if card.n_vectors else None
-        rows = np.load(path / _ROWS, mmap_mode=mode)
-        vectors = np.load(path / _VECTORS, mmap_mode=mode)
+        rows = np.load(path / ROWS_FILE, mmap_mode=mode)
+        vectors = (
+            np.load(path / VECTORS_FILE, mmap_mode=mode)
+            if base_of is None
+            else base_of(rows, np.load(path / ROW_IDS_FILE))
+        )
     except (OSError, ValueError) as error:
         raise SidecarError(f"Sidecar {path} cannot be read: {error}.") from error
     if rows.shape != (card.n_vectors,) or vectors.shape != (card.n_vectors, card.dim):
@@ -336,24 +352,6 @@ def sidecar_folder(folder: Path, modality: Modality, table: VectorTable) -> Path
     """Folder of the sidecar that serves a state; `None` if none does."""
     found = _candidates(folder, (modality,), table)
     return found[0][0] if found else None
-
-
-def read_tuning(path: Path) -> "Tuning | None":
-    """What `index tune` has measured and set for a sidecar; `None` if it has not."""
-    try:
-        return Tuning.model_validate_json((path / TUNING_FILE).read_text())
-    except (OSError, ValidationError, UnicodeDecodeError):
-        return None
-
-
-def write_tuning(path: Path, tuning: "Tuning") -> None:
-    """Set the knobs of a sidecar, in one step; raises `WriteError`."""
-    part = path / f"{TUNING_FILE}.part"
-    try:
-        part.write_text(tuning.model_dump_json(indent=1))
-        part.replace(path / TUNING_FILE)
-    except OSError as error:
-        raise WriteError(f"{path / TUNING_FILE} could not be written: {error}. Searches go on as before.") from error
 
 
 def _changed(loaded: VectorSet, change: Change, table: VectorTable) -> VectorSet:

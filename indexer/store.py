@@ -1,9 +1,10 @@
-"""The four LanceDB tables of an index, read at fixed versions or written. The only module that touches LanceDB.
+"""The four LanceDB tables of an index, read at fixed versions or written.
 
-Tables are made with stable row ids: the id of a row is its own from its commit on, through deletes, compaction and
-rollback, no later row gets it again, and ids grow in the order of the commits. Rows never change in place, so an id
-stands for the same values in every version that holds it. Tables of indexes made before have Lance's plain ids, which
-name a place in a file: they too grow with the commits and outlive appends and deletes, but compaction deals new ones.
+Only this module and `indexer.lance_index` touch LanceDB. Tables are made with stable row ids: the id of a row is its
+own from its commit on, through deletes, compaction and rollback, no later row gets it again, and ids grow in the
+order of the commits. Rows never change in place, so an id stands for the same values in every version that holds it.
+Tables of indexes made before have Lance's plain ids, which name a place in a file: they too grow with the commits and
+outlive appends and deletes, but compaction deals new ones.
 """
 
 import re
@@ -86,7 +87,7 @@ class Store:
             "genes": GENES_SCHEMA,
             "failed_items": FAILED_SCHEMA,
         }
-        with _writing(f"the tables of index {location}"):
+        with writing(f"the tables of index {location}"):
             database = _connect(location)
             for name, schema in schemas.items():
                 there = _has_table(database, name)
@@ -134,18 +135,18 @@ class Store:
         """Make older versions the newest ones again; raises `WriteError`."""
         for name, table in self._tables.items():
             if table.version != versions[name]:
-                with _writing(f"table {name}"):
+                with writing(f"table {name}"):
                     table.restore(versions[name])
 
     def count(self, table: str, where: str | None = None) -> int:
         """Rows of a table."""
-        with _reading(table):
+        with reading(table):
             return int(self._tables[table].count_rows(where))
 
     def read(self, table: str, columns: Sequence[str]) -> tuple[pa.Table, RowIds]:
         """All rows of some columns in the order they were committed, with their row ids."""
         query = self._tables[table].search().select(list(columns)).with_row_id(with_row_id=True)
-        with _reading(table):
+        with reading(table):
             rows = query.limit(None).to_arrow()
         row_ids = rows.column("_rowid").to_numpy()
         order = np.argsort(row_ids)
@@ -163,12 +164,21 @@ class Store:
             raise WhereError(f"The condition {where!r} is refused: {_reason(error)}.") from error
         return np.sort(rows.column("_rowid").to_numpy())
 
+    def count_vectors(self, column: str) -> int:
+        """Rows that have a value in a column of vectors."""
+        return sum(len(ids) for _, ids in self.stream("items", column))
+
+    def rows_with(self, column: str, row_ids: RowIds) -> npt.NDArray[np.int64]:
+        """Places among the row ids of all items of those that have a value in a column of vectors, ascending."""
+        ids = [its for _, its in self.stream("items", column)]
+        return np.searchsorted(row_ids, np.sort(np.concatenate([np.empty(0, np.uint64), *ids])))
+
     def take(self, table: str, row_ids: RowIds, columns: Sequence[str]) -> pa.Table:
         """Rows by row id, in the order asked for, repeats included."""
         if not len(row_ids):
             return self._tables[table].schema.empty_table().select(list(columns))
         unique, place = np.unique(row_ids, return_inverse=True)
-        with _reading(table):
+        with reading(table):
             if len(unique) >= _SCANNED_ROWS and unique[-1] - unique[0] < 2 * len(unique):
                 within = f"_rowid >= {unique[0]} AND _rowid <= {unique[-1]}"  # a scan is several times as fast
                 query = self._tables[table].search().where(within).select([*columns, "_rowid"]).limit(None)
@@ -184,23 +194,36 @@ class Store:
         order = np.argsort(found_ids)
         return found.select(list(columns)).take(order[np.searchsorted(found_ids[order], unique)][place])
 
+    def stream(self, table: str, column: str) -> Iterator[tuple[npt.NDArray[np.float32], RowIds]]:
+        """A column of vectors a batch at a time, with row ids; rows without a vector are left out."""
+        query = self._tables[table].search().select([column]).with_row_id(with_row_id=True).limit(None)
+        with reading(table):
+            for batch in query.to_batches(_BATCH_ROWS):
+                found = batch.column(column)
+                vectors = np.asarray(found.flatten()).reshape(-1, found.type.list_size)  # leaves nulls out
+                yield vectors, batch.column("_rowid").to_numpy()[np.asarray(found.is_valid())]
+
+    def table(self, name: str) -> "Table":
+        """One table, for what else LanceDB does with it."""
+        return self._tables[name]
+
     def append(self, table: str, rows: Sequence[pa.Table]) -> None:
         """Add rows as one version; raises `WriteError`, and then no row of them is there."""
         schema = self._tables[table].schema
         batches = (batch for part in rows for batch in part.cast(schema).to_batches(max_chunksize=_BATCH_ROWS))
-        with _writing(f"table {table}"), self._written_whole(table):
+        with writing(f"table {table}"), self._written_whole(table):
             self._tables[table].add(pa.RecordBatchReader.from_batches(schema, batches))
 
     def kinds_of(self, slide: str) -> dict[str, int]:
         """Items of a slide by kind."""
-        with _reading("items"):
+        with reading("items"):
             rows = self._tables["items"].search().where(_of_slide(slide)).select(["kind"]).limit(None).to_arrow()
         return {row["values"]: row["counts"] for row in rows.column("kind").value_counts().to_pylist()}
 
     def compact(self) -> None:
         """Fold small data files together, as new versions; nothing is removed. Rows and their order stay."""
         for name, table in self._tables.items():
-            with _writing(f"table {name}"), self._written_whole(name):
+            with writing(f"table {name}"), self._written_whole(name):
                 table.optimize(cleanup_older_than=_EVER)
 
     def forget_versions(self, keep: Mapping[str, Collection[int]]) -> None:
@@ -211,7 +234,7 @@ class Store:
         the files that no manifest names.
         """
         for name, table in self._tables.items():
-            with _writing(f"table {name}"):
+            with writing(f"table {name}"):
                 present = int(table.version)
                 old = {int(version["version"]) for version in table.list_versions()} - {present, *keep[name]}
                 folder = f"{name}.lance/_versions"
@@ -225,7 +248,7 @@ class Store:
     def delete_slide(self, table: str, slide: str) -> None:
         """Take the rows of a slide out as one version; no version is made if there are none."""
         where = _of_slide(slide)
-        with _writing(f"table {table}"):
+        with writing(f"table {table}"):
             if self.count(table, where):
                 self._tables[table].delete(where)
 
@@ -258,7 +281,7 @@ def manifest_names(table: str, version: int) -> tuple[str, str]:
 
 def create_lock_table(location: Location) -> bool:
     """Make the table that only one writer can make; False if another has."""
-    with _writing(f"the lock of index {location}"):
+    with writing(f"the lock of index {location}"):
         database = _connect(location)
         if _has_table(database, _LOCK_TABLE):
             return False
@@ -273,7 +296,7 @@ def create_lock_table(location: Location) -> bool:
 
 def drop_lock_table(location: Location) -> bool:
     """Take the lock table away; False if there was none."""
-    with _writing(f"the lock of index {location}"):
+    with writing(f"the lock of index {location}"):
         database = _connect(location)
         there = _has_table(database, _LOCK_TABLE)
         if there:
@@ -310,7 +333,8 @@ def _open_tables(location: Location) -> dict[str, "Table"]:
 
 
 @contextmanager
-def _reading(table: str) -> Iterator[None]:
+def reading(table: str) -> Iterator[None]:
+    """Errors of reading a table as `IndexFormatError`."""
     # A table opens without its data files; that one of them is lost or cut short is only found when rows are read.
     try:
         yield
@@ -323,7 +347,8 @@ def _reading(table: str) -> Iterator[None]:
 
 
 @contextmanager
-def _writing(what: str) -> Iterator[None]:
+def writing(what: str) -> Iterator[None]:
+    """Errors of writing as `WriteError`."""
     # LanceDB reports a full disk as OSError, RuntimeError or ValueError, depending on the layer that met it.
     try:
         yield

@@ -12,7 +12,8 @@ from indexer.ann import files_of
 from indexer.errors import StoreError
 from indexer.evidence import Evidence
 from indexer.index import Index
-from indexer.sidecar import Tuning, sidecar_folder, write_tuning
+from indexer.knobs import Tuning, write_tuning
+from indexer.sidecar import sidecar_folder
 from indexer.vectors import VectorSet
 
 Source = Literal["own", "other side"]

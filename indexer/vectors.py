@@ -167,13 +167,15 @@ class VectorSet:
             raise StoreError(f"Row {row} has no {self.modality} vector.")
         return np.asarray(self._at(np.array([place]))[0], dtype=np.float32)
 
-    def select(self, allowed: Mask) -> Selection:
+    def select(self, allowed: Mask, where: str | None = None) -> Selection:
         """Places of some items.
 
         Parameters
         ----------
         allowed : bool (n_items,)
             Items that may answer.
+        where : str, optional
+            SQL condition that allows all of them; see `Selection`.
 
         Raises
         ------
@@ -186,8 +188,8 @@ class VectorSet:
                 "one value for each row of the index."
             )
         if self._is_identity:
-            return Selection(allowed)
-        return Selection(allowed[self.item_of] & self._everyone.mask)
+            return Selection(allowed, where)
+        return Selection(allowed[self.item_of] & self._everyone.mask, where)
 
     def scores(self, query: Vectors) -> Floats:
         """Cosine of one unit query `(dim,)` with every vector, float32 `(n,)` in the order of `rows`."""

@@ -109,7 +109,7 @@ class Catalogue:
         mask = self.is_one_of("kind", kinds) & self.has(target)
         if where is not None:
             mask &= allows(where)
-        found = Base(mask, self.index.vectors(target).select(mask))
+        found = Base(mask, self.index.vectors(target).select(mask, _condition(kinds, where)))
         with self._lock:
             _keep(self._bases, key, found, _KEPT_SCOPES)
         return found
@@ -186,6 +186,11 @@ def _keep(kept: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> None:
     kept[key] = value
     if len(kept) > most:
         kept.popitem(last=False)
+
+
+def _condition(kinds: Sequence[str], where: str | None) -> str:
+    of_kinds = f"kind IN ({', '.join(map(repr, kinds))})"  # their names are known ones, without quotes
+    return of_kinds if where is None else f"{of_kinds} AND ({where})"
 
 
 def _missing(what: str, name: str, known: list[str], n_known: int) -> str:

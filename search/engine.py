@@ -10,6 +10,7 @@ from encoders.given_space import FAMILY as GIVEN_VECTORS
 from encoders.given_space import space_of_card
 from encoders.registry import open_space
 from encoders.space import Space
+from indexer.access import Access, EngineName, SearchDevice
 from indexer.index import Index
 from search.batch import BatchResult, answer_all
 from search.catalogue import Catalogue, Mask
@@ -40,7 +41,15 @@ class Engine:
         self.catalogue = Catalogue(index)
 
     @classmethod
-    def open(cls, uri: str | Path, *, space: Space | str | Path | None = None, device: str = "cpu") -> "Engine":
+    def open(
+        cls,
+        uri: str | Path,
+        *,
+        space: Space | str | Path | None = None,
+        device: str = "cpu",
+        engine: EngineName = "auto",
+        search_device: SearchDevice = "auto",
+    ) -> "Engine":
         """Open an index and the space it lives in.
 
         Parameters
@@ -51,6 +60,10 @@ class Engine:
             An opened space, or the name or folder of one; by default the one named in the index's card.
         device : str
             Where image encoders run.
+        engine : {"auto", "faiss", "codes", "lance"}
+            What searches the vectors, and how much of them is kept in memory; see `indexer.access.Access`.
+        search_device : {"auto", "cpu", "cuda"}
+            Where vectors are compared.
 
         Raises
         ------
@@ -58,8 +71,10 @@ class Engine:
             If there is no index.
         SpaceMismatchError
             If the index was built in another space or revision.
+        StoreError
+            If there is no such engine or device; if the engine lacks something in this index, the first search says.
         """
-        index = Index.open(uri)
+        index = Index.open(uri, access=Access(engine, search_device))
         opened = space if isinstance(space, Space) else _space_for(index, space, device)
         index.check_space(opened.card)
         return cls(index, opened)
@@ -72,7 +87,7 @@ class Engine:
         """
         if self.index.is_current():
             return False
-        index = Index.open(self.index.location)
+        index = Index.open(self.index.location, access=self.index.access)
         index.check_space(self.space.card)
         self.index, self.catalogue = index, Catalogue(index)
         for name in ("_mean_share", "_mean_log_expression", "_parts"):

@@ -96,6 +96,9 @@ def scope_of(
         mask[gone] = False
         vectors = catalogue.index.vectors(target)
         selection = selection.without(vectors.places_of(gone), vectors.list_of)
+        if left_out is not None and resolved != "none":
+            quoted = left_out.replace("'", "''")
+            selection = selection.also_where(f"{resolved} IS NULL OR {resolved} <> '{quoted}'")
     return Scope(mask, kinds, resolved, left_out, tuple(notes), selection)
 
 

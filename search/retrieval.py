@@ -90,7 +90,7 @@ def retrieve(
         )
         selection = scope.selection
         if among is not None:
-            selection = catalogue.index.vectors(request.target).select(scope.mask & among)
+            selection = catalogue.index.vectors(request.target).select(scope.mask & among, selection.where)
     with timer.stage("score"):
         scored = _score(catalogue, query.vector, request, selection)
     with timer.stage("rank"):

@@ -13,6 +13,7 @@ import typer
 
 from app.cell_types import DEFAULT_LABEL, ReferenceFile, parse_merge
 from encoders.contracts import Modality
+from indexer.access import EngineName, SearchDevice
 from search.filters import Exclude
 from search.hits import GroupBy
 
@@ -54,6 +55,14 @@ def known_device(name: str) -> str:
 
 
 Device = Annotated[str, typer.Option("--device", help="Where encoders run: cpu, cuda, cuda:1.", callback=known_device)]
+Engine = Annotated[
+    EngineName,
+    typer.Option(
+        "--engine",
+        help="What searches: faiss; codes, which maps no vectors; lance, which searches where the table lies.",
+    ),
+]
+OnDevice = Annotated[SearchDevice, typer.Option("--search-device", help="Where vectors are compared.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else.")]
 Space = Annotated[str, typer.Option("--space", help="A named space, or a folder made by `histoseek train`.")]
 SpaceOfIndex = Annotated[str | None, typer.Option("--space", help="A space by name or folder; default: the index's.")]
@@ -65,11 +74,13 @@ ManifestPath = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class IndexOptions:
-    """Which index is asked, in which space, and how the answer is written."""
+    """Which index is asked, in which space, by what, and how the answer is written."""
 
     db: Db = DEFAULT_DB
     space: SpaceOfIndex = None
     device: Device = "cpu"
+    engine: Engine = "auto"
+    search_device: OnDevice = "auto"
     as_json: AsJson = False
 
 

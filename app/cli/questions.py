@@ -19,7 +19,13 @@ def open_engine(options: IndexOptions) -> "Engine":
     """Open the index that the options name."""
     from search.engine import Engine
 
-    return Engine.open(options.db, space=options.space, device=options.device)
+    return Engine.open(
+        options.db,
+        space=options.space,
+        device=options.device,
+        engine=options.engine,
+        search_device=options.search_device,
+    )
 
 
 def patch_query(file: Path, mpp: float) -> PatchQuery:

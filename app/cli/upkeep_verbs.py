@@ -37,6 +37,12 @@ def optimize(
         float,
         typer.Option("--keep-hours", min=0, help="Keep versions replaced within so many hours; tagged ones stay."),
     ] = 24.0,
+    lance_index: Annotated[
+        bool,
+        typer.Option(
+            "--lance-index", help="Also make LanceDB's own index, for `--engine lance`; later runs keep it up."
+        ),
+    ] = False,
     watch: Annotated[
         float | None, typer.Option("--watch", min=1, metavar="SECONDS", help="Go on, and look again every so often.")
     ] = None,
@@ -44,9 +50,13 @@ def optimize(
     as_json: AsJson = False,
 ) -> None:
     """Fold newly added rows in and let go of old versions; searches go on meanwhile."""
+    from indexer.lance_upkeep import make_lance_indexes
     from indexer.maintenance import optimize_index
 
     os.nice(_LOW_PRIORITY)  # searches on this machine come first
+    if lance_index:
+        with bars() as progress:
+            make_lance_indexes(db, wait_s=wait, progress=progress)
     while True:
         with bars() as progress:
             report = optimize_index(db, keep=timedelta(hours=keep_hours), wait_s=wait, progress=progress)

@@ -1,0 +1,132 @@
+"""The vectors of one modality of an index, opened for the engine that is to search them."""
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from encoders.contracts import Modality, Vectors
+from indexer.access import Access
+from indexer.ann import INDEX_FILE, LIST_OF_FILE, RADII_FILE, AnnIndex, is_small
+from indexer.columns import RowIds, Rows
+from indexer.errors import StoreError
+from indexer.lance_index import lance_index
+from indexer.lance_vectors import LanceVectorSet
+from indexer.location import SIDECAR, Location
+from indexer.sidecar import MODALITIES, VECTORS_FILE, VectorTable, open_rows, open_vectors
+from indexer.store import Store
+from indexer.table_vectors import TableVectors
+from indexer.vectors import VectorSet
+
+_LOG = logging.getLogger(__name__)
+_LISTS = (INDEX_FILE, LIST_OF_FILE, RADII_FILE)
+#: Files of the sidecars that an engine does without; from a bucket they are not copied.
+_LEFT_OUT: dict[str, tuple[str, ...]] = {"faiss": (), "codes": (VECTORS_FILE,), "lance": (VECTORS_FILE, *_LISTS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """Opens the vectors of one state of an index.
+
+    Attributes
+    ----------
+    access : Access
+        Engine and device; the engine is no longer `auto`.
+    location : Location
+        Where the index lies.
+    table : VectorTable
+        The rows the vectors belong to.
+    store : callable
+        Gives the tables.
+    row_ids : callable
+        Gives the row id of each item, uint64 `(n_items,)`.
+    """
+
+    access: Access
+    location: Location
+    table: VectorTable
+    store: Callable[[], Store]
+    row_ids: Callable[[], RowIds]
+
+    def open(self, modality: Modality) -> VectorSet:
+        """Open the vectors of a modality.
+
+        Raises
+        ------
+        StoreError
+            If what the engine needs is not there, with the command that makes it.
+        """
+        fetch_sidecars(self.location, self.access)
+        if self.access.engine == "codes":
+            return self._codes(modality)
+        if self.access.engine == "lance":
+            return self._lance(modality)
+        return open_vectors(self.location.folder, modality, self.table)
+
+    def _codes(self, modality: Modality) -> VectorSet:
+        found = open_rows(self.location.folder, modality, self.table, partial(self._base, modality), _LISTS)
+        if found is None:
+            raise StoreError(
+                f"Engine codes searches the lists of the {modality} sidecar, and {self.location} has none that fits "
+                "its rows. Run `histoseek index optimize` on it, or search with engine lance."
+            )
+        return found
+
+    def _lance(self, modality: Modality) -> VectorSet:
+        folder = self.location.folder
+        found = open_rows(folder, modality, self.table, partial(self._base, modality))
+        if found is None:
+            rows = self.store().rows_with(f"{modality}_vector", self.row_ids())
+            base = self._base(modality, rows, self.row_ids())
+            found = VectorSet(modality, rows, base, len(self.row_ids()), _no_lists(base), _none(self.table.dim))
+        else:
+            found = replace(found, open_ann=_no_lists(found.base))
+        index = lance_index(self.store(), modality)
+        if index is None and not is_small(len(found), found.dim):
+            raise StoreError(
+                f"{self.location} has no LanceDB index of its {len(found):,} {modality} vectors. Run `histoseek index "
+                "optimize --lance-index` on it, or search with engine faiss or codes."
+            )
+        return LanceVectorSet.of(found, self.row_ids(), index)
+
+    def _base(self, modality: Modality, rows: Rows, row_ids: RowIds) -> Vectors:
+        stands_in: object = TableVectors(self.store, modality, row_ids[rows], self.table.dim)
+        return stands_in  # type: ignore[return-value]  # read like a matrix, as far as a search reads one
+
+
+def resolve(access: Access, location: Location, n_items: int, dim: int) -> Access:
+    """The engine that `auto` means for an index of that size."""
+    if access.engine != "auto":
+        return access
+    n_bytes = 4 * n_items * dim
+    has_sidecar = any(location.names(f"{SIDECAR}/{modality}") for modality in MODALITIES)
+    if has_sidecar or n_bytes <= memory_bytes() // 2:
+        return replace(access, engine="faiss")
+    _LOG.warning(
+        "%s has no sidecar, and its vectors (%.1f GB) are more than half of this machine's memory: LanceDB's own index "
+        "is searched. A machine with more memory makes the sidecar by `histoseek index optimize`.",
+        location,
+        n_bytes / 1e9,
+    )
+    return Access("lance", "cpu")
+
+
+def fetch_sidecars(location: Location, access: Access) -> None:
+    """Bring the sidecar files that an engine needs to this machine, where the index lies elsewhere."""
+    location.fetch_sidecars(_LEFT_OUT[access.engine])
+
+
+def memory_bytes() -> int:
+    """Memory of this machine."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _no_lists(base: Vectors) -> Callable[[], tuple[AnnIndex, None]]:
+    return lambda: (AnnIndex("flat", (base.shape[0], base.shape[1])), None)
+
+
+def _none(dim: int) -> Vectors:
+    return np.empty((0, dim), dtype=np.float32)
