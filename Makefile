@@ -28,8 +28,9 @@ readme: venv
 	cp demo/gallery/overview.png docs/demo.png
 	$(BIN)/python docs/refresh.py
 
+# Two workers of one thread each; in the order of collection, so that the long tests of the app start first.
 test: check
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 unit: venv
 	$(BIN)/python -m pytest -m "not real and not browser"
