@@ -13,6 +13,7 @@ from indexer.access import Access
 from indexer.ann import INDEX_FILE, LIST_OF_FILE, RADII_FILE, AnnIndex, is_small
 from indexer.columns import RowIds, Rows
 from indexer.errors import StoreError
+from indexer.gpu_vectors import on_device
 from indexer.lance_index import lance_index
 from indexer.lance_vectors import LanceVectorSet
 from indexer.location import SIDECAR, Location
@@ -64,7 +65,7 @@ class Opener:
             return self._codes(modality)
         if self.access.engine == "lance":
             return self._lance(modality)
-        return open_vectors(self.location.folder, modality, self.table)
+        return on_device(open_vectors(self.location.folder, modality, self.table), self.access.device)
 
     def _codes(self, modality: Modality) -> VectorSet:
         found = open_rows(self.location.folder, modality, self.table, partial(self._base, modality), _LISTS)
