@@ -6,7 +6,7 @@ high enough for them to order candidates, else whole. A scan gives estimates; `i
 scanned and how many candidates are compared again on full-precision vectors.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.contracts import Floats, Vectors
-from indexer.selection import Packed
 from indexer.threads import faiss_threads, n_cores, threads_for
 
 Kind = Literal["flat", "ivf_flat", "ivf_rabitq"]
@@ -30,7 +29,7 @@ _COARSE_DIM = 128
 _TRAIN_PER_LIST = 32
 _TRAIN_ROUNDS = 8
 _ADD_ROWS = 65_536
-INDEX_FILE, LIST_OF_FILE, RADII_FILE = "index.faiss", "list_of.npy", "radii.npy"
+INDEX_FILE, LIST_OF_FILE, RADII_FILE, BASIS_FILE = "index.faiss", "list_of.npy", "radii.npy", "basis.npy"
 
 
 def is_small(n_rows: int, dim: int) -> bool:
@@ -47,7 +46,7 @@ def kind_for(n_rows: int, dim: int) -> Kind:
 
 def files_of(kind: Kind) -> tuple[str, ...]:
     """Names of the files an index of that kind is saved in."""
-    return () if kind == "flat" else (INDEX_FILE, LIST_OF_FILE, RADII_FILE)
+    return () if kind == "flat" else (INDEX_FILE, LIST_OF_FILE, RADII_FILE, BASIS_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +65,8 @@ class Lists:
         Largest such distance.
     sizes : int64 (n_lists,)
         Rows of each list.
+    basis : float32 (m, dim), optional
+        Orthonormal directions in which all centroids lie.
     """
 
     centroids: Vectors
@@ -73,6 +74,18 @@ class Lists:
     radii: Floats
     max_radii: Floats
     sizes: npt.NDArray[np.int64]
+    basis: Vectors | None = None
+    _reduced: Vectors | None = field(init=False, repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.basis is not None:
+            object.__setattr__(self, "_reduced", np.ascontiguousarray(self.centroids @ self.basis.T))
+
+    def dots(self, query: Vectors) -> Floats:
+        """Inner product of a query `(dim,)` with each centroid, float32 `(n_lists,)`."""
+        if self.basis is None or self._reduced is None:
+            return dots(self.centroids, query)
+        return dots(self._reduced, dots(self.basis, query))
 
 
 class AnnIndex:
@@ -111,7 +124,7 @@ class AnnIndex:
                 dots = _pair_dots(part, centroids, its)
                 squares[start : start + len(part)] = np.einsum("ij,ij->i", part, part) + norms[its] - 2 * dots
             packed = index if kind == "ivf_flat" else faiss.IndexIVFRaBitQFastScan(index)
-        built = cls(kind, (n, dim), packed, _lists(centroids, list_of, squares))
+        built = cls(kind, (n, dim), packed, _lists(centroids, list_of, squares, basis))
         built._owned = (quantizer, index)  # FAISS's own objects do not keep each other alive
         return built
 
@@ -129,7 +142,9 @@ class AnnIndex:
         if found != shape or list_of.shape != (shape[0],) or quantizer.ntotal != len(radii):
             raise ValueError(f"it holds {found[0]:,} rows of {found[1]} dims, expected {shape[0]:,} of {shape[1]}")
         centroids = faiss.rev_swig_ptr(quantizer.get_xb(), quantizer.ntotal * shape[1]).reshape(-1, shape[1])
-        return cls(kind, shape, index, Lists(centroids, list_of, radii, max_radii, sizes.astype(np.int64)))
+        # Sidecars written before there was such a file do without.
+        basis = np.load(folder / BASIS_FILE) if (folder / BASIS_FILE).exists() else None
+        return cls(kind, shape, index, Lists(centroids, list_of, radii, max_radii, sizes.astype(np.int64), basis))
 
     def save(self, folder: Path) -> None:
         """Write the files of the index into a folder."""
@@ -139,6 +154,8 @@ class AnnIndex:
         np.save(folder / LIST_OF_FILE, self._lists.list_of)
         sizes = self._lists.sizes.astype(np.float32)
         np.save(folder / RADII_FILE, np.stack([self._lists.radii, self._lists.max_radii, sizes]))
+        if self._lists.basis is not None:
+            np.save(folder / BASIS_FILE, self._lists.basis)
 
     @property
     def lists(self) -> Lists:
@@ -148,7 +165,7 @@ class AnnIndex:
         return self._lists
 
     def scan(
-        self, queries: Vectors, lists: Positions, coarse: Floats, depth: int, packed: Packed | None = None
+        self, queries: Vectors, lists: Positions, coarse: Floats, depth: int, selector: Any = None
     ) -> tuple[Floats, Positions]:
         """Estimate the cosine of the rows of some lists and give the highest estimates.
 
@@ -162,8 +179,8 @@ class AnnIndex:
             Inner product of each query with the centroids of those lists.
         depth : int
             Estimates wanted for each query.
-        packed : uint8, optional
-            Bits of the rows that may answer.
+        selector : optional
+            FAISS's selector of the rows that may answer; see `Selection.selector`.
 
         Returns
         -------
@@ -171,10 +188,13 @@ class AnnIndex:
             Estimates, descending, and positions, -1 where there are fewer.
         """
         faiss = _faiss()
+        lists = np.ascontiguousarray(lists, dtype=np.int64)
         estimates = np.empty((len(queries), depth), dtype=np.float32)
         positions = np.empty((len(queries), depth), dtype=np.int64)
-        selector = None if packed is None else faiss.IDSelectorBitmap(packed)
-        parameters = faiss.SearchParametersIVF(sel=selector, nprobe=lists.shape[1])
+        parameters = faiss.SearchParametersIVF()
+        parameters.nprobe = lists.shape[1]
+        if selector is not None:
+            parameters.sel = selector
         pointer = faiss.swig_ptr
         with faiss_threads(threads_for(len(queries))):
             # The Python wrapper of this method takes no parameters, hence no selector.
@@ -267,14 +287,14 @@ def _pair_dots(vectors: Vectors, centroids: Vectors, its: Positions) -> Floats:
     return found
 
 
-def _lists(centroids: Vectors, list_of: ListNumbers, squares: Floats) -> Lists:
+def _lists(centroids: Vectors, list_of: ListNumbers, squares: Floats, basis: Vectors) -> Lists:
     n_lists = len(centroids)
     sizes = np.bincount(list_of, minlength=n_lists)
     sums = np.bincount(list_of, weights=np.maximum(squares, 0), minlength=n_lists)
     largest = np.zeros(n_lists, dtype=np.float32)
     np.maximum.at(largest, list_of, np.maximum(squares, 0))
     mean = np.sqrt(sums / np.maximum(sizes, 1)).astype(np.float32)
-    return Lists(centroids, list_of, mean, np.sqrt(largest), sizes)
+    return Lists(centroids, list_of, mean, np.sqrt(largest), sizes, basis)
 
 
 def _faiss() -> Any:

@@ -1,5 +1,6 @@
 """The metadata of all items beside the vectors: one Arrow file to map into memory, text as dictionary codes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -91,24 +92,14 @@ class ItemColumns:
 
     def take(self, rows: Rows) -> dict[str, pa.Array]:
         """Columns of some rows, plain."""
-        found = self.batch.take(pa.array(rows))
         if len(rows) > _FEW:
+            found = self.batch.take(pa.array(rows))
             return {name: _plain(found.column(i)) for i, name in enumerate(ITEM_COLUMNS)}
-        columns = {}
-        for i, name in enumerate(ITEM_COLUMNS):
-            column = found.column(i)
-            if name in self._texts:  # for some rows, Python looks texts up quicker than Arrow decodes them
-                texts = self._texts[name]
-                column = pa.array([None if code is None else texts[code] for code in column.indices.to_pylist()])
-                columns[name] = column.cast(pa.string()) if column.null_count == len(column) else column
-            else:
-                columns[name] = _plain(column)
-        return columns
+        return {name: take(rows) for name, take in self._takers.items()}
 
     @cached_property
-    def _texts(self) -> dict[str, list[str]]:
-        arrays = {name: self.array(name) for name in ITEM_COLUMNS}
-        return {name: a.dictionary.to_pylist() for name, a in arrays.items() if pa.types.is_dictionary(a.type)}
+    def _takers(self) -> dict[str, Callable[[Rows], pa.Array]]:
+        return {field.name: _taker(self.array(field.name), field.type) for field in ITEM_METADATA}
 
     def plain(self) -> pa.Table:
         """The whole table with plain columns, `ITEM_METADATA`."""
@@ -127,6 +118,59 @@ def encoded(table: pa.Table) -> pa.Table:
             column = column.dictionary_encode()
         columns.append(column)
     return pa.table(columns, names=list(ITEM_COLUMNS)).unify_dictionaries().combine_chunks()
+
+
+def _taker(array: pa.Array, kind: pa.DataType) -> Callable[[Rows], pa.Array]:
+    """What gives a few rows of a column: NumPy over Arrow's buffers is quicker at that than Arrow's own functions."""
+    if array.null_count == len(array):
+        return lambda rows: pa.nulls(len(rows), kind)
+    if array.offset:  # its buffers begin elsewhere
+        return lambda rows: _plain(array.take(pa.array(rows)))
+    if pa.types.is_dictionary(array.type):
+        return _text_taker(array, kind)
+    if pa.types.is_large_string(array.type):
+        return _id_taker(array, kind)
+    return _number_taker(array)
+
+
+def _number_taker(array: pa.Array) -> Callable[[Rows], pa.Array]:
+    there = _validity(array)
+    if pa.types.is_boolean(array.type):
+        bits = np.frombuffer(array.buffers()[1], dtype=np.uint8)
+        return lambda rows: pa.array(_bits(bits, rows), mask=None if there is None else ~_bits(there, rows))
+    values = np.frombuffer(array.buffers()[1], dtype=array.type.to_pandas_dtype(), count=len(array))
+    if there is None:
+        return lambda rows: pa.array(values[rows])
+    return lambda rows: pa.array(values[rows], mask=~_bits(there, rows))
+
+
+def _text_taker(array: pa.DictionaryArray, kind: pa.DataType) -> Callable[[Rows], pa.Array]:
+    indices, there = array.indices, _validity(array.indices)
+    codes = np.frombuffer(indices.buffers()[1], dtype=np.int32, count=len(array))
+    texts = np.array([*array.dictionary.to_pylist(), None], dtype=object)
+    if there is None:
+        return lambda rows: pa.array(texts[codes[rows]], kind)
+    return lambda rows: pa.array(texts[np.where(_bits(there, rows), codes[rows], -1)], kind)
+
+
+def _id_taker(array: pa.LargeStringArray, kind: pa.DataType) -> Callable[[Rows], pa.Array]:
+    _, offsets, data = array.buffers()
+    starts, letters = np.frombuffer(offsets, dtype=np.int64), memoryview(data)
+
+    def take(rows: Rows) -> pa.Array:
+        ends = zip(starts[rows].tolist(), starts[rows + 1].tolist(), strict=True)
+        return pa.array([str(letters[start:end], "utf-8") for start, end in ends], kind)
+
+    return take
+
+
+def _validity(array: pa.Array) -> npt.NDArray[np.uint8] | None:
+    return np.frombuffer(array.buffers()[0], dtype=np.uint8) if array.null_count else None
+
+
+def _bits(packed: npt.NDArray[np.uint8], rows: Rows) -> Mask:
+    found: Mask = ((packed[rows >> 3] >> (rows & 7)) & 1).astype(np.bool_)
+    return found
 
 
 def _plain(array: pa.Array) -> pa.Array:

@@ -8,6 +8,7 @@ that a query from another modality, whose cosines all lie close together, is lik
 alike.
 """
 
+from bisect import bisect_right
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from encoders.contracts import Floats, Vectors, unit_rows
-from indexer.ann import AnnIndex, Lists, dots
+from indexer.ann import AnnIndex, Lists
+from indexer.selection import Selection
 
 Rows = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
@@ -83,16 +85,21 @@ class Evidence(BaseModel):
         """
         w, few = self.weights, float(np.log(share))
         z, over = near.standing(least), (least - best) / near.sd
-        rise = np.clip((least - near.scores) / near.spread, -_FAR_RISE, _FAR_RISE)
-        gap = np.clip((best - near.scores) / near.spread, 0, _FAR_GAP)
+        rise = _between((least - near.scores) / near.spread, -_FAR_RISE, _FAR_RISE)
+        gap = _between((best - near.scores) / near.spread, 0.0, _FAR_GAP)
         exponent = (w[1] + w[6] * z + w[8] * over + w[11] * few + w[2] * rise) * rise
         exponent += (w[3] + w[9] * z + w[12] * few + w[4] * gap) * gap
         exponent += w[0] + w[5] * z + w[7] * over + w[10] * few
-        return np.asarray(np.exp(np.clip(exponent, -30, 3)), dtype=np.float32)
+        return np.asarray(np.exp(_between(exponent, -30.0, 3.0)), dtype=np.float32)
 
     def code_error_at(self, standing: float) -> float:
         """`code_error` for neighbours that stand out so far."""
-        return float(np.interp(standing, self.standing, self.code_error))
+        knots, errors = self.standing, self.code_error
+        place = bisect_right(knots, standing)
+        if not 0 < place < len(knots):
+            return errors[0] if place == 0 else errors[-1]
+        low, high = knots[place - 1], knots[place]
+        return errors[place - 1] + (errors[place] - errors[place - 1]) * (standing - low) / (high - low)
 
 
 class Approach(NamedTuple):
@@ -141,10 +148,16 @@ def radii_of(lists: Lists) -> Radii:
 
 def approach(lists: Lists, radii: Radii, query: Vectors) -> Approach:
     """Compare a unit query `(dim,)` with all centroids."""
-    scores = dots(lists.centroids, query)
-    sd = max(float(scores.std()), 1e-6)
-    distance = np.sqrt(np.maximum(1 + radii.squared_norms - 2 * scores, 1e-6))
-    return Approach(scores, float(scores.mean()), sd, radii.relative * np.float32(sd), radii.error * distance)
+    return approach_of(lists.dots(query), radii)
+
+
+def approach_of(scores: Floats, radii: Radii) -> Approach:
+    """The same where the inner products with the centroids, float32 `(n_lists,)`, are known."""
+    mean = float(scores.sum()) / len(scores)
+    centred = scores - np.float32(mean)
+    sd = max(float(np.sqrt(np.dot(centred, centred) / len(scores))), 1e-6)
+    distance = np.sqrt(np.maximum(radii.squared_norms - 2 * scores, 1e-6 - 1) + 1)
+    return Approach(scores, mean, sd, radii.relative * np.float32(sd), radii.error * distance)
 
 
 def exact_top(vectors: Vectors, queries: Vectors, k: int, places: Rows | None = None) -> tuple[Rows, Floats]:
@@ -170,11 +183,23 @@ def exact_top(vectors: Vectors, queries: Vectors, k: int, places: Rows | None = 
     return best, scores
 
 
-def needed(expected: Floats, allowance: float) -> Rows:
-    """Lists to scan so that at most `allowance` neighbours are expected in the others, the fullest first."""
-    order = np.argsort(-expected, kind="stable")
-    left = np.cumsum(expected[order][::-1], dtype=np.float64)[::-1]
-    return order[: int((left > allowance).sum())]
+def needed(expected: Floats, allowance: float) -> tuple[Rows, float]:
+    """Lists to scan so that at most `allowance` neighbours are expected in the others, and how many that leaves.
+
+    The fullest come first.
+    """
+    total = float(expected.sum(dtype=np.float64))
+    if total <= allowance:
+        return np.empty(0, dtype=np.int64), total
+    some = np.flatnonzero(expected > allowance / len(expected))  # all the others together may be left
+    order = some[np.argsort(-expected[some], kind="stable")]
+    left = total - np.cumsum(expected[order], dtype=np.float64)
+    n = int(np.searchsorted(-left, -allowance)) + 1
+    return order[:n], float(left[min(n, len(left)) - 1])
+
+
+def _between(values: Floats, low: float, high: float) -> Floats:
+    return np.minimum(np.maximum(values, low, out=values), high, out=values)  # in less time than np.clip
 
 
 class _Case(NamedTuple):
@@ -248,8 +273,9 @@ def _estimates(ann: AnnIndex, query: Vectors, rows: Rows, near: Approach) -> Flo
     allowed = np.zeros(ann.n_rows, dtype=np.bool_)
     allowed[rows] = True
     its = np.unique(ann.lists.list_of[rows]).astype(np.int64)[None]
-    packed = np.packbits(allowed, bitorder="little")
-    estimates, positions = ann.scan(query[None], its, np.ascontiguousarray(near.scores[its]), len(rows), packed)
+    selection = Selection(allowed)
+    coarse = np.ascontiguousarray(near.scores[its])
+    estimates, positions = ann.scan(query[None], its, coarse, len(rows), selection.selector)
     order = np.argsort(positions[0])
     return np.asarray(estimates[0][order][np.argsort(np.argsort(rows))])
 
@@ -309,7 +335,7 @@ def _with_tolerance(draft: Evidence, cases: list[_Case]) -> Evidence:
         np.where(case.holds, draft.expected(case.near, case.least, case.best, case.holds.mean()), 0) for case in cases
     ]
     for tolerance in _TOLERANCES:
-        scanned = [needed(of_case, tolerance * _NEIGHBOURS) for of_case in expected]
+        scanned = [needed(of_case, tolerance * _NEIGHBOURS)[0] for of_case in expected]
         kept = [case.counts[lists].sum() / case.counts.sum() for case, lists in zip(cases, scanned, strict=True)]
         miss = 1 - float(np.mean(kept))
         if miss <= _LIST_MISS:

@@ -7,6 +7,7 @@ search never stops because it has found k rows.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +15,19 @@ import numpy.typing as npt
 from encoders.contracts import Floats, Vectors
 from indexer.ann import AnnIndex, dots_at
 from indexer.evidence import Approach, Evidence, Radii, approach, needed
-from indexer.selection import Packed, Selection
+from indexer.selection import Selection
 
 Rows = npt.NDArray[np.int64]
+_FIRST_LISTS = 16  # scanned at first, whatever the evidence says: a second scan costs as much as some lists
 _FIRST_DEPTH = 16  # candidates for each hit wanted, at first
-_FEWEST = 160
+_FEWEST, _MOST = 160, 4_096
+_CODES_A_CANDIDATE = 32  # of so many codes one is a candidate
+_BORDER = 64
 _DEEPER = 8
-_GROWTH = 3
+_GROWTH = 8
+#: Where a filter leaves no more than one list in so many, all are scanned: their rows are far from most queries, and
+#: how far they lie from their centroids then says little about which of them is nearest.
+_FEW_LISTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,7 @@ class Prober:
         self.vectors = vectors
         self.evidence = evidence
         self._radii = radii
+        self._first = max(_FIRST_LISTS, evidence.first_lists)
 
     def search(self, query: Vectors, k: int, selection: Selection) -> tuple[Rows, Floats, Trace]:
         """Find the rows most like a unit query `(dim,)`.
@@ -72,29 +80,31 @@ class Prober:
         lists = self.ann.lists
         near = approach(lists, self._radii, query)
         allowed = lists.sizes if selection.is_all else selection.list_counts(lists.list_of, len(lists.sizes))
-        run = _Run(self, query, k, near, None if selection.is_all else selection.packed)
+        run = _Run(self, query, k, near, selection.selector)
         is_open = allowed > 0
-        n_open = int(is_open.sum())
-        best = float(near.scores[is_open].max()) if n_open else -np.inf
+        n_open = int(np.count_nonzero(is_open))
+        open_scores = near.scores if n_open == len(allowed) else np.where(is_open, near.scores, -np.inf)
+        best = float(open_scores.max()) if n_open else -np.inf
         allowance = self.evidence.tolerance * k
-        take = _highest(np.where(is_open, near.scores, -np.inf), min(self.evidence.first_lists, n_open))
+        first = n_open if _FEW_LISTS * n_open <= len(allowed) else min(self._first, n_open)
+        take = _highest(open_scores, first)
         probed = rounds = scanned = 0
         left = 0.0
         while len(take):
             run.scan(take, int(allowed[take].sum()))
             is_open[take] = False
             probed, rounds, scanned = probed + len(take), rounds + 1, scanned + int(lists.sizes[take].sum())
+            if probed == n_open:
+                break
             if run.least == -np.inf:
-                wanted = _highest(np.where(is_open, near.scores, -np.inf), int(is_open.sum()))
+                wanted = _highest(np.where(is_open, near.scores, -np.inf), n_open - probed)
             else:
                 could = is_open & (near.scores + lists.max_radii >= run.least)  # no row of the others can be better
-                expected = np.where(could, self.evidence.expected(near, run.least, best, n_open / len(allowed)), 0)
-                wanted = needed(expected, allowance)
-                left = float(expected.sum() - expected[wanted].sum())
-            take = np.ascontiguousarray(wanted[: max(_GROWTH * probed, self.evidence.first_lists)])
-        stopped = (
-            self._why(run.least, left, k) if is_open.any() else "Every list that holds an allowed row was scanned."
-        )
+                expected = self.evidence.expected(near, run.least, best, n_open / len(allowed)) * could
+                wanted, left = needed(expected, allowance)
+            take = np.ascontiguousarray(wanted[: _GROWTH * probed])
+        every = probed == n_open
+        stopped = "Every list that holds an allowed row was scanned." if every else self._why(run.least, left, k)
         return run.rows, run.scores, Trace(probed, n_open, scanned, len(run.rows), rounds + run.rescans, stopped)
 
     def _why(self, least: float, left: float, k: int) -> str:
@@ -107,10 +117,10 @@ class Prober:
 class _Run:
     """Candidates of one query so far."""
 
-    def __init__(self, prober: Prober, query: Vectors, k: int, near: Approach, packed: Packed | None) -> None:
+    def __init__(self, prober: Prober, query: Vectors, k: int, near: Approach, selector: Any) -> None:
         self._ann, self._vectors = prober.ann, prober.vectors
         self._evidence = prober.evidence
-        self._query, self._k, self._near, self._packed = np.ascontiguousarray(query), k, near, packed
+        self._query, self._k, self._near, self._selector = np.ascontiguousarray(query), k, near, selector
         self._depth = max(_FIRST_DEPTH * k, _FEWEST)
         self.rows: Rows = np.empty(0, dtype=np.int64)
         self.scores: Floats = np.empty(0, dtype=np.float32)
@@ -119,31 +129,43 @@ class _Run:
 
     def scan(self, lists: Rows, n_allowed: int) -> None:
         """Scan some lists, deeper and deeper until what is left in them cannot be better."""
-        coarse = np.ascontiguousarray(self._near.scores[lists])
+        coarse = self._near.scores[lists]
         kept = (self.rows, self.scores)
+        self._depth = max(self._depth, min(_MOST, n_allowed // _CODES_A_CANDIDATE))
         while True:
             depth = min(self._depth, n_allowed)
-            estimates, found = self._ann.scan(self._query[None], lists[None], coarse[None], depth, self._packed)
-            there = found[0] >= 0
-            last = float(estimates[0][there][-1]) if there.any() else -np.inf
+            estimates, found = self._ann.scan(self._query[None], lists[None], coarse[None], depth, self._selector)
+            n = depth if found[0, -1] >= 0 else int(np.count_nonzero(found[0] >= 0))  # those that are -1 come last
+            last = float(estimates[0, n - 1]) if n else -np.inf
             self.rows, self.scores = kept
-            self._compare(estimates[0][there], found[0][there])
-            hidden = last + self._error() * float(self._near.error[lists].max())
-            if depth >= n_allowed or hidden < self.least:
+            self._compare(estimates[0, :n], found[0, :n])
+            if n < depth or depth >= n_allowed or last + self._error() * self._border(found[0, :n]) < self.least:
                 return
             self._depth *= _DEEPER
             self.rescans += 1
 
+    def _border(self, found: Rows) -> float:
+        """What one unit of the error of a code is worth for those that come just after the candidates."""
+        return float(self._near.error[self._ann.lists.list_of[found[-_BORDER:]]].mean())
+
     def _compare(self, estimates: Floats, found: Rows) -> None:
         """Compare the best of the candidates, then those that may be better than the last hit."""
-        first = max(4 * self._k, 32)
-        self._add(found[:first])
+        first = 0
+        if len(self.rows) < self._k or estimates[:1] > self.least:
+            first = max(4 * self._k, 32)
+            self._add(found[:first])
         rest, guesses = found[first:], estimates[first:]
-        errors = self._near.error[self._ann.lists.list_of[rest]] * np.float32(self._error())
-        self._add(rest[guesses + errors >= self.least])
+        error = self._error()
+        most = int(np.searchsorted(-guesses, error * float(self._near.error.max()) - self.least, side="right"))
+        rest, guesses = rest[:most], guesses[:most]  # estimates descend: those behind cannot be better
+        if len(rest):
+            errors = self._near.error[self._ann.lists.list_of[rest]] * np.float32(error)
+            self._add(rest[guesses + errors >= self.least])
 
     def _add(self, rows: Rows) -> None:
-        rows = np.ascontiguousarray(rows)
+        if not len(rows):
+            return
+        rows = np.sort(rows)  # in the order they lie
         self.rows = np.concatenate([self.rows, rows])
         self.scores = np.concatenate([self.scores, dots_at(self._vectors, self._query, rows)])
         if len(self.rows) >= self._k:
@@ -160,4 +182,4 @@ def _highest(values: Floats, n: int) -> Rows:
     """Places of the `n` highest values, in no order."""
     if n >= len(values):
         return np.arange(len(values))
-    return np.argpartition(values, len(values) - n)[len(values) - n :].astype(np.int64)
+    return np.argpartition(values, len(values) - n)[len(values) - n :]

@@ -2,6 +2,8 @@
 
 from copy import copy
 from functools import cached_property
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +26,16 @@ class Selection:
     """
 
     def __init__(self, mask: Mask, where: str | None = None) -> None:
-        self.mask = mask
+        self.size = len(mask)
+        self._given = mask
         self.where = where
         self._counts: Counts | None = None
+        self._head: Selection | None = None
+
+    @cached_property
+    def mask(self) -> Mask:
+        """True where a vector may answer, bool `(size,)`."""
+        return self._given
 
     @cached_property
     def count(self) -> int:
@@ -36,7 +45,7 @@ class Selection:
     @cached_property
     def is_all(self) -> bool:
         """Whether every vector may answer."""
-        return self.count == len(self.mask)
+        return self.count == self.size
 
     @cached_property
     def places(self) -> Rows:
@@ -47,6 +56,26 @@ class Selection:
     def packed(self) -> Packed:
         """The mask as bits, lowest first, as FAISS's bitmap selector reads it."""
         return np.packbits(self.mask, bitorder="little")
+
+    @cached_property
+    def selector(self) -> Any:
+        """FAISS's bitmap selector over `packed`; `None` if every vector may answer."""
+        if self.is_all:
+            return None
+        faiss: Any = import_module("faiss")  # Any, because its stubs describe the C++ constructors
+        return faiss.IDSelectorBitmap(self.packed)  # it reads `packed` in place, which lives as long as this
+
+    def head(self, n: int) -> "Selection":
+        """The same over the first `n` places alone."""
+        if n == self.size:
+            return self
+        if self._head is None or self._head.size != n:
+            self._head = Selection(self.mask[:n], self.where)
+        return self._head
+
+    def after(self, n: int) -> Rows:
+        """Allowed places from `n` on, ascending, int64."""
+        return n + np.flatnonzero(self.mask[n:])
 
     def list_counts(self, list_of: npt.NDArray[np.integer], n_lists: int) -> Counts:
         """Allowed vectors of each inverted list, int64 `(n_lists,)`; `list_of` is the list of each place."""
@@ -61,19 +90,46 @@ class Selection:
         same.where = condition if self.where is None else f"({self.where}) AND ({condition})"
         return same
 
-    def without(self, places: Rows, list_of: npt.NDArray[np.integer] | None = None) -> "Selection":
-        """The same without some places; what is already counted and packed is mended, not made again."""
+    def without(self, places: Rows, lists: tuple[npt.NDArray[np.integer], int] | None = None) -> "Selection":
+        """The same without some places; what the lists need is mended, not made again.
+
+        Parameters
+        ----------
+        places : int64 (m,)
+            Places, each once.
+        lists : (integer (n,), int), optional
+            List of each place, and the number of lists.
+        """
         gone = places[self.mask[places]]
-        mask = self.mask.copy()
-        mask[gone] = False
-        less = Selection(mask, self.where)
-        less.count = self.count - len(gone)
-        if "packed" in self.__dict__ and len(gone):
-            packed = self.packed.copy()
-            first, last = int(gone.min()) >> 3, (int(gone.max()) >> 3) + 1
-            packed[first:last] = np.packbits(mask[8 * first : 8 * last], bitorder="little")
-            less.packed = packed
-        if self._counts is not None and list_of is not None:
+        return _Without(self, gone, lists) if len(gone) else self
+
+
+class _Without(Selection):
+    """A selection less some of its places; its mask is made only if it is asked for."""
+
+    def __init__(self, whole: Selection, gone: Rows, lists: tuple[npt.NDArray[np.integer], int] | None = None) -> None:
+        self.size, self.count, self.where = whole.size, whole.count - len(gone), whole.where
+        self._whole, self._gone = whole, gone
+        self._head = None
+        self._counts = None
+        if lists is not None:
+            list_of, n_lists = lists
+            self.packed = _cleared(whole.packed, gone)
             inside = gone[gone < len(list_of)]
-            less._counts = self._counts - np.bincount(list_of[inside], minlength=len(self._counts))
-        return less
+            self._counts = whole.list_counts(list_of, n_lists) - np.bincount(list_of[inside], minlength=n_lists)
+
+    @cached_property
+    def mask(self) -> Mask:
+        """True where a vector may answer, bool `(size,)`."""
+        mask = self._whole.mask.copy()
+        mask[self._gone] = False
+        return mask
+
+
+def _cleared(packed: Packed, places: Rows) -> Packed:
+    """Bits without those of some places."""
+    bits = packed.copy()
+    octets, within = places >> 3, places & 7
+    for bit in range(8):  # one bit after the other: no octet comes twice
+        bits[octets[within == bit]] &= np.uint8(0xFF ^ (1 << bit))
+    return bits

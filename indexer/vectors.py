@@ -18,8 +18,6 @@ from indexer.selection import Mask, Rows, Selection
 Strategy = Literal["exact", "ann"]
 #: More hits than this are found by comparing every allowed row.
 _MANY = 2_000
-#: FAISS and the final comparison may round the last hits apart.
-_MARGIN = 32
 _CHUNK_ROWS = 32_768
 
 
@@ -148,9 +146,9 @@ class VectorSet:
         return self._opened[1]
 
     @property
-    def list_of(self) -> npt.NDArray[np.int32] | None:
-        """List of each row of `base`; `None` where there are no lists."""
-        return None if self.ann.kind == "flat" else self.ann.lists.list_of
+    def list_places(self) -> tuple[npt.NDArray[np.int32], int] | None:
+        """List of each row of `base`, and the number of lists; `None` where there are none."""
+        return None if self.ann.kind == "flat" else (self.ann.lists.list_of, len(self.ann.lists.sizes))
 
     def use(self, evidence: Evidence) -> None:
         """Search with other bounds from now on."""
@@ -199,7 +197,7 @@ class VectorSet:
         in_place = self._everyone.is_all and not len(self.tail)  # then rows are read where they lie, not gathered
         for start in range(0, len(places), step):
             part = slice(start, start + step)
-            out[part] = _dots(self.base[part] if in_place else self._at(places[part]), vector)
+            out[part] = dots(self.base[part] if in_place else self._at(places[part]), vector)
         return out
 
     def strategy(self, allowed: Mask | Selection | None = None, k: int = 1) -> Strategy:
@@ -244,40 +242,24 @@ class VectorSet:
             trace = Trace(0, 0, selection.count, selection.count, 0, "Every allowed vector was compared.")
             strategy: Strategy = "exact"
         else:
-            places, scores, trace = self._prober.search(query, k, self._in_base(selection))
+            n_base = len(self.base)
+            places, scores, trace = self._prober.search(query, k, selection.head(n_base))
             if len(self.tail):
-                late = selection.places[np.searchsorted(selection.places, len(self.base)) :]
+                late = selection.after(n_base)
                 places = np.concatenate([places, late])
-                scores = np.concatenate([scores, self._exact(late, query)])
+                scores = np.concatenate([scores, dots_at(self.tail, query, late - n_base)])
             strategy = "ann"
-        best, its = self._best(query, places, scores, k)
+        best, its = _best(places, scores, k)
         return Found(self.item_of[best], its, strategy, trace)
 
     def _all(self, query: Vectors, selection: Selection) -> tuple[Rows, Floats]:
-        n_base = len(self.base)
-        if selection.is_all and len(selection.mask):
-            return np.arange(len(selection.mask)), np.concatenate([dots(self.base, query), dots(self.tail, query)])
-        cut = int(np.searchsorted(selection.places, n_base))
-        early, late = selection.places[:cut], selection.places[cut:] - n_base
-        return selection.places, np.concatenate([dots_at(self.base, query, early), dots_at(self.tail, query, late)])
-
-    def _best(self, query: Vectors, places: Rows, scores: Floats, k: int) -> tuple[Rows, Floats]:
-        """The best `k`, scored again in one way whatever found them: a score does not depend on the plan."""
-        wanted = k + _MARGIN
-        if wanted < len(places):
-            worst = np.partition(scores, len(scores) - wanted)[len(scores) - wanted]
-            places = places[scores >= worst]
-        places = np.sort(places)
-        exact = self._exact(places, query)
-        order = np.lexsort((places, -exact))[:k]
-        return places[order], exact[order]
-
-    def _exact(self, places: Rows, query: Vectors) -> Floats:
-        out = np.empty(len(places), dtype=np.float32)
-        for start in range(0, len(places), _CHUNK_ROWS):
-            part = slice(start, start + _CHUNK_ROWS)
-            out[part] = _dots(self._at(places[part]), query)
-        return out
+        n_base, places = len(self.base), selection.places
+        if 2 * selection.count > selection.size:  # most are compared, so all are read in the order they lie
+            scores = np.concatenate([dots(self.base, query), dots(self.tail, query)])
+            return places, scores if selection.is_all else scores[places]
+        late = selection.after(n_base)
+        early = places[: len(places) - len(late)]
+        return places, np.concatenate([dots_at(self.base, query, early), dots_at(self.tail, query, late - n_base)])
 
     def _at(self, places: Rows) -> Vectors:
         n_base = len(self.base)
@@ -287,9 +269,6 @@ class VectorSet:
         early = places < n_base
         out[early], out[~early] = self.base[places[early]], self.tail[places[~early] - n_base]
         return out
-
-    def _in_base(self, selection: Selection) -> Selection:
-        return Selection(selection.mask[: len(self.base)]) if len(self.tail) else selection
 
     def _selection(self, allowed: Mask | Selection | None) -> Selection:
         if allowed is None:
@@ -328,7 +307,11 @@ class VectorSet:
         return batch
 
 
-def _dots(vectors: Vectors, query: Vectors) -> Floats:
-    # einsum sums each row in the same order however many stand beside it, so a score does not depend on the filter.
-    cosines: Floats = np.einsum("ij,j->i", vectors, query, optimize=False)
-    return cosines
+def _best(places: Rows, scores: Floats, k: int) -> tuple[Rows, Floats]:
+    """The best `k`, ties in the order of the places."""
+    if k < len(places):
+        worst = np.partition(scores, len(scores) - k)[len(scores) - k]
+        kept = np.flatnonzero(scores >= worst)
+        places, scores = places[kept], scores[kept]
+    order = np.lexsort((places, -scores))[:k]
+    return places[order], scores[order]

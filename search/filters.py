@@ -11,7 +11,7 @@ from encoders.contracts import Modality
 from indexer.errors import WhereError
 from indexer.schema import ITEM_COLUMNS
 from indexer.selection import Selection
-from search.catalogue import Base, Catalogue, Mask
+from search.catalogue import Base, Catalogue, Mask, Rows
 from search.encoding import EncodedQuery
 from search.errors import FilterError, QueryError
 
@@ -38,8 +38,6 @@ class Scope:
 
     Attributes
     ----------
-    mask : bool (n_items,)
-        Allowed items that have a vector of the target modality.
     kinds : tuple of str
         Kinds looked at.
     exclude : {"none", "slide", "patient"}
@@ -49,15 +47,27 @@ class Scope:
     notes : tuple of str
         What was left out, in words.
     selection : Selection
-        The same as `mask` over the places of the vectors.
+        Allowed items that have a vector of the target modality, as places of the vectors.
+    base : bool (n_items,)
+        The same over the items, but for what was left out.
+    gone : int64 (m,)
+        Rows that were left out.
     """
 
-    mask: Mask
     kinds: tuple[str, ...]
     exclude: Literal["none", "slide", "patient"]
     left_out: str | None
     notes: tuple[str, ...]
     selection: Selection
+    base: Mask
+    gone: Rows
+
+    @property
+    def mask(self) -> Mask:
+        """Allowed items that have a vector of the target modality, bool `(n_items,)`; made anew each time."""
+        mask = self.base.copy()
+        mask[self.gone] = False
+        return mask
 
 
 def scope_of(
@@ -91,15 +101,14 @@ def scope_of(
     elif query.row is not None and query.modality == target:
         gone = np.array([query.row])[base.mask[[query.row]]]
         notes.append("The query item itself is left out.")
-    mask, selection = base.mask.copy(), base.selection
+    selection = base.selection
     if len(gone):
-        mask[gone] = False
         vectors = catalogue.index.vectors(target)
-        selection = selection.without(vectors.places_of(gone), vectors.list_of)
+        selection = selection.without(vectors.places_of(gone), vectors.list_places)
         if left_out is not None and resolved != "none":
             quoted = left_out.replace("'", "''")
             selection = selection.also_where(f"{resolved} IS NULL OR {resolved} <> '{quoted}'")
-    return Scope(mask, kinds, resolved, left_out, tuple(notes), selection)
+    return Scope(kinds, resolved, left_out, tuple(notes), selection, base.mask, gone)
 
 
 def candidates(catalogue: Catalogue, target: Modality, kinds: Sequence[str], where: str | None) -> Mask:

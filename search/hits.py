@@ -49,8 +49,8 @@ def hits_table(
     """Hits with their provenance, `HITS_SCHEMA`, best first."""
     n = len(places)
     columns: dict[str, pa.Array] = {
-        "rank": pa.array(np.arange(first_rank, first_rank + n), pa.int32()),
-        "score": pa.array(scored.scores[places], pa.float32()),
+        "rank": pa.array(np.arange(first_rank, first_rank + n, dtype=np.int32)),
+        "score": pa.array(scored.scores[places]),
         "p_value": _or_nulls(significance.p_values, places),
         "fdr": _or_nulls(significance.fdr, places),
         "modality": pa.array([modality] * n, pa.string()),
@@ -60,4 +60,4 @@ def hits_table(
 
 
 def _or_nulls(values: Floats | None, places: Rows) -> pa.Array:
-    return pa.nulls(len(places), pa.float32()) if values is None else pa.array(values[places], pa.float32())
+    return pa.nulls(len(places), pa.float32()) if values is None else pa.array(values[places])
