@@ -5,10 +5,23 @@ from pathlib import Path
 
 from indexer.errors import DataError
 from indexer.format import Circumstances, Format
-from indexer.readers import tenx, visium
+from indexer.readers import gct, gdc_star, h5ad, tenx, visium, xena
+from indexer.readers.count_tables import CELLS_BY_GENES, GENES_BY_CELLS
 from indexer.slides import SlideSource
 
-FORMATS: Mapping[str, Format] = {module.FORMAT.name: module.FORMAT for module in (visium, tenx)}
+FORMATS: Mapping[str, Format] = {
+    one.name: one
+    for one in (
+        visium.FORMAT,
+        h5ad.FORMAT,
+        tenx.FORMAT,
+        CELLS_BY_GENES,
+        GENES_BY_CELLS,
+        gct.FORMAT,
+        gdc_star.FORMAT,
+        xena.FORMAT,
+    )
+}
 
 
 def find_slides(place: Path, format_name: str, around: Circumstances | None = None) -> list[SlideSource]:

@@ -1,0 +1,45 @@
+"""Formats `cells-by-genes` and `genes-by-cells`: counts of cells in csv, tsv or parquet."""
+
+from functools import partial
+from pathlib import Path
+
+import scipy.sparse as sp
+
+from indexer.format import Circumstances, Format, files_at, slide_names
+from indexer.readers.dense_table import SUFFIXES, read_dense, read_first_column, read_header
+from indexer.readers.h5ad_cells import checked_counts
+from indexer.readers.measured import GeneColumns, Measured, MeasuredSlide
+from indexer.slides import SlideSource
+
+
+def _find(place: Path, around: Circumstances, *, genes_first: bool) -> list[SlideSource]:
+    paths = files_at(place, SUFFIXES, what="tables of counts, csv, tsv or parquet")
+    return [
+        MeasuredSlide(
+            around.facts(name, technology="unknown"),
+            "cell",
+            (path,),
+            partial(_read, path, genes_first=genes_first),
+            partial(_columns, path, genes_first=genes_first),
+            around.tables,
+        )
+        for name, path in slide_names(paths, place, SUFFIXES).items()
+    ]
+
+
+def _read(path: Path, *, genes_first: bool) -> Measured:
+    table = read_dense(path)
+    names, genes = (table.columns, table.rows) if genes_first else (table.rows, table.columns)
+    counts = checked_counts(sp.csr_matrix(table.values.T if genes_first else table.values), path.name)
+    return Measured(names, counts, GeneColumns(genes))
+
+
+def _columns(path: Path, *, genes_first: bool) -> GeneColumns:
+    if path.suffix == ".parquet":
+        table = read_dense(path)
+        return GeneColumns(table.rows if genes_first else table.columns)
+    return GeneColumns(read_first_column(path) if genes_first else read_header(path)[1:])
+
+
+CELLS_BY_GENES = Format("cells-by-genes", "csv, tsv or parquet, a row for each cell", partial(_find, genes_first=False))
+GENES_BY_CELLS = Format("genes-by-cells", "csv, tsv or parquet, a row for each gene", partial(_find, genes_first=True))

@@ -1,0 +1,159 @@
+"""Format `h5ad`: AnnData in the layout of scanpy and squidpy, spots where it has positions, else cells.
+
+Counts are `layers["counts"]`, else `X`. Positions are `obsm["spatial"]`, `(x, y)` in pixels of the full-resolution
+image; array positions in `obs` (`array_row`, `array_col`) give the mpp of Visium and tell swapped axes.
+"""
+
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.errors import CountsError, JoinError
+from indexer.format import Circumstances, Format, files_at, slide_names
+from indexer.readers.h5ad_cells import checked_counts
+from indexer.readers.measured import GeneColumns, Kind, Measured, MeasuredSlide
+from indexer.readers.table_slide import open_picture
+from indexer.readers.visium_spots import PITCH_UM, SPOT_UM, VisiumSpots, pitch_px
+from indexer.slides import MppSource, SlideSource
+
+_SPATIAL = "spatial"
+_IDS = ("gene_ids", "gene_id", "ensembl_id")
+_SYMBOLS = ("gene_name", "gene_symbols", "feature_name")
+_ARRAY = ("array_col", "array_row")
+
+
+def _find(place: Path, around: Circumstances) -> list[SlideSource]:
+    paths = files_at(place, (".h5ad",), what="h5ad files")
+    return [_slide(name, path, around) for name, path in slide_names(paths, place, (".h5ad",)).items()]
+
+
+def _slide(name: str, path: Path, around: Circumstances) -> MeasuredSlide:
+    picture = around.image(name)
+    facts = around.facts(name, technology="unknown")
+    return MeasuredSlide(
+        facts,
+        _kind(path),
+        (path, *([] if picture is None else [picture])),
+        partial(_read, path, facts.mpp),
+        partial(_columns, path),
+        around.tables,
+        picture,
+        None if picture is None else partial(open_picture, picture),
+        partial(_mpp, path),
+    )
+
+
+def _read(path: Path, given_mpp: float | None) -> Measured:
+    file = _open(path, backed=None)
+    layered = "counts" in file.layers
+    counts = checked_counts(file.layers["counts"] if layered else file.X, path.name)
+    xy = _positions(file, path)
+    found = None if xy is None else _pitch(file, xy, path)
+    remarks = [] if layered or _is_whole(counts.data) else ["X holds values that are no whole numbers, taken as counts"]
+    mpp = given_mpp or (None if found is None else PITCH_UM / found)
+    diameter = _diameter_px(file.uns)
+    by_diameter = None if diameter is None or mpp is None else diameter * mpp
+    return Measured(
+        tuple(map(str, file.obs_names)),
+        counts,
+        _genes(file),
+        xy,
+        None if xy is None else SPOT_UM if found is not None else by_diameter,
+        remarks=tuple(remarks),
+    )
+
+
+def _columns(path: Path) -> GeneColumns:
+    file = _open(path, backed="r")
+    genes = _genes(file)
+    file.file.close()
+    return genes
+
+
+def _mpp(path: Path) -> tuple[float, MppSource] | None:
+    file = _open(path, backed="r")
+    xy = _positions(file, path)
+    found = None if xy is None else _pitch(file, xy, path)
+    file.file.close()
+    return None if found is None else (PITCH_UM / found, "pitch")
+
+
+def _pitch(file: Any, xy: npt.NDArray[np.float64], path: Path) -> float | None:
+    """Pixels between neighbouring spots, where the file has array positions of Visium. Raises `JoinError`."""
+    if not all(name in file.obs for name in _ARRAY):
+        return None
+    array = np.column_stack([np.asarray(file.obs[name], dtype=np.float64) for name in _ARRAY])
+    if not (array.sum(axis=1) % 2 == 0).all():  # no hexagonal array: bins, or legacy spots
+        return None
+    return pitch_px(VisiumSpots(tuple(map(str, file.obs_names)), array, xy), path.name)
+
+
+def _positions(file: Any, path: Path) -> npt.NDArray[np.float64] | None:
+    if _SPATIAL not in file.obsm:
+        return None
+    libraries = file.uns.get(_SPATIAL)
+    if isinstance(libraries, dict) and len(libraries) > 1:
+        raise JoinError(
+            f"{path.name} holds {len(libraries)} sections ({', '.join(map(str, libraries))}), whose positions overlap; "
+            "expected one. Write one file a section, by obs['library_id']."
+        )
+    xy = np.asarray(file.obsm[_SPATIAL], dtype=np.float64)
+    if xy.ndim != 2 or xy.shape[1] != 2 or not np.isfinite(xy).all():
+        raise JoinError(
+            f"{path.name} has positions of shape {xy.shape} in obsm[{_SPATIAL!r}]; expected finite (n, 2), x before y, "
+            "in pixels of the full-resolution image."
+        )
+    return xy
+
+
+def _genes(file: Any) -> GeneColumns:
+    symbols = next((name for name in _SYMBOLS if name in file.var), None)
+    ids = next((name for name in _IDS if name in file.var), None)
+    return GeneColumns(
+        tuple(map(str, file.var_names if symbols is None else file.var[symbols])),
+        None if ids is None else tuple(map(str, file.var[ids])),
+    )
+
+
+def _diameter_px(uns: Any) -> float | None:
+    libraries = uns.get(_SPATIAL)
+    for library in libraries.values() if isinstance(libraries, dict) else ():
+        factors = library.get("scalefactors", {}) if isinstance(library, dict) else {}
+        if "spot_diameter_fullres" in factors:
+            return float(factors["spot_diameter_fullres"])
+    return None
+
+
+def _kind(path: Path) -> Kind:
+    """What the rows are, from the names in the file alone; of a damaged file cells, until reading it fails."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return "spot" if f"obsm/{_SPATIAL}" in file else "cell"
+    except OSError:
+        return "cell"
+
+
+def _is_whole(values: npt.NDArray[np.float32]) -> bool:
+    return bool((values == np.rint(values)).all())
+
+
+def _open(path: Path, *, backed: Any) -> Any:
+    import anndata
+
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*names are not unique")  # they are summed, and told
+            return anndata.read_h5ad(path, backed=backed)
+    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise CountsError(
+            f"Cannot read {path} as h5ad: {error}. Expected an AnnData file with raw counts in X or layers['counts']."
+        ) from error
+
+
+FORMAT = Format("h5ad", "AnnData of scanpy or squidpy (spots with obsm['spatial'], else cells)", _find)
