@@ -1,44 +1,48 @@
 """The facade: open an index, ask it, one method a verb."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Unpack
 
 from encoders.contracts import Modality
-from encoders.given_space import FAMILY as GIVEN_VECTORS
-from encoders.given_space import space_of_card
-from encoders.registry import open_space
 from encoders.space import Space
 from indexer.access import Access, EngineName, SearchDevice
 from indexer.index import Index
 from search.batch import BatchResult, answer_all
-from search.catalogue import Catalogue, Mask
+from search.catalogue import Catalogue
 from search.cohorts import By, Cohorts, cohorts_of, default_k, eligible_again
 from search.composition import Composition, Source, decompose_counts, decompose_hits, own_profile
 from search.decomposition import Method
-from search.encoding import EncodedQuery, encode_query
-from search.filters import DEFAULT_KINDS, Exclude, scope_of
+from search.filters import Exclude, scope_of
 from search.hits import GroupBy
 from search.prediction import PREDICTION_K, Mode, Prediction, predict
-from search.profiles import Doubles, has_counts, mean_log_expression
 from search.query import Query, SlideQuery
 from search.reference import CellReference
 from search.result import SearchResult
-from search.retrieval import More, Request, Retrieval, retrieve
+from search.retrieval import More, Request
 from search.similarity import SimilarityMap, shared_side, similarity_map
 from search.slide_matching import Match
-from search.slide_parts import AskedSlide, PartsOfSlides, SlideParts, ordered_by_parts, slide_parts
-from search.standouts import StandoutGene, mean_share, standout_genes
+from search.slide_parts import AskedSlide, SlideParts, ordered_by_parts, slide_parts
+from search.standouts import StandoutGene, standout_genes
+from search.state import State, space_for
 
 
 class Engine:
     """Answers questions from one index. Opened by `Engine.open`; reads only, so many may share an index."""
 
     def __init__(self, index: Index, space: Space) -> None:
-        self.index = index
         self.space = space
-        self.catalogue = Catalogue(index)
+        self._state = State(index, lambda: self.space)
+
+    @property
+    def index(self) -> Index:
+        """The index at the commit that was taken last."""
+        return self._state.index
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Its items."""
+        return self._state.catalogue
 
     @classmethod
     def open(
@@ -75,12 +79,12 @@ class Engine:
             If there is no such engine or device; if the engine lacks something in this index, the first search says.
         """
         index = Index.open(uri, access=Access(engine, search_device))
-        opened = space if isinstance(space, Space) else _space_for(index, space, device)
+        opened = space if isinstance(space, Space) else space_for(index, space, device)
         index.check_space(opened.card)
         return cls(index, opened)
 
     def refresh(self) -> bool:
-        """Take the last commit of the index if there is a newer one; whether there was.
+        """Take the last commit of the index if there is a newer one; whether there was. Every verb does so first.
 
         Cheap when nothing has changed: the card's file is looked at, not read. Searches that run meanwhile end on the
         commit they began with. An engine of a past version stays on it.
@@ -89,9 +93,7 @@ class Engine:
             return False
         index = Index.open(self.index.location, access=self.index.access)
         index.check_space(self.space.card)
-        self.index, self.catalogue = index, Catalogue(index)
-        for name in ("_mean_share", "_mean_log_expression", "_parts"):
-            self.__dict__.pop(name, None)
+        self._state = State(index, lambda: self.space)
         return True
 
     def search(
@@ -140,10 +142,9 @@ class Engine:
         GeneQueryError
             If no gene of the query is known.
         """
-        self.refresh()
-        encoded = self._encode(query)
+        state = self._current()
         request = Request(target=target, kind=kind, k=k, where=where, exclude=exclude, group_by=group_by, **more)
-        return self._retrieve(encoded, request).result
+        return state.retrieve(state.encode(query), request).result
 
     def search_many(
         self,
@@ -198,11 +199,11 @@ class Engine:
         `match` says how their parts meet (`search.slide_matching.match_slides`).
         Other arguments, result and errors as in `search`.
         """
-        side = using or shared_side(self.catalogue, slide)
-        encoded = self._encode(SlideQuery(slide, side))
+        state = self._current()
+        side = using or shared_side(state.catalogue, slide)
         request = Request(target=side, kind="slide", k=k, where=where, exclude=exclude)
-        found, asked = self._retrieve(encoded, request), AskedSlide(slide, side, match)
-        return ordered_by_parts(found, self.catalogue, self._parts, asked, k=k)
+        found = state.retrieve(state.encode(SlideQuery(slide, side)), request)
+        return ordered_by_parts(found, state.catalogue, state.parts, AskedSlide(slide, side, match), k=k)
 
     def slide_parts(
         self, slide: str, other: str, *, using: Modality | None = None, match: Match = "transport"
@@ -225,9 +226,10 @@ class Engine:
         QueryError
             If the index keeps no parts of that side.
         """
-        self.catalogue.slide_row(other)
-        side = using or shared_side(self.catalogue, slide)
-        return slide_parts(self._parts, AskedSlide(slide, side, match), other)
+        state = self._current()
+        state.catalogue.slide_row(other)
+        side = using or shared_side(state.catalogue, slide)
+        return slide_parts(state.parts, AskedSlide(slide, side, match), other)
 
     def similarity_map(self, query: Query, slide: str, *, target: Modality | None = None) -> SimilarityMap:
         """Score every tile and spot of a slide against a query, for a map.
@@ -236,8 +238,6 @@ class Engine:
         ----------
         query : Query
             As in `search`; nothing is left out, also if it comes from this slide.
-        slide : str
-            Name of the slide.
         target : {"image", "expression"}, optional
             The side of its tiles and spots; by default their image where the slide has one.
 
@@ -248,7 +248,8 @@ class Engine:
         QueryError
             If it has no place with a vector of that side.
         """
-        return similarity_map(self.catalogue, self._encode(query), slide, target)
+        state = self._current()
+        return similarity_map(state.catalogue, state.encode(query), slide, target)
 
     def cohorts(
         self,
@@ -281,21 +282,22 @@ class Engine:
         Cohorts
             See `search.cohorts.cohorts_of` for the tests.
         """
+        state = self._current()
         if isinstance(query, SearchResult):
-            rows = self.catalogue.rows_of(query.table.column("id").to_pylist())
-            eligible = eligible_again(self.catalogue, query)
-            return cohorts_of(self.catalogue, rows, eligible, by, query=query.query)
-        encoded = self._encode(query)
+            rows = state.catalogue.rows_of(query.table.column("id").to_pylist())
+            eligible = eligible_again(state.catalogue, query)
+            return cohorts_of(state.catalogue, rows, eligible, by, query=query.query)
+        encoded = state.encode(query)
         if exclude == "auto" and encoded.patient is not None:
             exclude = "patient"
         if k is None:
-            scope = scope_of(self.catalogue, encoded, target, kind=kind, where=where, exclude=exclude)
+            scope = scope_of(state.catalogue, encoded, target, kind=kind, where=where, exclude=exclude)
             k = default_k(int(scope.mask.sum()))
         request = Request(target=target, kind=kind, k=k, where=where, exclude=exclude)
-        found = self._retrieve(encoded, request)
+        found = state.retrieve(encoded, request)
         rows = found.scored.rows[: request.k]
         result, scope = found.result, found.scope
-        return cohorts_of(self.catalogue, rows, scope.mask, by, query=result.query, notes=scope.notes)
+        return cohorts_of(state.catalogue, rows, scope.mask, by, query=result.query, notes=scope.notes)
 
     def predict_expression(
         self,
@@ -332,10 +334,11 @@ class Engine:
         QueryError
             If no item with counts is left, no gene is in the panel, or the mode is not known.
         """
-        encoded = self._encode(query)
-        near = self._with_counts(encoded, k=k, where=where, exclude=exclude)
-        background = self._mean_log_expression
-        return predict(self.catalogue, encoded, near, background, genes=genes, n_genes=n_genes, k=k, mode=mode)
+        state = self._current()
+        encoded = state.encode(query)
+        near = state.with_counts(encoded, k=k, where=where, exclude=exclude)
+        background = state.mean_log_expression
+        return predict(state.catalogue, encoded, near, background, genes=genes, n_genes=n_genes, k=k, mode=mode)
 
     def decompose(
         self,
@@ -375,55 +378,22 @@ class Engine:
         QueryError
             If the query has no counts to decompose, or no hit has.
         """
-        profile = None if source == "hits" else own_profile(self.catalogue, query, forced=source == "counts")
+        state = self._current()
+        profile = None if source == "hits" else own_profile(state.catalogue, query, forced=source == "counts")
         if profile is not None:
             return decompose_counts(profile, reference, markers=markers, method=method)
-        near = self._with_counts(self._encode(query), k=k, where=where, exclude=exclude)
-        return decompose_hits(self.catalogue, near, reference, k=k, markers=markers, method=method)
+        near = state.with_counts(state.encode(query), k=k, where=where, exclude=exclude)
+        return decompose_hits(state.catalogue, near, reference, k=k, markers=markers, method=method)
 
     def standout_genes(self, items: Sequence[str], *, n: int = 8) -> list[tuple[StandoutGene, ...]]:
         """Name the genes of each item furthest above their mean share over the slides of the index.
 
-        Parameters
-        ----------
-        items : sequence of str
-            Ids of items; one without counts has no such gene.
-        n : int
-            Genes for each.
-
-        Raises
-        ------
-        ItemMissingError
-            If an item is not in the index.
+        An item without counts has no such gene. Raises `ItemMissingError` for an id that is not in the index.
         """
-        return standout_genes(self.catalogue, self.catalogue.rows_of(items), self._mean_share, n)
+        state = self._current()
+        return standout_genes(state.catalogue, state.catalogue.rows_of(items), state.mean_share, n)
 
-    def _encode(self, query: Query) -> EncodedQuery:
-        return encode_query(query, self.catalogue, lambda: self.space)
-
-    def _retrieve(self, query: EncodedQuery, request: Request, among: Mask | None = None) -> Retrieval:
-        return retrieve(self.catalogue, query, request, self.space.card.calibration, among)
-
-    def _with_counts(self, query: EncodedQuery, *, k: int, where: str | None, exclude: Exclude) -> Retrieval:
-        kinds = DEFAULT_KINDS["expression"]
-        request = Request(target="expression", kind=kinds, k=k, where=where, exclude=exclude)
-        return self._retrieve(query, request, has_counts(self.catalogue))
-
-    @cached_property
-    def _parts(self) -> PartsOfSlides:
-        return PartsOfSlides(self.index)
-
-    @cached_property
-    def _mean_share(self) -> Doubles:
-        return mean_share(self.catalogue)
-
-    @cached_property
-    def _mean_log_expression(self) -> Doubles:
-        return mean_log_expression(self.catalogue)
-
-
-def _space_for(index: Index, named: str | Path | None, device: str) -> Space:
-    own = index.card.space
-    if named is None and own.recipe.get("family") == GIVEN_VECTORS:
-        return space_of_card(own)
-    return open_space(named or own.name, device=device)
+    def _current(self) -> State:
+        """The last commit, for the whole of one answer: another thread may meanwhile take a newer one."""
+        self.refresh()
+        return self._state
