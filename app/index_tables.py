@@ -53,7 +53,13 @@ def storage_lines(index: Index) -> list[str]:
     versions = f"Version {found.version}; {len(found.versions)} can be opened, {len(found.tags)} have a tag."
     tables = f"Tables {size_text(found.bytes_tables)} in {sum(found.fragments.values())} data files"
     tail = f"{tails} vectors newer than those (`histoseek index optimize` folds them in)"
-    return [versions, f"{tables}, vector files {size_text(found.bytes_sidecars)}; {tail}."]
+    lines = [versions, f"{tables}, vector files {size_text(found.bytes_sidecars)}; {tail}."]
+    if found.lance_rows:
+        held = ", ".join(
+            f"{n:,} rows ({beside:,} beside it) for {side}" for side, (n, beside) in found.lance_rows.items()
+        )
+        lines.append(f"LanceDB's own index holds {held}; `--engine lance` searches it.")
+    return lines
 
 
 def cohorts_held_table(index: Index) -> TableView:

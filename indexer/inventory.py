@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from indexer.card import HISTORY
 from indexer.index import Index
+from indexer.lance_index import lance_index
+from indexer.lance_vectors import LanceVectorSet
 from indexer.location import SIDECAR
 from indexer.sidecar import MODALITIES
 from indexer.versions import history, read_tags
@@ -30,6 +32,8 @@ class Inventory:
         Sizes on the disk, old versions included; of an index in a bucket 0 and what is copied here.
     stable_row_ids : bool
         Whether rows keep their ids when data files are folded together.
+    lance_rows : dict of str to (int, int)
+        Rows in LanceDB's own index of each modality that has one, and rows beside it that are compared one by one.
     """
 
     version: int
@@ -42,6 +46,7 @@ class Inventory:
     bytes_tables: int
     bytes_sidecars: int
     stable_row_ids: bool
+    lance_rows: dict[str, tuple[int, int]]
 
 
 def take_inventory(index: Index) -> Inventory:
@@ -55,12 +60,19 @@ def take_inventory(index: Index) -> Inventory:
         versions=tuple(card.version for card in history(index.location)),
         tags=read_tags(index.location),
         fragments=index.store.fragments,
-        sidecar_rows={modality: len(found.base) for modality, found in sets.items()},
+        sidecar_rows={
+            modality: 0 if isinstance(found, LanceVectorSet) else len(found.base) for modality, found in sets.items()
+        },
         tail_rows={modality: len(found.tail) for modality, found in sets.items()},
         gone_rows={modality: int((found.item_of < 0).sum()) for modality, found in sets.items()},
         bytes_tables=sum(size for path, size in sizes.items() if ".lance" in path.relative_to(index.folder).parts[0]),
         bytes_sidecars=sum(size for path, size in sizes.items() if path.is_relative_to(sidecars)),
         stable_row_ids=index.store.stable_row_ids,
+        lance_rows={
+            modality: (found.n_indexed, found.n_beside)
+            for modality in MODALITIES
+            if (found := lance_index(index.store, modality)) is not None
+        },
     )
 
 

@@ -11,11 +11,13 @@ from encoders.contracts import Modality
 from indexer.genes import Panel
 from indexer.index import Index
 from indexer.inventory import leftovers, version_problems
+from indexer.lance_index import lance_index
 from indexer.sidecar import MODALITIES
 from indexer.slide_aggregates import aggregate_problems
 from indexer.versions import history, read_tags
 
 _UNIT_TOLERANCE = 1e-3
+_ASKED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ def examine(index: Index) -> list[Finding]:
             tuple(_gene_problems(index)),
         ),
         *(_vectors(index, modality) for modality in MODALITIES),
+        *_lance_indexes(index),
         *_aggregates(index),
         *_versions(index),
     ]
@@ -124,6 +127,32 @@ def _vectors(index: Index, modality: Modality) -> Finding:
     if searched.ann.n_rows > len(rows):
         problems.append(f"The {modality} FAISS index holds {searched.ann.n_rows} vectors, the table {len(rows)}.")
     return Finding(f"{modality} vectors match the table and have norm 1", f"{len(rows):,} vectors", tuple(problems))
+
+
+def _lance_indexes(index: Index) -> list[Finding]:
+    """Whether LanceDB's own indexes hold every row, and rows find themselves in them."""
+    findings = []
+    for modality in MODALITIES:
+        if (lance := lance_index(index.store, modality)) is None:
+            continue
+        stored = index.vectors(modality)
+        rows = stored.rows[np.linspace(0, len(stored) - 1, min(len(stored), _ASKED)).astype(np.int64)]
+        lost = 0
+        for row in rows.tolist():
+            query = stored.vector_of(row)
+            vectors = lance.nearest(query, _ASKED, probes=lance.n_lists, where=None)[1]
+            lost += not len(vectors) or float((vectors @ query).max()) < 1 - _UNIT_TOLERANCE
+        problems = []
+        if lance.n_indexed + lance.n_beside != len(index):
+            problems.append(
+                f"LanceDB's {modality} index counts {lance.n_indexed + lance.n_beside:,} rows, not {len(index):,}."
+            )
+        if lost:
+            problems.append(f"{lost} of {len(rows)} {modality} vectors do not find themselves in LanceDB's index.")
+        remedy = ["Run `histoseek index optimize --lance-index`, which makes it again."] if problems else []
+        found = f"{lance.n_indexed:,} rows in {lance.n_lists} lists, {lance.n_beside:,} beside"
+        findings.append(Finding(f"LanceDB's own {modality} index", found, (*problems, *remedy)))
+    return findings
 
 
 def _versions(index: Index) -> list[Finding]:

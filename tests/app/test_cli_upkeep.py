@@ -50,6 +50,20 @@ def test_from_a_tag_to_its_rollback(histoseek, db):
     assert histoseek("index", "tag", "both", "--remove", "--db", db).code == 0
 
 
+def test_an_index_of_lancedb_is_made_shown_and_checked(histoseek, db):
+    add(db, "C", n=300)
+    with_one = histoseek("index", "optimize", "--lance-index", "--db", db)
+    assert with_one.code == 0, with_one.stderr
+    add(db, "D")
+    assert answered(histoseek("index", "stats", "--db", db, "--json"))["storage"]["lance_rows"] == {"image": [312, 6]}
+    assert "LanceDB's own index holds 312 rows (6 beside it)" in histoseek("index", "stats", "--db", db).stdout
+    checked = histoseek("index", "verify", "--db", db)
+    assert checked.code == 0
+    assert "LanceDB's own image index: ok (312 rows in 16 lists, 6 beside)" in checked.stdout
+    assert answered(histoseek("index", "optimize", "--db", db, "--json"))["report"]["version"]
+    assert answered(histoseek("index", "stats", "--db", db, "--json"))["storage"]["lance_rows"] == {"image": [318, 0]}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

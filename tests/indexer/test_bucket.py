@@ -7,16 +7,19 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from indexer import location, store
+from indexer import ann, location, store
+from indexer.access import Access
 from indexer.editing import delete_slides, roll_back
 from indexer.errors import IndexMissingError, StoreError, WriteError
 from indexer.index import Index
+from indexer.lance_upkeep import make_lance_indexes
 from indexer.location import locate
 from indexer.locks import break_lock, writer_lock
 from indexer.maintenance import optimize_index
 from indexer.store import create_lock_table, drop_lock_table
 from indexer.verification import find_problems
 from indexer.versions import history, read_tags, tag_version
+from tests.indexer.store_doubles import DIM
 from tests.indexer.tiny_index import add, state_of
 
 
@@ -73,6 +76,29 @@ def test_sidecars_are_copied_not_built_again(bucket, tmp_path, caplog):
     assert isinstance(found.vectors, np.memmap)
     assert not caplog.records
     assert list((tmp_path / "cache").rglob("vectors.npy"))
+
+
+@pytest.mark.parametrize(
+    ("engine", "not_copied"), [("codes", {"vectors.npy"}), ("lance", {"vectors.npy", "index.faiss", "list_of.npy"})]
+)
+def test_vectors_are_searched_where_they_lie(bucket, tmp_path, monkeypatch, engine, not_copied):
+    monkeypatch.setattr(ann, "EXACT_VALUES", 90 * DIM)
+    add(bucket, "A", "B", "C", n=150)
+    make_lance_indexes(bucket)
+    usual = Index.open(bucket).vectors("image")
+    queries, mask = usual.base[::40], np.arange(usual.n_items) % 5 > 0
+    truth = [usual.nearest(query, 10, mask, exact=True) for query in queries]
+    there = {path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()}
+    shutil.rmtree(tmp_path / "cache")
+    found = Index.open(bucket, access=Access(engine)).vectors("image")
+    for query, exact in zip(queries, truth, strict=True):
+        answer = found.nearest(query, 10, mask)
+        assert answer.strategy == "ann"
+        assert answer.rows.tolist() == exact.rows.tolist()
+        assert answer.scores == pytest.approx(exact.scores, abs=1e-6)
+    now = {path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()}
+    assert there - now == not_copied | ({"radii.npy"} if engine == "lance" else set())
+    assert find_problems(Index.open(bucket)) == []
 
 
 def test_a_reader_notices_a_commit(bucket, monkeypatch):
