@@ -19,6 +19,7 @@ from indexer.tiles import read_patches
 BATCH = 32
 _STAIN_SAMPLE = 256
 _JPEG_QUALITY = 85
+_PATCH_PX = 256  # of a kept patch: what a gallery shows, at a quarter of the bytes of the widest patches
 _THUMBNAIL_PX = 1_600
 
 Points = npt.NDArray[np.float64]
@@ -114,7 +115,7 @@ class PatchEncoder:
     def _with_jpegs(self, batches: Iterator[Patches]) -> Iterator[tuple[Patches, list[bytes | None]]]:
         for pixels in batches:
             with self.clock.stage("tile"):
-                jpegs = [to_jpeg(patch) if self.thumbnails else None for patch in pixels]
+                jpegs = [patch_jpeg(patch) if self.thumbnails else None for patch in pixels]
             yield pixels, jpegs
 
     def _project(self, features: Floats, stain: Floats, jpegs: tuple[bytes | None, ...], side_px: float) -> ImageSide:
@@ -148,15 +149,20 @@ def check_inside(xy_px: Points, image: SlideImage, facts: SlideFacts) -> None:
 def overview(image: SlideImage) -> Overview:
     """Thumbnail of the slide, its longer side at most 1600 px."""
     pixels = image.thumbnail(_THUMBNAIL_PX)
-    return Overview(to_jpeg(pixels), pixels.shape[1] / image.size_px[0])
+    return Overview(_to_jpeg(pixels, _THUMBNAIL_PX), pixels.shape[1] / image.size_px[0])
 
 
-def to_jpeg(pixels: Pixels) -> bytes:
-    """RGB pixels `(height, width, 3)` as JPEG."""
+def patch_jpeg(pixels: Pixels) -> bytes:
+    """A patch `(side, side, 3)` as JPEG, at most 256 px wide."""
+    return _to_jpeg(pixels, _PATCH_PX)
+
+
+def _to_jpeg(pixels: Pixels, max_px: int) -> bytes:
     from PIL import Image
 
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    picture, buffer = Image.fromarray(pixels), io.BytesIO()
+    picture.thumbnail((max_px, max_px), Image.Resampling.BICUBIC)
+    picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return buffer.getvalue()
 
 

@@ -11,7 +11,7 @@ from encoders.errors import PatchError
 from encoders.space import Space
 from encoders.towers import tower_of
 from indexer.errors import JoinError, SlideError
-from indexer.patches import ImageSide, check_inside, to_jpeg
+from indexer.patches import ImageSide, check_inside, patch_jpeg
 from indexer.progress import Progress, StageClock
 from indexer.readers.features import HestPatches, TileFeatures
 from indexer.slides import Expression, SlideFacts, SlideImage
@@ -145,7 +145,7 @@ class TileEncoder:
         for start in range(0, n, _BATCH):
             with self.clock.stage("tile"):
                 pixels = middle_of(tiles.pixels(start, min(start + _BATCH, n)), side_um, patch)
-                jpegs += [to_jpeg(one) if self.thumbnails else None for one in pixels]
+                jpegs += [patch_jpeg(one) if self.thumbnails else None for one in pixels]
             with self.clock.stage("encode"):
                 features.append(self.space.image.features(pixels, stain=stain))
             self.progress.update("encode", len(jpegs), n, facts.slide)
@@ -185,7 +185,7 @@ class TileEncoder:
         jpegs = []
         with self.clock.stage("tile"):
             for done, (x, y) in enumerate(xy_px):
-                jpegs.append(to_jpeg(image.read(float(x), float(y), side_px, self.space.image.patch.side_px)))
+                jpegs.append(patch_jpeg(image.read(float(x), float(y), side_px, self.space.image.patch.side_px)))
                 if done % _BATCH == 0:
                     self.progress.update("encode", done, len(xy_px), slide)
         self.progress.update("encode", len(xy_px), len(xy_px), slide)
