@@ -21,6 +21,7 @@ from indexer.tiled_slides import TiledSlide
 from indexer.tiles import tissue_grid
 
 RowKind = Literal["spot", "cell", "transcriptome"]
+_MIN_MPP, _MAX_MPP = 0.05, 50.0  # of an image that shows tissue; 72 dpi would be 353
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +215,17 @@ class SlideEncoder:
 
 
 def mpp_of(facts: SlideFacts) -> float:
-    """Micrometres per level-0 pixel of a slide with an image; raises `SlideError` if it is not known."""
+    """Micrometres per level-0 pixel of a slide with an image; raises `SlideError` if not known or absurd."""
     if facts.mpp is None or not facts.mpp > 0:
         raise SlideError(
             f"Slide {facts.slide} has mpp {facts.mpp}; expected micrometres per level-0 pixel. "
-            "State it in the manifest, or give it with the file."
+            "State it in the manifest, or in the column `mpp` of the table given with --slides."
+        )
+    if not _MIN_MPP <= facts.mpp <= _MAX_MPP:
+        raise SlideError(
+            f"Slide {facts.slide} has mpp {facts.mpp:g} ({facts.mpp_source}), which no microscope has; expected from "
+            f"{_MIN_MPP:g} to {_MAX_MPP:g}, such as 0.5. Files that say dots per inch of a screen or printer mean no "
+            "tissue: state it in the column `mpp` of the table given with --slides."
         )
     return facts.mpp
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from indexer.errors import DataError
 from indexer.format import Circumstances, Format
-from indexer.readers import gct, gdc_star, h5ad, tenx, visium, xena
+from indexer.readers import gct, gdc_star, h5ad, slide_folder, tenx, visium, xena
 from indexer.readers.count_tables import CELLS_BY_GENES, GENES_BY_CELLS
 from indexer.slides import SlideSource
 
 FORMATS: Mapping[str, Format] = {
     one.name: one
     for one in (
+        slide_folder.FORMAT,
         visium.FORMAT,
         h5ad.FORMAT,
         tenx.FORMAT,

@@ -14,7 +14,7 @@ from encoders.sections import ExpressionSection, FeatureSection, PairedSection
 from indexer.errors import CountsError, SlideError
 from indexer.index import Index
 from indexer.pairs import features_under_spots
-from indexer.readers.table_slide import open_picture
+from indexer.readers.pictures import open_picture
 from indexer.tile_files import TileFile
 from indexer.tiles import read_patches
 

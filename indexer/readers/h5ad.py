@@ -16,7 +16,7 @@ from indexer.errors import CountsError, JoinError
 from indexer.format import Circumstances, Format, files_at, slide_names
 from indexer.readers.h5ad_cells import checked_counts
 from indexer.readers.measured import GeneColumns, Kind, Measured, MeasuredSlide
-from indexer.readers.table_slide import open_picture
+from indexer.readers.pictures import open_picture
 from indexer.readers.visium_spots import PITCH_UM, SPOT_UM, VisiumSpots, pitch_px
 from indexer.slides import MppSource, SlideSource
 

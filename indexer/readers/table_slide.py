@@ -8,14 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from indexer.errors import CountsError, ManifestError, SlideError
-from indexer.readers.flat_image import FlatImage
-from indexer.readers.openslide_image import OpenSlideImage
+from indexer.errors import CountsError, ManifestError
+from indexer.readers.pictures import open_picture, picture_mpp
 from indexer.readers.spots_h5ad import read_spot_genes, read_spots
 from indexer.slides import Expression, SlideFacts, SlideImage
 
 _LOG = logging.getLogger(__name__)
-_FLAT = frozenset({".png", ".jpg", ".jpeg"})
 #: What a table may say of a slide, and what is taken where it says nothing; `None` must be said.
 COLUMNS: Mapping[str, str | None] = {
     "slide": None,
@@ -42,7 +40,7 @@ class TableSlide:
     given_facts : SlideFacts
         As described; an mpp given there goes before the picture's.
     image_path : Path or None
-        Picture: PNG or JPEG, or what OpenSlide reads.
+        Picture: PNG, JPEG, TIFF, or what OpenSlide reads.
     counts : Path or None
         Spots with counts, h5ad.
     """
@@ -57,14 +55,9 @@ class TableSlide:
     def facts(self) -> SlideFacts:
         """Metadata, with the picture's mpp where none was given and the picture says it."""
         facts, path = self.given_facts, self.image_path
-        if facts.mpp is not None or path is None or path.suffix.lower() in _FLAT:
+        if facts.mpp is not None or path is None:
             return facts
-        try:
-            image = OpenSlideImage(path)
-        except SlideError:  # told when the picture itself is opened
-            return facts
-        mpp = image.mpp
-        image.close()
+        mpp = picture_mpp(path)
         return replace(facts, mpp=mpp, mpp_source=None if mpp is None else "file")
 
     @property
@@ -83,11 +76,6 @@ class TableSlide:
     def read_expression(self) -> Expression | None:
         """Counts of the spots, or `None`. Raises `CountsError` or `JoinError`."""
         return None if self.counts is None else read_spots(_h5ad(self.counts), mpp=self.facts.mpp)
-
-
-def open_picture(path: Path) -> SlideImage:
-    """Picture of a slide: PNG or JPEG, or what OpenSlide reads. Raises `SlideError`."""
-    return FlatImage(path) if path.suffix.lower() in _FLAT else OpenSlideImage(path)
 
 
 def read_slide_table(path: Path) -> dict[str, TableSlide]:

@@ -15,8 +15,8 @@ from indexer.format import Circumstances, Format
 from indexer.manifest import Role
 from indexer.readers.flat_image import FlatImage
 from indexer.readers.measured import GeneColumns, Measured, MeasuredSlide
+from indexer.readers.pictures import open_picture
 from indexer.readers.scaled_image import ScaledImage
-from indexer.readers.table_slide import open_picture
 from indexer.readers.tenx import matrix_files, read_features, read_matrix
 from indexer.readers.visium_spots import (
     PITCH_UM,
