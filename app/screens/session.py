@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,8 @@ import streamlit as st
 
 from app.cell_types import DEFAULT_LABEL, ReferenceFile, parse_merge
 from encoders.contracts import Modality
-from encoders.errors import HistoSeekError
+from encoders.errors import HistoSeekError, SpaceMismatchError
+from encoders.space import Space
 from indexer.card import CARD_NAME
 from indexer.location import locate
 from indexer.versions import split_version
@@ -99,7 +100,18 @@ def rows_of(ids: Sequence[str]) -> list[int]:
 
 @st.cache_resource(max_entries=2, show_spinner="Opening the index")
 def _open_engine(db: str, version: str) -> Engine:  # noqa: ARG001 - part of the cache key
-    return Engine.open(db)
+    spaces = _spaces()
+    if db in spaces:  # a new commit is no reason to read the weights again
+        with suppress(SpaceMismatchError):
+            return Engine.open(db, space=spaces[db])
+    opened = Engine.open(db)
+    spaces[db] = opened.space
+    return opened
+
+
+@st.cache_resource(show_spinner=False)
+def _spaces() -> dict[str, Space]:
+    return {}
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

@@ -1,6 +1,7 @@
 """The pages as Streamlit draws them, without a browser."""
 
 import re
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 import app.screens
 from app.screens import question
+from indexer.editing import delete_slides, roll_back
 from search.catalogue import Catalogue
 from search.engine import Engine
 from search.query import GenesQuery, ItemQuery
@@ -82,6 +84,19 @@ def test_tissue_shows_the_hits_that_search_returns(open_page, engine):
     assert f"1. {first['score']:.3f}" in texts(page)
     assert first["licence"] in texts(page)
     assert all(note in texts(page) for note in expected.notes)
+
+
+def test_a_page_shows_what_was_committed_since_without_a_restart(open_page, engine, small_db, tmp_path):
+    db = tmp_path / "index"
+    shutil.copytree(small_db, db)
+    delete_slides(db, ["GEN1-1"])
+    page = open_page("genes.py", db=db, genes=engine.index.genes[0])
+    assert {item.split("/")[0] for item in shown_hits(page)} == {"GEN2-1"}
+    roll_back(db, engine.index.card.version)
+    page.run()
+    assert not page.exception
+    assert {item.split("/")[0] for item in shown_hits(page)} == {"GEN1-1", "GEN2-1"}
+    assert len(page.selectbox(key="slide").options) == 2
 
 
 def test_an_item_without_any_vector_says_so(open_page, monkeypatch):
