@@ -1,5 +1,6 @@
 """`histoseek data list | fetch | verify`: the public data sets of the manifest."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +23,7 @@ def register(command: typer.Typer) -> None:
     verbs.command("list")(list_datasets)
     verbs.command("fetch")(fetch_datasets)
     verbs.command("verify")(verify_datasets)
+    verbs.command("aliases")(make_aliases)
     command.add_typer(verbs, name="data")
 
 
@@ -53,6 +55,27 @@ def fetch_datasets(
     lines = [f"{row['dataset']}: {row['files']} files, {size_text(row['bytes'])}, verified" for row in fetched]
     show({"fetched": fetched, "failed": failed}, lines, as_json=as_json)
     _finish(failed)
+
+
+def make_aliases(
+    hgnc: Annotated[Path, typer.Argument(metavar="HGNC_COMPLETE_SET", help="hgnc_complete_set.txt of HGNC (CC0).")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Make the table of previous gene symbols and aliases that ingest renames genes by.
+
+    None ships with HistoSeek: get the file from https://www.genenames.org/download/ first.
+    """
+    from indexer.gene_aliases import aliases_of_hgnc, write_aliases
+    from indexer.settings import Settings
+    from indexer.sources import ALIASES
+
+    aliases = aliases_of_hgnc(hgnc)
+    path = Settings().cache_dir / ALIASES
+    write_aliases(aliases, path)
+    several = sum(len(symbols) > 1 for symbols in aliases.values())
+    line = f"{len(aliases):,} previous symbols and aliases, {several:,} of several genes: {path}"
+    show({"aliases": len(aliases), "ambiguous": several, "path": path}, [line], as_json=as_json)
 
 
 def verify_datasets(names: Names = None, *, manifest: ManifestPath = None, as_json: AsJson = False) -> None:

@@ -25,7 +25,30 @@ def test_a_folder_with_a_damaged_sample_is_ingested_but_for_it(histoseek, tmp_pa
 def test_an_unknown_format_lists_the_known_and_a_path_alone_asks_for_one(histoseek, tmp_path):
     wrong = histoseek("ingest", tmp_path, "--format", "visum", "--db", tmp_path / "db")
     assert wrong.code == 1
-    assert "no format 'visum'; expected one of: visium" in " ".join(wrong.stderr.split())
+    assert "no format 'visum'; expected one of: slides" in " ".join(wrong.stderr.split())
     alone = histoseek("ingest", tmp_path, "--db", tmp_path / "db")
     assert alone.code == 1
     assert "add --format" in " ".join(alone.stderr.split())
+
+
+def test_aliases_of_hgnc_rename_genes_at_the_next_ingest(histoseek, tmp_path, monkeypatch):
+    monkeypatch.setenv("HISTOSEEK_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("HISTOSEEK_MIRROR", raising=False)
+    rows = (
+        "ERBB2\tApproved\tHER2|NEU\tNGL",
+        "NGL\tApproved\t\t",  # current, so no alias of ERBB2
+        "KRT19\tApproved\tK19\tNEW",
+        "VIM\tApproved\tK19\t",
+        "GONE\tEntry Withdrawn\tOLD\t",
+    )
+    table = tmp_path / "hgnc_complete_set.txt"
+    table.write_text("\n".join(["symbol\tstatus\talias_symbol\tprev_symbol", *rows]) + "\n")
+    made = json.loads(histoseek("data", "aliases", table, "--json").stdout)
+    assert (made["aliases"], made["ambiguous"]) == (4, 1)  # HER2, NEU, K19, NEW
+    (tmp_path / "cells.csv").write_text("cell,HER2,K19,VIM,NGL\na,1,2,3,4\nb,5,6,7,8\n")
+    where = (tmp_path / "cells.csv", "--format", "cells-by-genes", "--db", tmp_path / "db", "--json")
+    (note,) = json.loads(histoseek("ingest", *where).stdout)["report"]["notes"]
+    assert "1 renamed (HER2 -> ERBB2), 1 ambiguous (K19)" in note
+    wrong = histoseek("data", "aliases", tmp_path / "cells.csv")
+    assert wrong.code == 1
+    assert "expected hgnc_complete_set.txt" in " ".join(wrong.stderr.split())
