@@ -160,27 +160,42 @@ def approach_of(scores: Floats, radii: Radii) -> Approach:
     return Approach(scores, mean, sd, radii.relative * np.float32(sd), radii.error * distance)
 
 
-def exact_top(vectors: Vectors, queries: Vectors, k: int, places: Rows | None = None) -> tuple[Rows, Floats]:
-    """Nearest rows by exact comparison with all rows, or with those at some places, int64 and float32 `(q, k)`."""
-    n = len(vectors) if places is None else len(places)
-    width = min(k, n)
-    best = np.empty((len(queries), 0), dtype=np.int64)
-    scores = np.empty((len(queries), 0), dtype=np.float32)
-    for start in range(0, n, _CHUNK_ROWS):
-        its = np.arange(start, min(start + _CHUNK_ROWS, n)) if places is None else places[start : start + _CHUNK_ROWS]
-        part = vectors[start : start + len(its)] if places is None else vectors[its]
-        found = queries @ part.T
-        if scores.shape[1] == width:  # then hardly a row of the chunk is better than what there is
-            near = np.flatnonzero((found > scores[:, -1:]).any(axis=0))
+class _Best:
+    """Best rows so far of some queries over one subset of the rows."""
+
+    def __init__(self, n_queries: int, width: int, subset: Rows | None) -> None:
+        self.width = width
+        self.subset = subset
+        self.rows: Rows = np.empty((n_queries, 0), dtype=np.int64)
+        self.scores: Floats = np.empty((n_queries, 0), dtype=np.float32)
+
+    def add(self, start: int, found: Floats) -> None:
+        """Take in the scores of the rows from `start` on, float32 `(q, m)`."""
+        its = np.arange(start, start + found.shape[1])
+        if self.subset is not None:
+            first, last = np.searchsorted(self.subset, (start, start + found.shape[1]))
+            its = self.subset[first:last]
+            found = found[:, its - start]
+        if self.scores.shape[1] == self.width:  # then hardly a row of the chunk is better than what there is
+            near = np.flatnonzero((found > self.scores[:, -1:]).any(axis=0))
             found, its = found[:, near], its[near]
-        scores = np.hstack([scores, found])
-        best = np.hstack([best, np.broadcast_to(its, found.shape)])
-        if scores.shape[1] > width:
-            top = np.argpartition(-scores, width - 1, axis=1)[:, :width]
-            scores, best = np.take_along_axis(scores, top, 1), np.take_along_axis(best, top, 1)
-        order = np.lexsort((best, -scores), axis=1)
-        scores, best = np.take_along_axis(scores, order, 1), np.take_along_axis(best, order, 1)
-    return best, scores
+        scores = np.hstack([self.scores, found])
+        rows = np.hstack([self.rows, np.broadcast_to(its, found.shape)])
+        if scores.shape[1] > self.width:
+            top = np.argpartition(-scores, self.width - 1, axis=1)[:, : self.width]
+            scores, rows = np.take_along_axis(scores, top, 1), np.take_along_axis(rows, top, 1)
+        order = np.lexsort((rows, -scores), axis=1)
+        self.scores, self.rows = np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
+
+
+def _exact_tops(vectors: Vectors, queries: Vectors, k: int, subsets: list[Rows | None]) -> list[tuple[Rows, Floats]]:
+    """Nearest rows of each subset by exact comparison, int64 and float32 `(q, k)`; the vectors are read once."""
+    best = [_Best(len(queries), min(k, len(vectors if its is None else its)), its) for its in subsets]
+    for start in range(0, len(vectors), _CHUNK_ROWS):
+        found = queries @ vectors[start : start + _CHUNK_ROWS].T
+        for one in best:
+            one.add(start, found)
+    return [(one.rows, one.scores) for one in best]
 
 
 def needed(expected: Floats, allowance: float) -> tuple[Rows, float]:
@@ -222,7 +237,9 @@ def measure(vectors: Vectors, ann: AnnIndex) -> Evidence:
     whole = np.ascontiguousarray(vectors[own])
     noise = unit_rows(random.normal(size=whole.shape).astype(np.float32))
     queries = np.vstack([whole, unit_rows(0.5 * whole + noise)])
-    cases = [case for subset in _subsets(ann.lists, random) for case in _cases(ann, vectors, queries, subset, own)]
+    subsets = _subsets(ann.lists, random)
+    tops = _exact_tops(vectors, queries, _NEIGHBOURS + 1, subsets)
+    cases = [case for one, top in zip(subsets, tops, strict=True) for case in _cases(ann, queries, one, top, own)]
     standing = np.repeat([case.standing for case in cases], [len(case.errors) for case in cases])
     knots, errors = _by_standing(standing, np.concatenate([case.errors for case in cases]).astype(np.float64))
     draft = Evidence(
@@ -238,23 +255,25 @@ def measure(vectors: Vectors, ann: AnnIndex) -> Evidence:
 
 
 def _subsets(lists: Lists, random: np.random.Generator) -> list[Rows | None]:
-    """All rows; those of a tenth of the lists, as filters by organ or cohort leave; and a tenth of the rows."""
+    """All rows; those of half and a third of the lists, as wide filters by organ leave; and a tenth of the rows.
+
+    Where a filter leaves fewer lists, all of them are scanned (see `indexer.probing`), so no bound is needed.
+    """
     n_lists, n = len(lists.sizes), len(lists.list_of)
-    tenth = max(_FEWEST_LISTS, n_lists // 10)
     subsets: list[Rows | None] = [None]
-    for _ in range(2):
+    for part in (2, 3):
         kept = np.zeros(n_lists, dtype=np.bool_)
-        kept[random.permutation(n_lists)[:tenth]] = True
+        kept[random.permutation(n_lists)[: max(_FEWEST_LISTS, n_lists // part)]] = True
         subsets.append(np.flatnonzero(kept[lists.list_of]))
     subsets.append(np.flatnonzero(random.random(n) < 0.1))
     return [subset for subset in subsets if subset is None or len(subset) > 2 * _NEIGHBOURS]
 
 
-def _cases(ann: AnnIndex, vectors: Vectors, queries: Vectors, subset: Rows | None, own: Rows) -> list[_Case]:
+def _cases(ann: AnnIndex, queries: Vectors, subset: Rows | None, top: tuple[Rows, Floats], own: Rows) -> list[_Case]:
     lists, radii = ann.lists, radii_of(ann.lists)
     n_lists = len(lists.sizes)
     holds = lists.sizes > 0 if subset is None else np.bincount(lists.list_of[subset], minlength=n_lists) > 0
-    found, scores = exact_top(vectors, queries, _NEIGHBOURS + 1, subset)
+    found, scores = top
     cases = []
     for i, query in enumerate(queries):
         others = found[i] != own[i % len(own)]  # a row finds itself first

@@ -21,7 +21,7 @@ Rows = npt.NDArray[np.int64]
 _FIRST_LISTS = 16  # scanned at first, whatever the evidence says: a second scan costs as much as some lists
 _FIRST_DEPTH = 16  # candidates for each hit wanted, at first
 _FEWEST, _MOST = 160, 4_096
-_CODES_A_CANDIDATE = 32  # of so many codes one is a candidate
+_CODES_A_CANDIDATE = 64  # of so many codes one is a candidate
 _BORDER = 64
 _DEEPER = 8
 _GROWTH = 8
@@ -130,6 +130,8 @@ class _Run:
     def scan(self, lists: Rows, n_allowed: int) -> None:
         """Scan some lists, deeper and deeper until what is left in them cannot be better."""
         coarse = self._near.scores[lists]
+        order = np.argsort(-coarse)  # good candidates first, so that fewer displace others
+        lists, coarse = lists[order], coarse[order]
         kept = (self.rows, self.scores)
         self._depth = max(self._depth, min(_MOST, n_allowed // _CODES_A_CANDIDATE))
         while True:
