@@ -5,8 +5,10 @@ from pathlib import Path
 
 from indexer.errors import DataError
 from indexer.format import Circumstances, Format
-from indexer.readers import gct, gdc_star, h5ad, slide_folder, tenx, visium, xena
+from indexer.readers import gct, gdc_star, h5ad, slide_folder, stimage, tenx, visium, visium_hd, xena, xenium
 from indexer.readers.count_tables import CELLS_BY_GENES, GENES_BY_CELLS
+from indexer.readers.measured import MeasuredSlide
+from indexer.readers.table_slide import TableSlide
 from indexer.slides import SlideSource
 
 FORMATS: Mapping[str, Format] = {
@@ -14,6 +16,9 @@ FORMATS: Mapping[str, Format] = {
     for one in (
         slide_folder.FORMAT,
         visium.FORMAT,
+        visium_hd.FORMAT,
+        xenium.FORMAT,
+        stimage.FORMAT,
         h5ad.FORMAT,
         tenx.FORMAT,
         CELLS_BY_GENES,
@@ -42,13 +47,13 @@ def find_slides(place: Path, format_name: str, around: Circumstances | None = No
     DataError
         If there is no such format, which lists them all, or the place holds no slide of it.
     """
-    found = choose_format(format_name).find(place, around or Circumstances())
-    said = (around or Circumstances()).said
-    names = {source.facts.slide for source in found}
-    if said and not names & set(said):
+    told = around or Circumstances()
+    found = choose_format(format_name).find(place, told)
+    names = {_name(source) for source in found} if told.said else set()
+    if told.said and not names & set(told.said):
         raise DataError(
             f"The table of slides has none of the {len(names)} slides of {place}: they are {_some(names)}, the table "
-            f"has {_some(said)}. Correct the column `slide`."
+            f"has {_some(told.said)}. Correct the column `slide`."
         )
     return found
 
@@ -59,6 +64,11 @@ def choose_format(name: str) -> Format:
         listed = "; ".join(f"{one.name} ({one.reads})" for one in FORMATS.values())
         raise DataError(f"There is no format {name!r}; expected one of: {listed}.")
     return FORMATS[name]
+
+
+def _name(source: SlideSource) -> str:
+    """Name of a slide, for which its files need not be read."""
+    return source.given_facts.slide if isinstance(source, MeasuredSlide | TableSlide) else source.facts.slide
 
 
 def _some(names: Mapping[str, object] | set[str]) -> str:

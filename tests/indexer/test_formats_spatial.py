@@ -1,0 +1,97 @@
+"""Visium HD bins, Xenium bundles and STimage-1K4M in their layouts."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from indexer.errors import DataError, JoinError
+from indexer.formats import find_slides
+from tests.indexer import written_files as written
+
+GENES = ("ERBB2", "KRT19", "VIM")
+
+
+def write_bundle(folder, *, pixel_size=0.2125, n_cells=20):
+    written.write_h5(folder / "cell_feature_matrix.h5")
+    (folder / "experiment.xenium").write_text(json.dumps({"pixel_size": pixel_size, "panel_organism": "Human"}))
+    ids = [row[0] for row in written.spot_rows()][:n_cells]
+    frame = {"cell_id": ids, "x_centroid": np.arange(n_cells) * 2.125, "y_centroid": np.full(n_cells, 4.25)}
+    pd.DataFrame(frame).to_parquet(folder / "cells.parquet")
+    return folder
+
+
+def test_xenium_cells_lie_in_pixels_of_the_morphology_image(tmp_path):
+    (slide,) = find_slides(write_bundle(tmp_path / "X1"), "xenium")
+    assert (slide.facts.slide, slide.kind, slide.facts.mpp, slide.facts.mpp_source) == ("X1", "cell", 0.2125, "file")
+    found = slide.read_expression()
+    np.testing.assert_allclose(found.xy_px[3], [30, 20])  # 6.375 and 4.25 um
+    assert found.genes == GENES
+    assert slide.open_image() is None
+
+
+def test_a_xenium_bundle_without_a_part_says_which(tmp_path):
+    (slide,) = find_slides(write_bundle(tmp_path / "X1", n_cells=19), "xenium")
+    with pytest.raises(JoinError, match=r"1 of 20 cells of the counts, such as 'BC43-1', are not in cells.parquet"):
+        slide.read_expression()
+    (tmp_path / "X1" / "cells.parquet").write_text("no parquet")
+    with pytest.raises(JoinError, match="Cannot read .*cells"):
+        slide.read_expression()
+    (tmp_path / "X1" / "experiment.xenium").write_text("{}")
+    with pytest.raises(JoinError, match="Cannot read pixel_size"):
+        slide.read_expression()
+    assert slide.facts.mpp is None
+
+
+def write_bins(outs, size=8):
+    folder = outs / "binned_outputs" / f"square_{size:03d}um"
+    written.write_h5(folder / "filtered_feature_bc_matrix.h5")
+    (folder / "spatial").mkdir()
+    rows = [(*row[:4], row[4], row[5]) for row in written.spot_rows()]
+    pd.DataFrame(rows, columns=written.HEADER).to_parquet(folder / "spatial" / "tissue_positions.parquet")
+    factors = {"microns_per_pixel": 0.2738, "bin_size_um": float(size), "tissue_hires_scalef": 0.1}
+    (folder / "spatial" / "scalefactors_json.json").write_text(json.dumps(factors))
+    return folder
+
+
+def test_visium_hd_takes_the_8_um_bins_unless_others_are_named(tmp_path):
+    write_bins(tmp_path / "HD1" / "outs")
+    other = write_bins(tmp_path / "HD1" / "outs", 16)
+    (slide,) = find_slides(tmp_path, "visium-hd")
+    assert (slide.facts.slide, slide.facts.mpp, slide.facts.mpp_source) == ("HD1", 0.2738, "file")
+    found = slide.read_expression()
+    assert found.spot_um == 8
+    np.testing.assert_allclose(found.xy_px[4], [80, 50 + 40 * 3**0.5 / 2])
+    (named,) = find_slides(other, "visium-hd")
+    assert (named.facts.slide, named.read_expression().spot_um) == ("HD1", 16)
+    with pytest.raises(DataError, match="holds 0 folders square_008um"):
+        find_slides(tmp_path / "HD1" / "outs" / "binned_outputs" / "square_016um" / "spatial", "visium-hd")
+
+
+def write_stimage(root, *, columns="yaxis,xaxis,r"):
+    for part in ("coord", "gene_exp", "image"):
+        (root / part).mkdir(parents=True)
+    (root / "gene_exp" / "Human_Breast_1_count.csv").write_text(",ERBB2,VIM\ns1,1,2\ns2,3,4\n")
+    (root / "coord" / "Human_Breast_1_coord.csv").write_text(f",{columns}\ns2,30,10,5\ns1,20,60,5\n")
+    Image.fromarray(np.full((50, 80, 3), 200, np.uint8)).save(root / "image" / "Human_Breast_1.png", format="JPEG")
+    return root
+
+
+def test_stimage_takes_y_before_x_by_name_and_pictures_by_content(tmp_path):
+    (slide,) = find_slides(write_stimage(tmp_path / "Visium"), "stimage")
+    assert (slide.facts.slide, slide.facts.technology, slide.facts.mpp) == ("Human_Breast_1", "Visium", None)
+    found = slide.read_expression()
+    np.testing.assert_array_equal(found.xy_px, [[60, 20], [10, 30]])
+    np.testing.assert_array_equal(found.counts.toarray(), [[1, 2], [3, 4]])
+    assert slide.open_image().size_px == (80, 50)
+
+
+def test_stimage_without_its_columns_or_coordinates(tmp_path):
+    (slide,) = find_slides(write_stimage(tmp_path / "ST", columns="row,col,r"), "stimage")
+    with pytest.raises(JoinError, match=r"has no column xaxis, yaxis \(it has row, col, r\)"):
+        slide.read_expression()
+    (tmp_path / "ST" / "coord" / "Human_Breast_1_coord.csv").unlink()
+    with pytest.raises(JoinError, match="has counts but no"):
+        slide.read_expression()
