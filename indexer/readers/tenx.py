@@ -20,6 +20,12 @@ _EXPRESSION = "Gene Expression"
 _MATRIX = ("matrix.mtx.gz", "matrix.mtx")
 _FEATURES = ("features.tsv.gz", "features.tsv", "genes.tsv.gz", "genes.tsv")  # genes.tsv before Cell Ranger 3
 _BARCODES = ("barcodes.tsv.gz", "barcodes.tsv")
+_PARTS = (_MATRIX, _FEATURES, _BARCODES)
+
+# What a file may claim of itself; more is damage, or made to fill the memory.
+_MAX_ENTRIES_A_BYTE = 10  # of packed text: real matrices have one in four bytes
+_MAX_PACKING = 1100  # deflate's own limit is about 1030
+_MAX_LIST_BYTES = 1 << 30
 
 
 def matrix_files(place: Path) -> tuple[Path, ...]:
@@ -84,15 +90,20 @@ def _read_mtx(folder: Path) -> Measured:
     ids, symbols, types = _tsv_features(_part(folder, _FEATURES))
     names = [row[0] for row in _rows(_part(folder, _BARCODES))]
     try:
-        with gzip.open(matrix) if matrix.suffix == ".gz" else matrix.open("rb") as stream:
+        with _unpacked(matrix) as stream:
+            n_features, n_barcodes, n_entries, *_ = scipy.io.mminfo(stream)
+        if (n_features, n_barcodes) != (len(ids), len(names)):
+            raise CountsError(
+                f"{matrix} has {n_features} features and {n_barcodes} barcodes; expected {len(ids)} and {len(names)} "
+                "as the files beside it list. Take all three from one run."
+            )
+        n_bytes = matrix.stat().st_size
+        if n_entries > _MAX_ENTRIES_A_BYTE * n_bytes:  # memory is taken by what the header says
+            raise CountsError(f"{matrix} says it has {n_entries:,} counts in {n_bytes:,} bytes; get it again.")
+        with _unpacked(matrix) as stream:
             counts = sp.csc_matrix(scipy.io.mmread(stream))
     except (OSError, EOFError, zlib.error, ValueError, OverflowError) as error:
         raise CountsError(f"Cannot read {matrix}: {error}. It is cut short or no Matrix Market file.") from error
-    if counts.shape != (len(ids), len(names)):
-        raise CountsError(
-            f"{matrix} has {counts.shape[0]} features and {counts.shape[1]} barcodes; expected {len(ids)} and "
-            f"{len(names)} as the files beside it list. Take all three from one run."
-        )
     return _measured(counts.T, names, (ids, symbols, types), matrix)
 
 
@@ -103,7 +114,7 @@ def _read_h5(path: Path) -> Measured:
         try:
             names = _texts(group["barcodes"])
             shape = tuple(int(n) for n in group["shape"][()])
-            parts = (group["data"][()], group["indices"][()], group["indptr"][()])
+            parts = tuple(_array(group[part], path) for part in ("data", "indices", "indptr"))
         except (KeyError, OSError) as error:
             raise CountsError(f"{path} is damaged or lacks a part of its matrix ({error}); get it again.") from error
     if shape != (len(features[0]), len(names)):
@@ -184,8 +195,22 @@ def _opened(path: Path) -> Any:
         raise CountsError(f"{path} is missing, damaged or no h5 file ({error}); expected a 10x matrix.") from error
 
 
+def _array(dataset: Any, path: Path) -> Any:
+    """All of a data set, unless it claims far more than the file holds."""
+    n_bytes, stored = dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size()
+    if n_bytes > _MAX_PACKING * stored:
+        raise CountsError(
+            f"{path} says it has {n_bytes:,} bytes of {dataset.name}, in {stored:,} stored; get it again."
+        )
+    return dataset[()]
+
+
 def _texts(dataset: Any) -> list[str]:
     return [one.decode("utf-8") if isinstance(one, bytes) else str(one) for one in dataset[()].tolist()]
+
+
+def _unpacked(path: Path) -> Any:
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
 
 
 def _part(folder: Path, names: tuple[str, ...]) -> Path:
@@ -199,13 +224,14 @@ def _part(folder: Path, names: tuple[str, ...]) -> Path:
 
 def _rows(path: Path) -> list[list[str]]:
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with _unpacked(path) as stream:
+            content = stream.read(_MAX_LIST_BYTES + 1)
         lines = content.decode("utf-8").splitlines()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise CountsError(f"Cannot read {path}: {error}; expected a list, tab-separated. Get it again.") from error
+    if len(content) > _MAX_LIST_BYTES:
+        raise CountsError(f"{path} unpacks to more than {_MAX_LIST_BYTES:,} bytes; expected a list of names.")
     return [line.split("\t") for line in lines if line]
 
-
-_PARTS = (_MATRIX, _FEATURES, _BARCODES)
 
 FORMAT = Format("10x", "feature-barcode matrix of Cell Ranger, a folder of mtx or h5 (cells)", _find)

@@ -3,6 +3,7 @@
 import gzip
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 
@@ -105,7 +106,22 @@ def cut_h5(outs):
     path.write_bytes(path.read_bytes()[:1500])
 
 
+def boastful_mtx(outs):
+    header = b"%%MatrixMarket matrix coordinate integer general\n5 20 900000000000\n1 1 1\n"
+    (outs / "filtered_feature_bc_matrix" / "matrix.mtx.gz").write_bytes(gzip.compress(header))
+
+
+def boastful_h5(outs):
+    path = outs / "filtered_feature_bc_matrix.h5"
+    written.write_h5(path)
+    with h5py.File(path, "r+") as file:
+        del file["matrix/data"]
+        file.create_dataset("matrix/data", shape=(10**12,), dtype="i4", chunks=(1000,))
+
+
 BROKEN = {
+    "more counts than bytes": (boastful_mtx, "says it has 900,000,000,000 counts in"),
+    "more data than stored": (boastful_h5, "says it has 4,000,000,000,000 bytes of /matrix/data"),
     "no positions": (lambda outs: (outs / "spatial" / "tissue_positions.csv").unlink(), "has no tissue_positions.csv"),
     "no matrix": (
         lambda outs: [path.unlink() for path in (outs / "filtered_feature_bc_matrix").iterdir()],
