@@ -87,6 +87,12 @@ class Lists:
             return dots(self.centroids, query)
         return dots(self._reduced, dots(self.basis, query))
 
+    def dots_of_all(self, queries: Vectors) -> Floats:
+        """The same for many queries `(q, dim)` by matrix products, float32 `(q, n_lists)`."""
+        if self.basis is None or self._reduced is None:
+            return np.asarray(queries @ self.centroids.T, dtype=np.float32)
+        return np.asarray((queries @ self.basis.T) @ self._reduced.T, dtype=np.float32)
+
 
 class AnnIndex:
     """Lists over the rows of a float32 matrix of unit vectors; positions are row numbers of that matrix."""
@@ -248,6 +254,31 @@ def dots(vectors: Vectors | Unmapped, query: Vectors) -> Floats:
     found = np.empty(len(vectors), dtype=np.float32)
     pointer = faiss.swig_ptr
     faiss.fvec_inner_products_ny(pointer(found), pointer(query), pointer(vectors), len(query), len(vectors))
+    return found
+
+
+def pair_dots(queries: Vectors, vectors: Vectors | Unmapped, positions: Positions, n_threads: int) -> Floats:
+    """Inner product of each query with rows of its own, float32 like `positions` `(q, m)`; -inf where one is -1."""
+    if not isinstance(vectors, np.ndarray):
+        return np.stack([_some_dots(vectors, query, its) for query, its in zip(queries, positions, strict=True)])
+    faiss = _faiss()
+    its = np.ascontiguousarray(positions)
+    found = np.empty(its.shape, dtype=np.float32)
+    pointer = faiss.swig_ptr
+    if its.size:
+        with faiss_threads(n_threads):
+            faiss.fvec_inner_products_by_idx(
+                pointer(found), pointer(queries), pointer(vectors), pointer(its), queries.shape[1], *its.shape
+            )
+    found[its < 0] = -np.inf
+    return found
+
+
+def _some_dots(vectors: Unmapped, query: Vectors, positions: Positions) -> Floats:
+    found = np.full(len(positions), -np.inf, dtype=np.float32)
+    order = np.argsort(positions)
+    there = order[positions[order] >= 0]
+    found[there] = vectors.dots(query, positions[there])
     return found
 
 

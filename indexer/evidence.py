@@ -9,7 +9,7 @@ alike.
 """
 
 from bisect import bisect_right
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from encoders.contracts import Floats, Vectors, unit_rows
 from indexer.ann import AnnIndex, Lists
+from indexer.exact import exact_tops
 from indexer.selection import Selection
 
 Rows = npt.NDArray[np.int64]
@@ -28,7 +29,6 @@ _BINS = 8
 _CODE_MISS = 0.002
 _LIST_MISS = 0.004
 _TOLERANCES = (0.1, 0.05, 0.03, 0.02, 0.015, 0.01, 0.008, 0.006, 0.005, 0.004, 0.003, 0.002, 0.001)
-_CHUNK_ROWS = 32_768
 _SEED = 20_260
 _FEWEST_LISTS = 4
 _HEAD, _SAMPLED = 48, 48  # lists of each query the regression sees: the nearest, and some of the others
@@ -69,22 +69,22 @@ class Evidence(BaseModel):
     n_queries: int
     list_miss: float
 
-    def expected(self, near: "Approach", least: float, best: float, share: float) -> Floats:
+    def expected(self, near: "Approach", least: Any, best: Any, share: float) -> Floats:
         """Neighbours to be expected in each list, float32 `(n_lists,)`.
 
         Parameters
         ----------
         near : Approach
-            The query.
+            The query, or many.
         least : float
-            Score of the last hit so far.
+            Score of the last hit so far; of many queries a column.
         best : float
-            Score of the best centroid whose list may answer.
+            Score of the best centroid whose list may answer; of many queries a column.
         share : float
             Share of the lists that may answer.
         """
         w, few = self.weights, float(np.log(share))
-        z, over = near.standing(least), (least - best) / near.sd
+        z, over = near.standing(least), (least - best) / near.sd  # a column of each where there are many queries
         rise = _between((least - near.scores) / near.spread, -_FAR_RISE, _FAR_RISE)
         gap = _between((best - near.scores) / near.spread, 0.0, _FAR_GAP)
         exponent = (w[1] + w[6] * z + w[8] * over + w[11] * few + w[2] * rise) * rise
@@ -119,12 +119,12 @@ class Approach(NamedTuple):
     """
 
     scores: Floats
-    mean: float
-    sd: float
+    mean: Any
+    sd: Any
     spread: Floats
     error: Floats
 
-    def standing(self, score: float) -> float:
+    def standing(self, score: Any) -> Any:
         """How far a score stands out."""
         return (score - self.mean) / self.sd
 
@@ -152,50 +152,18 @@ def approach(lists: Lists, radii: Radii, query: Vectors) -> Approach:
 
 
 def approach_of(scores: Floats, radii: Radii) -> Approach:
-    """The same where the inner products with the centroids, float32 `(n_lists,)`, are known."""
-    mean = float(scores.sum()) / len(scores)
-    centred = scores - np.float32(mean)
-    sd = max(float(np.sqrt(np.dot(centred, centred) / len(scores))), 1e-6)
+    """The same where the inner products with the centroids are known: of one query `(n_lists,)`, or of many `(q, n)`.
+
+    Of many, each part has a row a query.
+    """
+    n = scores.shape[-1]
+    mean = scores.sum(axis=-1, keepdims=True) / np.float32(n)
+    centred = scores - mean
+    sd = np.maximum(np.sqrt(np.einsum("...i,...i->...", centred, centred)[..., None] / np.float32(n)), 1e-6)
     distance = np.sqrt(np.maximum(radii.squared_norms - 2 * scores, 1e-6 - 1) + 1)
-    return Approach(scores, mean, sd, radii.relative * np.float32(sd), radii.error * distance)
-
-
-class _Best:
-    """Best rows so far of some queries over one subset of the rows."""
-
-    def __init__(self, n_queries: int, width: int, subset: Rows | None) -> None:
-        self.width = width
-        self.subset = subset
-        self.rows: Rows = np.empty((n_queries, 0), dtype=np.int64)
-        self.scores: Floats = np.empty((n_queries, 0), dtype=np.float32)
-
-    def add(self, start: int, found: Floats) -> None:
-        """Take in the scores of the rows from `start` on, float32 `(q, m)`."""
-        its = np.arange(start, start + found.shape[1])
-        if self.subset is not None:
-            first, last = np.searchsorted(self.subset, (start, start + found.shape[1]))
-            its = self.subset[first:last]
-            found = found[:, its - start]
-        if self.scores.shape[1] == self.width:  # then hardly a row of the chunk is better than what there is
-            near = np.flatnonzero((found > self.scores[:, -1:]).any(axis=0))
-            found, its = found[:, near], its[near]
-        scores = np.hstack([self.scores, found])
-        rows = np.hstack([self.rows, np.broadcast_to(its, found.shape)])
-        if scores.shape[1] > self.width:
-            top = np.argpartition(-scores, self.width - 1, axis=1)[:, : self.width]
-            scores, rows = np.take_along_axis(scores, top, 1), np.take_along_axis(rows, top, 1)
-        order = np.lexsort((rows, -scores), axis=1)
-        self.scores, self.rows = np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
-
-
-def _exact_tops(vectors: Vectors, queries: Vectors, k: int, subsets: list[Rows | None]) -> list[tuple[Rows, Floats]]:
-    """Nearest rows of each subset by exact comparison, int64 and float32 `(q, k)`; the vectors are read once."""
-    best = [_Best(len(queries), min(k, len(vectors if its is None else its)), its) for its in subsets]
-    for start in range(0, len(vectors), _CHUNK_ROWS):
-        found = queries @ vectors[start : start + _CHUNK_ROWS].T
-        for one in best:
-            one.add(start, found)
-    return [(one.rows, one.scores) for one in best]
+    if scores.ndim == 1:
+        return Approach(scores, float(mean[0]), float(sd[0]), radii.relative * sd, radii.error * distance)
+    return Approach(scores, mean, sd, radii.relative * sd, radii.error * distance)
 
 
 def needed(expected: Floats, allowance: float) -> tuple[Rows, float]:
@@ -238,7 +206,7 @@ def measure(vectors: Vectors, ann: AnnIndex) -> Evidence:
     noise = unit_rows(random.normal(size=whole.shape).astype(np.float32))
     queries = np.vstack([whole, unit_rows(0.5 * whole + noise)])
     subsets = _subsets(ann.lists, random)
-    tops = _exact_tops(vectors, queries, _NEIGHBOURS + 1, subsets)
+    tops = exact_tops(vectors, queries, _NEIGHBOURS + 1, subsets)
     cases = [case for one, top in zip(subsets, tops, strict=True) for case in _cases(ann, queries, one, top, own)]
     standing = np.repeat([case.standing for case in cases], [len(case.errors) for case in cases])
     knots, errors = _by_standing(standing, np.concatenate([case.errors for case in cases]).astype(np.float64))

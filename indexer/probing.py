@@ -66,8 +66,7 @@ class Prober:
         self.ann = ann
         self.vectors = vectors
         self.evidence = evidence
-        self._radii = radii
-        self._first = max(_FIRST_LISTS, evidence.first_lists)
+        self.radii = radii
 
     def search(self, query: Vectors, k: int, selection: Selection) -> tuple[Rows, Floats, Trace]:
         """Find the rows most like a unit query `(dim,)`.
@@ -78,16 +77,14 @@ class Prober:
             At least `k` rows if there are as many, with their cosines, in no order.
         """
         lists = self.ann.lists
-        near = approach(lists, self._radii, query)
-        allowed = lists.sizes if selection.is_all else selection.list_counts(lists.list_of, len(lists.sizes))
+        near = approach(lists, self.radii, query)
+        allowed, is_open = self.allowed_in(selection)
         run = _Run(self, query, k, near, selection.selector)
-        is_open = allowed > 0
         n_open = int(np.count_nonzero(is_open))
         open_scores = near.scores if n_open == len(allowed) else np.where(is_open, near.scores, -np.inf)
         best = float(open_scores.max()) if n_open else -np.inf
         allowance = self.evidence.tolerance * k
-        first = n_open if _FEW_LISTS * n_open <= len(allowed) else min(self._first, n_open)
-        take = _highest(open_scores, first)
+        take = _highest(open_scores, self.first_lists(n_open))
         probed = rounds = scanned = 0
         left = 0.0
         while len(take):
@@ -107,6 +104,31 @@ class Prober:
         stopped = "Every list that holds an allowed row was scanned." if every else self._why(run.least, left, k)
         return run.rows, run.scores, Trace(probed, n_open, scanned, len(run.rows), rounds + run.rescans, stopped)
 
+    def allowed_in(self, selection: Selection) -> tuple[Rows, npt.NDArray[np.bool_]]:
+        """Rows of each list that may answer, int64 `(n_lists,)`, and whether there is one."""
+        lists = self.ann.lists
+        allowed = lists.sizes if selection.is_all else selection.list_counts(lists.list_of, len(lists.sizes))
+        return allowed, allowed > 0
+
+    def first_lists(self, n_open: int) -> int:
+        """Lists to scan at first, of so many that hold a row that may answer."""
+        if _FEW_LISTS * n_open <= len(self.ann.lists.sizes):
+            return n_open
+        return min(max(_FIRST_LISTS, self.evidence.first_lists), n_open)
+
+    def depth(self, k: int, n_allowed: int) -> int:
+        """Candidates to take at first from lists that hold so many rows that may answer."""
+        return min(n_allowed, max(_FIRST_DEPTH * k, _FEWEST, min(_MOST, n_allowed // _CODES_A_CANDIDATE)))
+
+    def code_errors(self, near: Approach, least: Any) -> Any:
+        """Error of a code that few exceed, in units of `Approach.error`; of many queries one each."""
+        if self.ann.kind == "ivf_flat":
+            return np.full(np.shape(least), 1e-4, dtype=np.float32) if np.ndim(least) else 1e-4  # rounding alone
+        if np.ndim(least) == 0:
+            return self.evidence.code_error_at(near.standing(least))
+        standing = near.standing(least[:, None])[:, 0]
+        return np.interp(standing, self.evidence.standing, self.evidence.code_error).astype(np.float32)
+
     def _why(self, least: float, left: float, k: int) -> str:
         return (
             f"The last hit scores {least:.4f}; {left:.3f} of {k} better rows are expected in the lists not scanned "
@@ -119,9 +141,9 @@ class _Run:
 
     def __init__(self, prober: Prober, query: Vectors, k: int, near: Approach, selector: Any) -> None:
         self._ann, self._vectors = prober.ann, prober.vectors
-        self._evidence = prober.evidence
+        self._prober = prober
         self._query, self._k, self._near, self._selector = np.ascontiguousarray(query), k, near, selector
-        self._depth = max(_FIRST_DEPTH * k, _FEWEST)
+        self._depth = 0
         self.rows: Rows = np.empty(0, dtype=np.int64)
         self.scores: Floats = np.empty(0, dtype=np.float32)
         self.least = -np.inf
@@ -133,7 +155,7 @@ class _Run:
         order = np.argsort(-coarse)  # good candidates first, so that fewer displace others
         lists, coarse = lists[order], coarse[order]
         kept = (self.rows, self.scores)
-        self._depth = max(self._depth, min(_MOST, n_allowed // _CODES_A_CANDIDATE))
+        self._depth = max(self._depth, self._prober.depth(self._k, n_allowed))
         while True:
             depth = min(self._depth, n_allowed)
             estimates, found = self._ann.scan(self._query[None], lists[None], coarse[None], depth, self._selector)
@@ -175,9 +197,7 @@ class _Run:
             self.least = float(np.partition(self.scores, place)[place])
 
     def _error(self) -> float:
-        if self._ann.kind == "ivf_flat":
-            return 1e-4  # nothing but rounding
-        return self._evidence.code_error_at(self._near.standing(self.least))
+        return float(self._prober.code_errors(self._near, self.least))
 
 
 def _highest(values: Floats, n: int) -> Rows:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from encoders.contracts import Floats, Modality, Vectors
 from indexer.ann import AnnIndex, dots, dots_at, is_small
+from indexer.batching import search_many
 from indexer.errors import StoreError
 from indexer.evidence import Evidence, Radii, measure, radii_of
 from indexer.probing import Prober, Trace
@@ -225,9 +226,12 @@ class VectorSet:
         batch = self._check(queries)
         selection = self._selection(allowed)
         width = max(0, min(k, selection.count))
-        found = [self._nearest(query, width, selection, exact=False) for query in batch]
-        rows = np.array([one.rows for one in found], dtype=np.int64).reshape(len(batch), width)
-        return Neighbours(rows, np.array([one.scores for one in found], dtype=np.float32).reshape(len(batch), width))
+        if width and len(batch) > 1 and self.strategy(selection, width) == "ann" and self.evidence is not None:
+            found = self._nearest_many(batch, width, selection)
+        else:
+            found = [self._nearest(query, width, selection, exact=False)[:2] for query in batch]
+        rows = np.array([its for its, _ in found], dtype=np.int64).reshape(len(batch), width)
+        return Neighbours(rows, np.array([scores for _, scores in found], dtype=np.float32).reshape(len(batch), width))
 
     def nearest(self, query: Vectors, k: int, allowed: Mask | Selection | None = None, *, exact: bool = False) -> Found:
         """As `search` for one query `(dim,)`, with how it went; `exact` compares every allowed vector."""
@@ -251,6 +255,17 @@ class VectorSet:
             strategy = "ann"
         best, its = _best(places, scores, k)
         return Found(self.item_of[best], its, strategy, trace)
+
+    def _nearest_many(self, queries: Vectors, k: int, selection: Selection) -> list[tuple[Rows, Floats]]:
+        n_base = len(self.base)
+        late = selection.after(n_base)
+        found = []
+        answers = search_many(self._prober, queries, k, selection.head(n_base))
+        for query, (places, scores) in zip(queries, answers, strict=True):
+            late_scores = dots_at(self.tail, query, late - n_base)
+            best, its = _best(np.concatenate([places, late]), np.concatenate([scores, late_scores]), k)
+            found.append((self.item_of[best], its))
+        return found
 
     def _all(self, query: Vectors, selection: Selection) -> tuple[Rows, Floats]:
         n_base, places = len(self.base), selection.places

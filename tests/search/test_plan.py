@@ -120,3 +120,22 @@ def test_scores_do_not_depend_on_the_plan(catalogue):
     assert both.mean() >= 0.9
     known = dict(zip(by_hand.rows.tolist(), by_hand.scores.tolist(), strict=True))
     assert [known[row] for row in by_lists.rows[both].tolist()] == pytest.approx(by_lists.scores[both], abs=1e-6)
+
+
+def test_many_queries_at_once_are_answered_as_each_by_itself(catalogue):
+    vectors = catalogue.vector_set
+    allowed = everything(catalogue)
+    allowed[1::8] = False
+    far = unit_rows(np.random.default_rng(3).normal(size=(40, DIM)).astype(np.float32))
+    queries = np.vstack([vectors.vectors[:300:3], far])  # those far from all rows need many lists
+    together = vectors.search(queries, 10, allowed)
+    shares = []
+    for query, rows, scores in zip(queries, together.rows, together.scores, strict=True):
+        assert allowed[rows].all()
+        assert (np.diff(scores) <= 0).all()
+        best, _ = exactly(catalogue, query, allowed)
+        shares.append(len(np.intersect1d(rows, best[:10])) / 10)
+    assert np.mean(shares) >= 0.97
+    by_itself = vectors.nearest(queries[0], 10, allowed)
+    assert together.rows[0].tolist() == by_itself.rows.tolist()
+    assert together.scores[0] == pytest.approx(by_itself.scores, abs=1e-6)
