@@ -5,7 +5,7 @@ it is asked again with four times as many lists until that changes nothing, and 
 rows apart, for more rows until enough of them are allowed ones: the best of all hold the best of those.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,8 @@ from indexer.errors import StoreError
 from indexer.lance_index import LanceIndex
 from indexer.probing import Trace
 from indexer.selection import Rows, Selection
-from indexer.vectors import Found, VectorSet
+from indexer.table_vector_set import TableVectorSet
+from indexer.vectors import Found
 
 _FIRST_LISTS, _FIRST_SHARE = 16, 1 / 32
 _GROWTH = 4
@@ -25,7 +26,7 @@ _MARGIN = 32
 
 
 @dataclass(frozen=True)
-class LanceVectorSet(VectorSet):
+class LanceVectorSet(TableVectorSet):
     """A `VectorSet` over a table; see there.
 
     Attributes
@@ -38,13 +39,6 @@ class LanceVectorSet(VectorSet):
 
     row_ids: RowIds
     index: LanceIndex | None
-
-    @classmethod
-    def of(cls, plain: VectorSet, row_ids: RowIds, index: LanceIndex | None) -> "LanceVectorSet":
-        """Search the vectors of a set through an index."""
-        return cls(
-            **{field.name: getattr(plain, field.name) for field in fields(VectorSet)}, row_ids=row_ids, index=index
-        )
 
     @property
     def list_places(self) -> tuple[npt.NDArray[np.int32], int] | None:

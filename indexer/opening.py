@@ -19,6 +19,7 @@ from indexer.lance_vectors import LanceVectorSet
 from indexer.location import SIDECAR, Location
 from indexer.sidecar import MODALITIES, VECTORS_FILE, VectorTable, open_rows, open_vectors
 from indexer.store import Store
+from indexer.table_vector_set import TableVectorSet
 from indexer.table_vectors import TableVectors
 from indexer.vectors import VectorSet
 
@@ -74,7 +75,7 @@ class Opener:
                 f"Engine codes searches the lists of the {modality} sidecar, and {self.location} has none that fits "
                 "its rows. Run `histoseek index optimize` on it, or search with engine lance."
             )
-        return found
+        return TableVectorSet.of(found)
 
     def _lance(self, modality: Modality) -> VectorSet:
         folder = self.location.folder
@@ -91,7 +92,7 @@ class Opener:
                 f"{self.location} has no LanceDB index of its {len(found):,} {modality} vectors. Run `histoseek index "
                 "optimize --lance-index` on it, or search with engine faiss or codes."
             )
-        return LanceVectorSet.of(found, self.row_ids(), index)
+        return LanceVectorSet.of(found, row_ids=self.row_ids(), index=index)
 
     def _base(self, modality: Modality, rows: Rows, row_ids: RowIds) -> Vectors:
         stands_in: object = TableVectors(self.store, modality, row_ids[rows], self.table.dim)

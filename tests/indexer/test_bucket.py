@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from indexer import ann, location, store
+from indexer import ann, location, store, table_vector_set
 from indexer.access import Access
 from indexer.editing import delete_slides, roll_back
 from indexer.errors import IndexMissingError, StoreError, WriteError
@@ -82,6 +82,7 @@ def test_sidecars_are_copied_not_built_again(bucket, tmp_path, caplog):
     ("engine", "not_copied"), [("codes", {"vectors.npy"}), ("lance", {"vectors.npy", "index.faiss", "list_of.npy"})]
 )
 def test_vectors_are_searched_where_they_lie(bucket, tmp_path, monkeypatch, engine, not_copied):
+    monkeypatch.setattr(table_vector_set, "_FEW", 90)
     monkeypatch.setattr(ann, "EXACT_VALUES", 90 * DIM)
     add(bucket, "A", "B", "C", n=150)
     make_lance_indexes(bucket)

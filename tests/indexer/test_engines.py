@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from encoders.contracts import unit_rows
-from indexer import ann, opening
+from indexer import ann, opening, table_vector_set
 from indexer.access import Access
 from indexer.errors import StoreError
 from indexer.index import Index
@@ -55,6 +55,7 @@ def centres():
 @pytest.fixture(scope="module", autouse=True)
 def few_are_compared_one_by_one():
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table_vector_set, "_FEW", 700)
         patch.setattr(ann, "EXACT_VALUES", 800 * DIM)
         yield
 

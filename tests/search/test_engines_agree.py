@@ -2,7 +2,7 @@
 
 import pytest
 
-from indexer import ann
+from indexer import ann, table_vector_set
 from indexer.lance_upkeep import make_lance_indexes
 from search import plan
 from search.engine import Engine
@@ -16,6 +16,7 @@ N_SLIDES, PER_SLIDE = 6, 100
 @pytest.fixture(scope="module", autouse=True)
 def few_are_compared_one_by_one():
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table_vector_set, "_FEW", 90)
         patch.setattr(ann, "EXACT_VALUES", 90 * DIM)
         patch.setattr(plan, "_SCAN_ROWS", 90)
         yield
