@@ -6,7 +6,7 @@ from pathlib import Path
 from indexer.errors import DataError
 from indexer.format import Circumstances, Format
 from indexer.readers import gct, gdc_star, h5ad, slide_folder, stimage, tenx, visium, visium_hd, xena, xenium
-from indexer.readers.count_tables import CELLS_BY_GENES, GENES_BY_CELLS
+from indexer.readers.count_tables import CELLS_BY_GENES, GENES_BY_CELLS, GENES_BY_SAMPLES, SAMPLES_BY_GENES
 from indexer.readers.measured import MeasuredSlide
 from indexer.readers.table_slide import TableSlide
 from indexer.slides import SlideSource
@@ -23,6 +23,8 @@ FORMATS: Mapping[str, Format] = {
         tenx.FORMAT,
         CELLS_BY_GENES,
         GENES_BY_CELLS,
+        SAMPLES_BY_GENES,
+        GENES_BY_SAMPLES,
         gct.FORMAT,
         gdc_star.FORMAT,
         xena.FORMAT,

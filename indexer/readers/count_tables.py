@@ -1,4 +1,4 @@
-"""Formats `cells-by-genes` and `genes-by-cells`: counts of cells in csv, tsv or parquet."""
+"""Counts of cells or of bulk samples in csv, tsv or parquet, either of them or the genes down the rows."""
 
 from functools import partial
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 import scipy.sparse as sp
 
 from indexer.format import Circumstances, Format, files_at, slide_names
-from indexer.readers.dense_table import SUFFIXES, read_dense, read_first_column, read_header
+from indexer.readers.dense_table import SUFFIXES, read_column_names, read_dense, read_first_column
 from indexer.readers.h5ad_cells import checked_counts
 from indexer.readers.measured import GeneColumns, Measured, MeasuredSlide
+from indexer.readers.samples import open_samples
 from indexer.slides import SlideSource
 
 
@@ -27,6 +28,22 @@ def _find(place: Path, around: Circumstances, *, genes_first: bool) -> list[Slid
     ]
 
 
+def _find_samples(place: Path, around: Circumstances, *, genes_first: bool) -> list[SlideSource]:
+    found: list[SlideSource] = []
+    for path in files_at(place, SUFFIXES, what="tables of samples, csv, tsv or parquet"):
+        names = _sample_names(path, genes_first=genes_first)
+        read = partial(_read, path, genes_first=genes_first)
+        found += open_samples(path, names, read, around, technology="bulk RNA-seq")
+    return found
+
+
+def _sample_names(path: Path, *, genes_first: bool) -> list[str]:
+    if path.suffix == ".parquet":
+        table = read_dense(path)
+        return list(table.columns if genes_first else table.rows)
+    return read_column_names(path) if genes_first else read_first_column(path)
+
+
 def _read(path: Path, *, genes_first: bool) -> Measured:
     table = read_dense(path)
     names, genes = (table.columns, table.rows) if genes_first else (table.rows, table.columns)
@@ -38,8 +55,14 @@ def _columns(path: Path, *, genes_first: bool) -> GeneColumns:
     if path.suffix == ".parquet":
         table = read_dense(path)
         return GeneColumns(table.rows if genes_first else table.columns)
-    return GeneColumns(read_first_column(path) if genes_first else read_header(path)[1:])
+    return GeneColumns(read_first_column(path) if genes_first else read_column_names(path))
 
 
 CELLS_BY_GENES = Format("cells-by-genes", "csv, tsv or parquet, a row for each cell", partial(_find, genes_first=False))
 GENES_BY_CELLS = Format("genes-by-cells", "csv, tsv or parquet, a row for each gene", partial(_find, genes_first=True))
+SAMPLES_BY_GENES = Format(
+    "samples-by-genes", "csv, tsv or parquet, a row for each bulk sample", partial(_find_samples, genes_first=False)
+)
+GENES_BY_SAMPLES = Format(
+    "genes-by-samples", "csv, tsv or parquet, a column for each bulk sample", partial(_find_samples, genes_first=True)
+)

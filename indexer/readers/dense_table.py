@@ -94,6 +94,12 @@ def read_header(path: Path, *, skip: int = 0) -> list[str]:
         raise CountsError(f"Cannot read {path}: {error}; expected a table of numbers.") from error
 
 
+def read_column_names(path: Path) -> list[str]:
+    """Names of the columns that hold numbers, from the first two lines alone. Raises `CountsError`."""
+    header, first = read_header(path), read_header(path, skip=1)
+    return header if len(first) == len(header) + 1 else header[1:]  # R writes no cell above the row names
+
+
 def read_first_column(path: Path, *, skip: int = 0) -> list[str]:
     """Names of the rows of a csv or tsv, without its numbers. Raises `CountsError`."""
     separator = b"," if ".csv" in path.suffixes[-2:] else b"\t"

@@ -52,3 +52,17 @@ def test_aliases_of_hgnc_rename_genes_at_the_next_ingest(histoseek, tmp_path, mo
     wrong = histoseek("data", "aliases", tmp_path / "cells.csv")
     assert wrong.code == 1
     assert "expected hgnc_complete_set.txt" in " ".join(wrong.stderr.split())
+
+
+def test_bulk_samples_of_one_file_are_searched_without_their_patients_others(histoseek, tmp_path):
+    samples = ("TCGA-A2-A04R-01", "TCGA-A2-A04R-11", "TCGA-E2-A15K-01")
+    genes = ("ERBB2,90,80,70", "KRT19,50,40,9", "VIM,3,5,60", "CD3D,1,2,30")
+    (tmp_path / "bulk.csv").write_text("\n".join([",".join(["gene", *samples]), *genes, ""]))
+    where = (tmp_path / "bulk.csv", "--format", "genes-by-samples", "--db", tmp_path / "db", "--json")
+    report = json.loads(histoseek("ingest", *where).stdout)["report"]
+    assert report["added"] == list(samples)
+    assert sum("3 samples" in note for note in report["notes"]) == 1
+    item = f"{samples[0]}/transcriptome/{samples[0]}"
+    search = ("search", "item", item, "--target", "expression", "--exclude", "patient", "--db", tmp_path / "db")
+    found = json.loads(histoseek(*search, "--json").stdout)
+    assert {hit["slide"] for hit in found["hits"]} == {"TCGA-E2-A15K-01"}

@@ -59,6 +59,21 @@ def test_genes_by_cells_and_parquet(tmp_path):
         assert slide.read_genes() == ("ERBB2", "VIM")
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("samples-by-genes", "id,ERBB2,VIM\nTCGA-A2-A04R-01,1,2\nTCGA-A2-A04R-11,3,4\n"),
+        ("genes-by-samples", "TCGA-A2-A04R-01,TCGA-A2-A04R-11\nERBB2,1,3\nVIM,2,4\n"),  # as R writes it
+    ],
+)
+def test_tables_of_bulk_samples(tmp_path, name, text):
+    (tmp_path / "bulk.csv").write_text(text)
+    first, second = find_slides(tmp_path, name, TABLES)
+    assert first.facts.patient == second.facts.patient == "TCGA-A2-A04R"
+    assert (first.kind, table_of(first)) == ("transcriptome", {"ERBB2": [1], "VIM": [2]})
+    assert table_of(second) == {"ERBB2": [3], "VIM": [4]}
+
+
 def spots(**parts):
     """The twenty spots of the tiny `outs` in the layout of squidpy."""
     rows = written.spot_rows()
