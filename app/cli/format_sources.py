@@ -26,7 +26,9 @@ def sources_at(
     return [
         source
         for place in places
-        for source in find_slides(Path(place), format_name, Circumstances(said, tables, cohort=Path(place).name))
+        for source in find_slides(
+            Path(place), format_name, Circumstances(said, tables, cohort=Path(place).resolve().name)
+        )
     ]
 
 

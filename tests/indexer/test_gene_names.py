@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import CountsError
@@ -75,6 +75,7 @@ def test_without_tables_names_are_kept_and_that_is_said():
     assert "no table of gene names is on this machine" in report.sentence()
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=12), max_size=20))
 def test_every_gene_has_one_fate_and_naming_again_changes_nothing(symbols):
     names, report = name_genes(symbols, None, TABLES)
