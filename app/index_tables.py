@@ -10,7 +10,7 @@ from app.table_view import Column, TableView, size_text, text
 from encoders.aggregators import MEAN
 from indexer.card import IndexCard
 from indexer.index import Index
-from indexer.inventory import take_inventory
+from indexer.inventory import Inventory, take_inventory
 
 #: Columns of the `slides` table that are too large or too raw to print.
 _HIDDEN = ("thumbnail", "section_stats")
@@ -20,10 +20,14 @@ def index_summary(index: Index) -> dict[str, Any]:
     """What `histoseek index stats --json` says: card, slides and failures."""
     return {
         "card": index.card.model_dump(mode="json", exclude={"space": {"calibration"}}),
-        "storage": asdict(take_inventory(index)),
+        "storage": _storage(take_inventory(index)),
         "slides": slide_rows(index),
         "failed": index.failed().to_pylist(),
     }
+
+
+def _storage(found: Inventory) -> dict[str, Any]:
+    return asdict(found) | {"tuning": {side: tuning.model_dump() for side, tuning in found.tuning.items()}}
 
 
 def slide_rows(index: Index) -> list[dict[str, Any]]:
@@ -59,6 +63,11 @@ def storage_lines(index: Index) -> list[str]:
             f"{n:,} rows ({beside:,} beside it) for {side}" for side, (n, beside) in found.lance_rows.items()
         )
         lines.append(f"LanceDB's own index holds {held}; `--engine lance` searches it.")
+    lines += [
+        f"Tuned on its {side} vectors: recall@{set_.k} {set_.recall:.3f}, p50 {set_.p50_ms:.2f} ms when measured; "
+        f"{set_.tolerance:g} of the hits may lie in lists not scanned."
+        for side, set_ in found.tuning.items()
+    ]
     return lines
 
 

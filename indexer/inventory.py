@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from indexer.card import HISTORY
 from indexer.index import Index
+from indexer.knobs import Tuning, read_tuning
 from indexer.lance_index import lance_index
 from indexer.lance_vectors import LanceVectorSet
 from indexer.location import SIDECAR
-from indexer.sidecar import MODALITIES
+from indexer.sidecar import MODALITIES, sidecar_folder
 from indexer.versions import history, read_tags
 
 
@@ -34,6 +35,8 @@ class Inventory:
         Whether rows keep their ids when data files are folded together.
     lance_rows : dict of str to (int, int)
         Rows in LanceDB's own index of each modality that has one, and rows beside it that are compared one by one.
+    tuning : dict of str to Tuning
+        Setting of the searches of each modality that `index tune` has set.
     """
 
     version: int
@@ -47,6 +50,7 @@ class Inventory:
     bytes_sidecars: int
     stable_row_ids: bool
     lance_rows: dict[str, tuple[int, int]]
+    tuning: dict[str, Tuning]
 
 
 def take_inventory(index: Index) -> Inventory:
@@ -73,7 +77,15 @@ def take_inventory(index: Index) -> Inventory:
             for modality in MODALITIES
             if (found := lance_index(index.store, modality)) is not None
         },
+        tuning=_tuning(index),
     )
+
+
+def _tuning(index: Index) -> dict[str, Tuning]:
+    table = index.vector_table()
+    folders = {modality: sidecar_folder(index.folder, modality, table) for modality in MODALITIES}
+    tunings = {modality: read_tuning(folder) for modality, folder in folders.items() if folder is not None}
+    return {modality: tuning for modality, tuning in tunings.items() if tuning is not None}
 
 
 def version_problems(index: Index) -> list[str]:

@@ -32,6 +32,13 @@ def read_tuning(path: Path) -> Tuning | None:
         return None
 
 
+def last_tuning(folder: Path) -> Tuning | None:
+    """What was set last for any of the sidecars in a folder; `None` if nothing was."""
+    tuned = list(folder.glob(f"[!.]*/{TUNING_FILE}"))
+    newest = max(tuned, key=lambda path: path.stat().st_mtime_ns, default=None)
+    return None if newest is None else read_tuning(newest.parent)
+
+
 def write_tuning(path: Path, tuning: Tuning) -> None:
     """Set the knobs of a sidecar, in one step; raises `WriteError`."""
     part = path / f"{TUNING_FILE}.part"

@@ -27,7 +27,7 @@ from indexer.ann import AnnIndex, Kind, faiss_version, files_of
 from indexer.columns import COLUMNS_FILE, ROW_IDS_FILE, ItemColumns, Mask, RowIds, Rows
 from indexer.errors import SidecarError, WriteError
 from indexer.evidence import Evidence, measure
-from indexer.knobs import TUNING_FILE, Tuning
+from indexer.knobs import TUNING_FILE, Tuning, last_tuning
 from indexer.vectors import VectorSet
 
 _LOG = logging.getLogger(__name__)
@@ -197,6 +197,9 @@ def write_sidecar(folder: Path, modality: Modality, table: VectorTable) -> Vecto
             file_bytes={name: (part / name).stat().st_size for name in names},
         )
         (part / _CARD).write_text(card.model_dump_json(indent=1))
+        tuning = last_tuning(path.parent) if card.evidence is not None else None
+        if tuning is not None:  # what was set goes on being used, until `index tune` measures again
+            (part / TUNING_FILE).write_text(tuning.model_dump_json(indent=1))
         if path.exists():  # one that was refused
             shutil.rmtree(path)
         part.rename(path)

@@ -1,7 +1,9 @@
 """Measuring searches on an index's own vectors against exact comparison, and setting how far they look."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -103,12 +105,16 @@ def tune(
             recall=min(row.recall for row in chosen),
             p50_ms=max(row.p50_ms for row in chosen),
             p95_ms=max(row.p95_ms for row in chosen),
-            bytes_per_vector=sum((folder / name).stat().st_size for name in files_of(vectors.ann.kind)) / len(vectors),
+            bytes_per_vector=_bytes_of(folder, files_of(vectors.ann.kind)) / len(vectors),
             n_queries=n_queries,
             k=k,
         ),
     )
     return [replace(row, is_set=row.tolerance == tolerance) for row in rows]
+
+
+def _bytes_of(folder: Path, names: Sequence[str]) -> int:
+    return sum((folder / name).stat().st_size for name in names if (folder / name).exists())
 
 
 def _queries(index: Index, modality: Modality, n: int) -> dict[Source, Vectors]:

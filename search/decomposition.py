@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import nnls
 
 from search.errors import CellReferenceError
 from search.profiles import Doubles
@@ -117,6 +116,8 @@ def proportions(system: MarkerSystem, values: Doubles, *, method: Method = "rewe
     float64 (n, n_types)
         Rows sum to 1; a row of zeros where no type explains anything.
     """
+    from scipy.optimize import nnls  # slow to import, and not needed for a search
+
     profiles = system.profiles
     first = 1.0 / (profiles.std(axis=0) + _SD_FLOOR)
     amounts = np.zeros((len(values), len(profiles)))

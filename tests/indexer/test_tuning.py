@@ -11,7 +11,9 @@ from indexer.ann import AnnIndex
 from indexer.errors import StoreError
 from indexer.evidence import measure
 from indexer.index import Index
-from indexer.sidecar import TUNING_FILE
+from indexer.inventory import take_inventory
+from indexer.knobs import TUNING_FILE
+from indexer.sidecar import sidecar_folder
 from indexer.tuning import tune
 from tests.indexer.tiny_index import add
 
@@ -36,6 +38,11 @@ def test_the_setting_that_reaches_the_recall_is_kept_and_used(tmp_path, monkeypa
     assert kept["tolerance"] == rows[-1].tolerance
     assert kept["bytes_per_vector"] > 0
     assert Index.open(tmp_path / "idx").vectors("image").evidence.tolerance == rows[-1].tolerance
+    add(tmp_path / "idx", "D", n=400)
+    folded = Index.open(tmp_path / "idx")
+    assert sidecar_folder(folded.folder, "image", folded.vector_table()) != path
+    assert folded.vectors("image").evidence.tolerance == rows[-1].tolerance
+    assert take_inventory(folded).tuning["image"].tolerance == rows[-1].tolerance
     (path / TUNING_FILE).write_text("{")
     assert Index.open(tmp_path / "idx").vectors("image").evidence is not None
 
