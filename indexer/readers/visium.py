@@ -74,7 +74,7 @@ def open_outs(name: str, outs: Path, around: Circumstances) -> MeasuredSlide:
         partial(_read, name, outs, facts.mpp),
         partial(_columns, outs),
         around.tables,
-        picture,
+        given,  # a small picture is of another frame: nothing may be cut from it by the index's positions
         find_mpp=partial(find_mpp, spatial, f"Slide {name}"),
     )
     if given is not None:

@@ -43,6 +43,8 @@ def test_the_small_picture_stands_in_the_frame_of_the_large_one(tmp_path):
     slide = only(written.write_outs(tmp_path / "V1"))
     image = slide.open_image()
     assert image.size_px == (300, 280)
+    assert slide.image_path is None  # whoever reads the index later must not cut from the small one
+    assert slide.files[-1].name == "tissue_hires_image.png"
     assert tuple(image.read(120, 140, 20, 4)[0, 0]) == (0, 0, 0)
     assert tuple(image.read(180, 140, 20, 4)[0, 0]) == (200, 100, 150)  # the colour starts at x 150
     assert "5.0 um per pixel stands in" in slide.remarks()[-1]
