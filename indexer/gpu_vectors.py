@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from encoders.contracts import Vectors
+from encoders.contracts import Floats, Vectors
 from indexer.access import SearchDevice
 from indexer.ann import dots_at
 from indexer.errors import StoreError
@@ -72,6 +72,25 @@ class GpuVectorSet(VectorSet):
             places = in_base[found[found >= 0]]
             stopped = "On the GPU every allowed vector was compared, by themselves."
         return self._finished(query, k, selection, places, stopped)
+
+    def _nearest_many(self, queries: Vectors, k: int, selection: Selection) -> list[tuple[Rows, Floats]]:
+        if self.on_gpu is None:
+            return super()._nearest_many(queries, k, selection)
+        many: list[Rows | None] = [None] * len(queries)
+        if not self.on_gpu.n_lists and k + _MARGIN <= MOST:  # lists are searched as far as each query needs
+            n = _asked(k, selection)
+            many = [
+                places
+                if len(places := found[(found >= 0) & selection.mask[found]]) >= min(k, selection.count)
+                else None
+                for found in self.on_gpu.search(queries, n)[1]
+            ]
+        return [
+            self._nearest(query, k, selection, exact=False)[:2]
+            if places is None
+            else self._finished(query, k, selection, places, "")[:2]
+            for query, places in zip(queries, many, strict=True)
+        ]
 
     def _finished(self, query: Vectors, k: int, selection: Selection, places: Rows, stopped: str) -> Found:
         n_base = len(self.base)
@@ -144,7 +163,7 @@ class _Search:
         """
         mask, count = self._selection.mask, self._selection.count
         enough = min(self._k, count)
-        n = min(MOST, int(np.ceil(1.2 * min(self._k + _MARGIN, count) * len(mask) / count)))
+        n = _asked(self._k, self._selection)
         while True:
             scores, found = self._index.search(self._query[None], n, probes)
             there = found[0] >= 0
@@ -155,6 +174,11 @@ class _Search:
             if n >= MOST:
                 return None, None
             n = min(MOST, n * _GROWTH)
+
+
+def _asked(k: int, selection: Selection) -> int:
+    """Rows to ask for, so that as many as are wanted are allowed if those lie anywhere."""
+    return min(MOST, int(np.ceil(1.2 * min(k + _MARGIN, selection.count) * len(selection.mask) / selection.count)))
 
 
 def on_device(vectors: VectorSet, device: SearchDevice, library: Any = None) -> VectorSet:

@@ -60,6 +60,8 @@ def test_an_index_of_lancedb_is_made_shown_and_checked(histoseek, db):
     checked = histoseek("index", "verify", "--db", db)
     assert checked.code == 0
     assert "LanceDB's own image index: ok (312 rows in 16 lists, 6 beside)" in checked.stdout
+    refused = histoseek("search", "genes", "G0", "--db", db, "--engine", "codes", "--search-device", "cuda")
+    assert (refused.code, "Engine codes keeps no vectors to put on a GPU" in refused.stderr) == (1, True)
     assert answered(histoseek("index", "optimize", "--db", db, "--json"))["report"]["version"]
     assert answered(histoseek("index", "stats", "--db", db, "--json"))["storage"]["lance_rows"] == {"image": [318, 0]}
 

@@ -82,6 +82,7 @@ def filters(index):
         "own slide left out": (slides != "S0", "slide IS NULL OR slide <> 'S0'"),
         "correlated": (far, "slide IN ('S2', 'S5')"),
         "that SQL does not know": (random, None),
+        "few, by chance": (np.random.default_rng(2).permutation(len(index)) < 750, None),
         "narrow": (slides == "S3", "slide = 'S3'"),
     }
 

@@ -119,6 +119,16 @@ def test_the_same_as_on_the_cpu(world, kind, monkeypatch):
     assert found.nearest(world.queries[0], K, filters(world)["correlated"]).strategy == "exact"
 
 
+def test_many_queries_at_once_are_answered_as_one_by_one(world):
+    found = on_device(world.cpu, "auto", twin())
+    for mask in filters(world).values():
+        many = found.search(world.queries, K, mask)
+        for query, rows, scores in zip(world.queries, many.rows, many.scores, strict=True):
+            truth = world.cpu.nearest(query, K, mask, exact=True)
+            assert rows.tolist() == truth.rows.tolist()
+            assert scores == pytest.approx(truth.scores, abs=1e-6)
+
+
 def test_filtered_sets_stay_on_the_gpu_and_go_in_turn(world, monkeypatch):
     found = on_device(world.cpu, "auto", twin())
     selections = [found.select(np.isin(world.cluster, range(first, first + 8))) for first in range(10, 80, 8)]
