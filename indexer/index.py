@@ -214,7 +214,7 @@ class Index:
 
     @cached_property
     def _opener(self) -> Opener:
-        access = resolve(self.access, self.location, sum(self.card.counts.values()), self.card.space.dim)
+        access = resolve(self.access, self.location, sum(self.card.counts.values()), self._table)
         return Opener(access, self.location, self._table, lambda: self.store, lambda: self.columns.row_ids)
 
     @cached_property

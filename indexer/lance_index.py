@@ -86,6 +86,12 @@ def lance_index(store: Store, modality: Modality) -> LanceIndex | None:
     return None
 
 
+def has_lance_index(store: Store) -> bool:
+    """Whether there is one of any modality."""
+    sides: tuple[Modality, ...] = ("image", "expression")
+    return any(lance_index(store, side) is not None for side in sides)
+
+
 def make_lance_index(store: Store, modality: Modality, n_vectors: int, dim: int) -> bool:
     """Make the index of a modality, in place of one there is, as a new version of the table; raises `WriteError`.
 

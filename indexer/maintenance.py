@@ -3,6 +3,7 @@
 Readers go on meanwhile: nothing that a kept version needs is removed, and the new state is one commit like any other.
 """
 
+import logging
 import shutil
 import time
 from collections.abc import Collection, Sequence
@@ -15,14 +16,17 @@ from pydantic import ValidationError
 
 from indexer.card import CARD_NAME, HISTORY, IndexCard, card_name
 from indexer.index import Index
+from indexer.lance_index import has_lance_index
 from indexer.location import SIDECAR, Location, locate
 from indexer.locks import writer_lock
+from indexer.opening import exceeds_memory
 from indexer.progress import Progress, Silent
 from indexer.sidecar import MODALITIES, TAIL_ROWS, SidecarCard, refresh_sidecar
 from indexer.store import TABLES
 from indexer.versions import history, read_tags, version_numbers
 from indexer.writer import IndexWriter
 
+_LOG = logging.getLogger(__name__)
 #: A version that was the present one within this time is kept: a reader may still have it open.
 KEEP = timedelta(hours=24)
 #: A write leaves sidecars as they are that are behind by a smaller share of the items, if there are many.
@@ -116,6 +120,13 @@ def refresh_sidecars(index: Index, progress: Progress, *, tolerated: float = 0.0
     One that is behind by no more than a share `tolerated` of the items stays: its rows are searched, and the few new
     ones beside it.
     """
+    if exceeds_memory(sum(index.card.counts.values()), index.card.space.dim) and has_lance_index(index.store):
+        _LOG.warning(
+            "The vectors of %s are more than half of this machine's memory, so its sidecars stay as they are; where "
+            "none fits, LanceDB's own index is searched.",
+            index.location,
+        )
+        return
     index.location.fetch_sidecars()
     for done, modality in enumerate(MODALITIES):
         progress.update("sidecar", done, len(MODALITIES), "")

@@ -17,7 +17,7 @@ from indexer.gpu_vectors import on_device
 from indexer.lance_index import lance_index
 from indexer.lance_vectors import LanceVectorSet
 from indexer.location import SIDECAR, Location
-from indexer.sidecar import MODALITIES, VECTORS_FILE, VectorTable, open_rows, open_vectors
+from indexer.sidecar import MODALITIES, VECTORS_FILE, VectorTable, open_rows, open_vectors, sidecar_folder
 from indexer.store import Store
 from indexer.table_vector_set import TableVectorSet
 from indexer.table_vectors import TableVectors
@@ -99,19 +99,17 @@ class Opener:
         return stands_in  # type: ignore[return-value]  # read like a matrix, as far as a search reads one
 
 
-def resolve(access: Access, location: Location, n_items: int, dim: int) -> Access:
+def resolve(access: Access, location: Location, n_items: int, table: VectorTable) -> Access:
     """The engine that `auto` means for an index of that size."""
     if access.engine != "auto":
         return access
-    n_bytes = 4 * n_items * dim
-    has_sidecar = any(location.names(f"{SIDECAR}/{modality}") for modality in MODALITIES)
-    if has_sidecar or n_bytes <= memory_bytes() // 2:
+    if not exceeds_memory(n_items, table.dim) or _has_sidecar(location, table):
         return replace(access, engine="faiss")
     _LOG.warning(
         "%s has no sidecar, and its vectors (%.1f GB) are more than half of this machine's memory: LanceDB's own index "
         "is searched. A machine with more memory makes the sidecar by `histoseek index optimize`.",
         location,
-        n_bytes / 1e9,
+        4 * n_items * table.dim / 1e9,
     )
     return Access("lance", "cpu")
 
@@ -121,9 +119,21 @@ def fetch_sidecars(location: Location, access: Access) -> None:
     location.fetch_sidecars(_LEFT_OUT[access.engine])
 
 
+def exceeds_memory(n_items: int, dim: int) -> bool:
+    """Whether so many vectors are more than half of this machine's memory, which making a sidecar takes."""
+    return 4 * n_items * dim > memory_bytes() // 2
+
+
 def memory_bytes() -> int:
     """Memory of this machine."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _has_sidecar(location: Location, table: VectorTable) -> bool:
+    """Whether a sidecar serves the table; one in a bucket that is not here yet is taken at its word."""
+    serves = any(sidecar_folder(location.folder, modality, table) for modality in MODALITIES)
+    in_bucket = not location.local_names("") and any(location.names(f"{SIDECAR}/{side}") for side in MODALITIES)
+    return serves or in_bucket
 
 
 def _no_lists(base: Vectors) -> Callable[[], tuple[AnnIndex, None]]:

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from encoders.contracts import unit_rows
-from indexer import ann, opening, table_vector_set
+from indexer import ann, opening, sidecar, table_vector_set
 from indexer.access import Access
 from indexer.errors import StoreError
 from indexer.index import Index
@@ -17,6 +17,7 @@ from indexer.locks import writer_lock
 from indexer.maintenance import optimize_index, refresh_sidecars
 from indexer.progress import Silent
 from indexer.table_vectors import TableVectors
+from indexer.verification import find_problems
 from indexer.writer import IndexWriter
 from tests.indexer.tiny_index import PANEL, tiny_settings, tiny_slide
 
@@ -171,3 +172,21 @@ def test_auto_takes_lance_where_a_sidecar_cannot_be_made(tmp_path, centres, monk
     assert "more than half of this machine's memory" in caplog.text
     assert not (folder / "sidecar").exists()
     assert found.nearest(found.vector_of(5), 1).rows.tolist() == [5]
+
+
+def test_an_index_that_outgrew_the_memory_is_written_and_read_without_sidecars(tmp_path, centres, monkeypatch, caplog):
+    folder = tmp_path / "index"
+    add(folder, ["S0", "S1"], centres, sidecars=False)
+    make_lance_indexes(folder)  # with a sidecar still
+    monkeypatch.setattr(opening, "memory_bytes", lambda: 1_000)
+    monkeypatch.setattr(sidecar, "TAIL_ROWS", 100)
+    before = sorted(folder.glob("sidecar/*/*"))
+    add(folder, ["S2"], centres)
+    optimize_index(folder)
+    assert "its sidecars stay as they are" in caplog.text
+    assert sorted(folder.glob("sidecar/*/*")) == before
+    found = opened(folder, "auto")
+    assert isinstance(found, LanceVectorSet)
+    assert found.nearest(found.vector_of(1_200), 1).rows.tolist() == [1_200]
+    assert lance_index(Index.open(folder).store, "image").n_indexed == 1_500
+    assert find_problems(Index.open(folder)) == []
