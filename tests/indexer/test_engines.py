@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from encoders.contracts import unit_rows
-from indexer import ann, opening, sidecar, table_vector_set
+from indexer import ann, lance_upkeep, opening, sidecar, table_vector_set
 from indexer.access import Access
 from indexer.errors import StoreError
 from indexer.index import Index
@@ -189,4 +189,27 @@ def test_an_index_that_outgrew_the_memory_is_written_and_read_without_sidecars(t
     assert isinstance(found, LanceVectorSet)
     assert found.nearest(found.vector_of(1_200), 1).rows.tolist() == [1_200]
     assert lance_index(Index.open(folder).store, "image").n_indexed == 1_500
+    assert find_problems(Index.open(folder)) == []
+
+
+@pytest.mark.parametrize("step", ["make_column_indexes", "refresh_sidecars"])
+def test_a_writer_killed_while_it_makes_the_index_leaves_what_was_there(tmp_path, centres, monkeypatch, step):
+    folder = tmp_path / "index"
+    add(folder, ["S0"], centres)
+    before = Index.open(folder)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lance_upkeep, step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            make_lance_indexes(folder)
+    now = Index.open(folder)
+    assert now.card == before.card
+    assert lance_index(now.store, "image") is None
+    add(folder, ["S1"], centres)  # takes back what was left
+    assert lance_index(Index.open(folder).store, "image") is None
+    make_lance_indexes(folder)
+    assert lance_index(Index.open(folder).store, "image").n_indexed == 2 * PER_SLIDE
     assert find_problems(Index.open(folder)) == []
