@@ -4,7 +4,6 @@ Counts are `layers["counts"]`, else `X`. Positions are `obsm["spatial"]`, `(x, y
 image; array positions in `obs` (`array_row`, `array_col`) give the mpp of Visium and tell swapped axes.
 """
 
-import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from indexer.errors import CountsError, JoinError
+from indexer.errors import JoinError
 from indexer.format import Circumstances, Format, files_at, slide_names
+from indexer.readers.anndata_file import open_h5ad
 from indexer.readers.h5ad_cells import checked_counts
 from indexer.readers.measured import GeneColumns, Kind, Measured, MeasuredSlide
 from indexer.readers.pictures import open_picture
@@ -48,7 +48,7 @@ def _slide(name: str, path: Path, around: Circumstances) -> MeasuredSlide:
 
 
 def _read(path: Path, given_mpp: float | None) -> Measured:
-    file = _open(path, backed=None)
+    file = open_h5ad(path, backed=None)
     layered = "counts" in file.layers
     counts = checked_counts(file.layers["counts"] if layered else file.X, path.name)
     xy = _positions(file, path)
@@ -68,14 +68,14 @@ def _read(path: Path, given_mpp: float | None) -> Measured:
 
 
 def _columns(path: Path) -> GeneColumns:
-    file = _open(path, backed="r")
+    file = open_h5ad(path, backed="r")
     genes = _genes(file)
     file.file.close()
     return genes
 
 
 def _mpp(path: Path) -> tuple[float, MppSource] | None:
-    file = _open(path, backed="r")
+    file = open_h5ad(path, backed="r")
     xy = _positions(file, path)
     found = None if xy is None else _pitch(file, xy, path)
     file.file.close()
@@ -135,25 +135,12 @@ def _kind(path: Path) -> Kind:
     try:
         with h5py.File(path, "r") as file:
             return "spot" if f"obsm/{_SPATIAL}" in file else "cell"
-    except OSError:
+    except (OSError, RuntimeError):  # h5py raises the second for damage within
         return "cell"
 
 
 def _is_whole(values: npt.NDArray[np.float32]) -> bool:
     return bool((values == np.rint(values)).all())
-
-
-def _open(path: Path, *, backed: Any) -> Any:
-    import anndata
-
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*names are not unique")  # they are summed, and told
-            return anndata.read_h5ad(path, backed=backed)
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise CountsError(
-            f"Cannot read {path} as h5ad: {error}. Expected an AnnData file with raw counts in X or layers['counts']."
-        ) from error
 
 
 FORMAT = Format("h5ad", "AnnData of scanpy or squidpy (spots with obsm['spatial'], else cells)", _find)

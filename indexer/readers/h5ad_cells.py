@@ -12,11 +12,11 @@ import scipy.sparse as sp
 from indexer.errors import CountsError
 from indexer.genes import sum_duplicates, unique_genes
 from indexer.manifest import Role
+from indexer.readers.anndata_file import open_h5ad
 from indexer.slides import Expression, SlideFacts
 
 if TYPE_CHECKING:
     import pandas as pd
-    from anndata import AnnData
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,14 +59,14 @@ class CellsSlide:
 
     def read_genes(self) -> Sequence[str]:
         """Unique symbols of the genes, without reading the counts. Raises `CountsError`."""
-        cells = self._open(backed="r")
+        cells = open_h5ad(self.cells, backed="r")
         genes = [str(symbol) for symbol in cells.var_names]
         cells.file.close()
         return unique_genes(genes)[0]
 
     def read_expression(self) -> Expression:
         """Raw counts and cell types. Raises `CountsError`."""
-        cells = self._open(backed=None)
+        cells = open_h5ad(self.cells, backed=None)
         counts = checked_counts(cells.X, self.cells.name)
         counts, genes, duplicated = sum_duplicates(counts, [str(symbol) for symbol in cells.var_names])
         if duplicated:
@@ -87,17 +87,6 @@ class CellsSlide:
         values = obs[column].astype(str)
         return tuple(None if gone else value for value, gone in zip(values, missing, strict=True))
 
-    def _open(self, *, backed: Literal["r"] | None) -> "AnnData":
-        """Read the file, with `backed` all but the counts. Raises `CountsError`."""
-        import anndata
-
-        try:
-            return anndata.read_h5ad(self.cells, backed=backed)
-        except (OSError, KeyError, ValueError) as error:
-            raise CountsError(
-                f"Cannot read {self.cells} as h5ad: {error}. Expected an AnnData file with raw counts in X."
-            ) from error
-
 
 def checked_counts(values: Any, where: str) -> sp.csr_matrix:
     """Matrix `(n, n_genes)` as sparse float32 counts.
@@ -111,7 +100,14 @@ def checked_counts(values: Any, where: str) -> sp.csr_matrix:
         raise CountsError(f"{where}: X is a {type(values).__name__}; expected a matrix of raw counts.")
     if values.dtype.kind not in "iufb":
         raise CountsError(f"{where}: X holds {values.dtype}; expected raw counts, numbers of at least 0.")
-    counts = sp.csr_matrix(values)
+    try:
+        if sp.issparse(values):
+            values.check_format(full_check=True)  # indices that point outside would be followed outside
+        counts = sp.csr_matrix(values)
+    except ValueError as error:
+        raise CountsError(
+            f"{where}: X is no sparse matrix that holds together: {error}. Get the file again."
+        ) from error
     if counts.shape[0] == 0 or counts.shape[1] == 0:
         raise CountsError(f"{where}: X has the shape {counts.shape}; expected at least one row and one gene.")
     counts = counts.astype(np.float32)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from indexer.errors import CountsError, JoinError
+from indexer.errors import JoinError
 from indexer.genes import sum_duplicates, unique_genes
+from indexer.readers.anndata_file import open_h5ad
 from indexer.readers.h5ad_cells import checked_counts
 from indexer.slides import Expression
 
@@ -19,7 +20,7 @@ _SPATIAL = "spatial"
 
 def read_spot_genes(path: Path) -> Sequence[str]:
     """Unique symbols of the genes, without reading the counts. Raises `CountsError`."""
-    file = _open(path, backed="r")
+    file = open_h5ad(path, backed="r")
     genes = [str(symbol) for symbol in file.var_names]
     file.file.close()
     return unique_genes(genes)[0]
@@ -42,7 +43,7 @@ def read_spots(path: Path, *, mpp: float | None) -> Expression:
     JoinError
         If the positions are not finite `(n, 2)`.
     """
-    file = _open(path, backed=None)
+    file = open_h5ad(path, backed=None)
     counts, genes, duplicated = sum_duplicates(checked_counts(file.X, path.name), [str(s) for s in file.var_names])
     if duplicated:
         _LOG.warning("%s: added up the repeated columns of %d genes", path.name, len(duplicated))
@@ -78,14 +79,3 @@ def _diameter_px(uns: Any) -> float | None:
         if "spot_diameter_fullres" in factors:
             return float(factors["spot_diameter_fullres"])
     return None
-
-
-def _open(path: Path, *, backed: Any) -> Any:
-    import anndata
-
-    try:
-        return anndata.read_h5ad(path, backed=backed)
-    except (OSError, KeyError, ValueError) as error:
-        raise CountsError(
-            f"Cannot read {path} as h5ad: {error}. Expected an AnnData file of spots with raw counts in X."
-        ) from error

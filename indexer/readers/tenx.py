@@ -2,7 +2,8 @@
 
 import gzip
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -111,12 +112,9 @@ def _read_h5(path: Path) -> Measured:
     with _opened(path) as file:
         features = _h5_features(file, path)
         group = _group(file, path)
-        try:
-            names = _texts(group["barcodes"])
-            shape = tuple(int(n) for n in group["shape"][()])
-            parts = tuple(_array(group[part], path) for part in ("data", "indices", "indptr"))
-        except (KeyError, OSError) as error:
-            raise CountsError(f"{path} is damaged or lacks a part of its matrix ({error}); get it again.") from error
+        names = _texts(group["barcodes"])
+        shape = tuple(int(n) for n in group["shape"][()])
+        parts = tuple(_array(group[part], path) for part in ("data", "indices", "indptr"))
     if shape != (len(features[0]), len(names)):
         raise CountsError(
             f"{path} has a matrix of {shape}, but {len(features[0])} features and {len(names)} barcodes; get it again."
@@ -160,15 +158,11 @@ def _tsv_features(path: Path) -> tuple[list[str], list[str], list[str]]:
 
 def _h5_features(file: Any, path: Path) -> tuple[list[str], list[str], list[str]]:
     group = _group(file, path)
-    try:
-        if "features" in group:
-            parts = (group["features"][name] for name in ("id", "name", "feature_type"))
-            ids, symbols, types = (_texts(part) for part in parts)
-        else:  # Cell Ranger 2
-            ids, symbols = _texts(group["genes"]), _texts(group["gene_names"])
-            types = [""] * len(ids)
-    except (KeyError, OSError) as error:
-        raise CountsError(f"{path} lacks its features ({error}); expected a 10x matrix, get it again.") from error
+    if "features" in group:
+        ids, symbols, types = (_texts(group["features"][name]) for name in ("id", "name", "feature_type"))
+    else:  # Cell Ranger 2
+        ids, symbols = _texts(group["genes"]), _texts(group["gene_names"])
+        types = [""] * len(ids)
     if not len(ids) == len(symbols) == len(types):
         raise CountsError(f"{path} has {len(ids)} ids, {len(symbols)} symbols; expected one of each a feature.")
     return ids, symbols, types
@@ -186,12 +180,15 @@ def _group(file: Any, path: Path) -> Any:
     return file[genomes[0]]
 
 
-def _opened(path: Path) -> Any:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file; what it raises while it is read, of damage within or of a part that is missing, is a `CountsError`."""
     import h5py
 
     try:
-        return h5py.File(path, "r")
-    except OSError as error:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise CountsError(f"{path} is missing, damaged or no h5 file ({error}); expected a 10x matrix.") from error
 
 

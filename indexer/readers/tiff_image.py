@@ -2,6 +2,8 @@
 
 import re
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +46,8 @@ class TiffImage:
         self._path = path
         self._file = _open(path)
         try:
-            self._levels = _levels(self._file, path)
+            with _damage_told(path):
+                self._levels = _levels(self._file, path)
         except SlideError:
             self._file.close()
             raise
@@ -60,7 +63,8 @@ class TiffImage:
 
         Raises `SlideError` if pixels are not square.
         """
-        found = _ome_mpp(self._file.ome_metadata or "") or _tag_mpp(self._levels[0])
+        with _damage_told(self._path):
+            found = _ome_mpp(self._file.ome_metadata or "") or _tag_mpp(self._levels[0])
         if not found:
             return None
         if max(found) / min(found) > 1 + _MAX_ANISOTROPY:
@@ -74,26 +78,28 @@ class TiffImage:
 
         Reads the smallest level that still holds at least as many pixels as asked for. Raises `SlideError`.
         """
-        level, scale = self._best(max(1.0, side_px / out_px))
-        x, y, side = x_px / scale, y_px / scale, side_px / scale
-        first = (int(np.floor(x - side / 2)), int(np.floor(y - side / 2)))
-        last = (int(np.ceil(x + side / 2)), int(np.ceil(y + side / 2)))
-        region = Image.fromarray(self._region(level, first, last))
-        return cut_square(region, x - first[0], y - first[1], side, out_px)
+        with _damage_told(self._path):
+            level, scale = self._best(max(1.0, side_px / out_px))
+            x, y, side = x_px / scale, y_px / scale, side_px / scale
+            first = (int(np.floor(x - side / 2)), int(np.floor(y - side / 2)))
+            last = (int(np.ceil(x + side / 2)), int(np.ceil(y + side / 2)))
+            region = Image.fromarray(self._region(level, first, last))
+            return cut_square(region, x - first[0], y - first[1], side, out_px)
 
     def thumbnail(self, max_px: int) -> Pixels:
         """Whole slide, RGB uint8 `(height, width, 3)`, its longer side at most `max_px`."""
-        width, height = self.size_px
-        level, _ = self._best(max(1.0, max(width, height) / max_px))
-        size = (int(level.imagewidth), int(level.imagelength))
-        if size[0] * size[1] > _MAX_REGION_PIXELS:
-            raise SlideError(
-                f"{self._path.name} has {size[0]} x {size[1]} pixels in its smallest fitting level; expected at most "
-                f"{_MAX_REGION_PIXELS:,}. Convert it to a pyramid."
-            )
-        whole = shrink(Image.fromarray(self._region(level, (0, 0), size)), max_px)
-        wanted = (max(1, round(width * min(1, max_px / max(width, height)))), whole.shape[0])
-        return whole if whole.shape[1] == wanted[0] else np.asarray(Image.fromarray(whole).resize(wanted))
+        with _damage_told(self._path):
+            width, height = self.size_px
+            level, _ = self._best(max(1.0, max(width, height) / max_px))
+            size = (int(level.imagewidth), int(level.imagelength))
+            if size[0] * size[1] > _MAX_REGION_PIXELS:
+                raise SlideError(
+                    f"{self._path.name} has {size[0]} x {size[1]} pixels in its smallest level; expected at most "
+                    f"{_MAX_REGION_PIXELS:,}. Convert it to a pyramid."
+                )
+            whole = shrink(Image.fromarray(self._region(level, (0, 0), size)), max_px)
+            wanted = (max(1, round(width * min(1, max_px / max(width, height)))), whole.shape[0])
+            return whole if whole.shape[1] == wanted[0] else np.asarray(Image.fromarray(whole).resize(wanted))
 
     def close(self) -> None:
         """Close the file."""
@@ -143,6 +149,17 @@ class TiffImage:
         return np.asarray(pixels[0], dtype=np.uint8)
 
 
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """What a damaged file leads tifffile into, whichever it is, as a `SlideError`."""
+    try:
+        yield
+    except SlideError:
+        raise
+    except Exception as error:
+        raise SlideError(f"{path} is damaged: {error!r}. Get it again.") from error
+
+
 def _open(path: Path) -> "TiffFile":
     import tifffile
 
@@ -150,7 +167,7 @@ def _open(path: Path) -> "TiffFile":
         raise SlideError(f"The slide {path} is missing; fetch it or correct its path.")
     try:
         return tifffile.TiffFile(path)
-    except (tifffile.TiffFileError, OSError, ValueError) as error:
+    except Exception as error:  # a damaged header raises whatever it leads tifffile into
         raise SlideError(f"{path} is no TIFF that can be read: {error}. Get it again.") from error
 
 
@@ -158,11 +175,8 @@ def _levels(file: "TiffFile", path: Path) -> list[Any]:
     """Pages of the levels of the largest picture, largest first."""
     import tifffile
 
-    try:
-        series = max(file.series, key=lambda one: one.keyframe.imagewidth * one.keyframe.imagelength)
-        pages = [level.keyframe for level in series.levels]
-    except (tifffile.TiffFileError, OSError, ValueError, IndexError) as error:
-        raise SlideError(f"Cannot read the pages of {path}: {error}. It is cut short: get it again.") from error
+    series = max(file.series, key=lambda one: one.keyframe.imagewidth * one.keyframe.imagelength)
+    pages = [level.keyframe for level in series.levels]
     first: Any = pages[0]
     is_rgb = first.photometric.name in {"RGB", "YCBCR"} and first.samplesperpixel in {3, 4}
     if not is_rgb or first.dtype != np.uint8 or first.planarconfig != tifffile.PLANARCONFIG.CONTIG:
