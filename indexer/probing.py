@@ -18,7 +18,7 @@ from indexer.evidence import Approach, Evidence, Radii, approach, needed
 from indexer.selection import Selection
 
 Rows = npt.NDArray[np.int64]
-_FIRST_LISTS = 16  # scanned at first, whatever the evidence says: a second scan costs as much as some lists
+_FIRST_LISTS = 8  # scanned at first, whatever the evidence says: a second scan costs as much as some lists
 _FIRST_DEPTH = 16  # candidates for each hit wanted, at first
 _FEWEST, _MOST = 160, 4_096
 _CODES_A_CANDIDATE = 64  # of so many codes one is a candidate

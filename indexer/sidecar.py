@@ -23,7 +23,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from encoders.contracts import Modality, Vectors
-from indexer.ann import AnnIndex, Kind, faiss_version, files_of
+from indexer.ann import EXACT_VALUES, AnnIndex, Kind, faiss_version, files_of, is_small
 from indexer.columns import COLUMNS_FILE, ROW_IDS_FILE, ItemColumns, Mask, RowIds, Rows
 from indexer.errors import SidecarError, WriteError
 from indexer.evidence import Evidence, measure
@@ -215,13 +215,14 @@ def write_sidecar(folder: Path, modality: Modality, table: VectorTable) -> Vecto
 def refresh_sidecar(folder: Path, modality: Modality, table: VectorTable, *, tolerated: float = 0.0) -> None:
     """Bring the sidecar up to date; only the writer of an index may. Raises `WriteError`.
 
-    One that is behind by no more than a share `tolerated` of the items stays as it is. Old ones are left where they
-    are: readers may have them open.
+    One that is behind by no more than a share `tolerated` of the items, or by no more rows than are compared one by one
+    in a millisecond or two, stays as it is. Old ones are left where they are: readers may have them open.
     """
     at_most = int(tolerated * table.count()) if tolerated else 0
     for path, card, change in _candidates(folder, (modality,), table):
         n_gone = 0 if change.alive is None else int((~change.alive).sum())
-        is_near = 0 < n_gone + len(change.tail) <= at_most
+        few = 0 if is_small(card.n_items, card.dim) or not tolerated else EXACT_VALUES // card.dim
+        is_near = 0 < n_gone + len(change.tail) <= max(at_most, few)
         if (is_near or _is_of_version(card, table)) and _opens(path, card):
             return
     write_sidecar(folder, modality, table)

@@ -13,6 +13,7 @@ from indexer.ann import AnnIndex, dots, dots_at, is_small
 from indexer.batching import search_many
 from indexer.errors import StoreError
 from indexer.evidence import Evidence, Radii, measure, radii_of
+from indexer.mapping import populate
 from indexer.probing import Prober, Trace
 from indexer.selection import Mask, Rows, Selection
 
@@ -311,6 +312,7 @@ class VectorSet:
     def _prober(self) -> Prober:
         if self.evidence is None:
             raise StoreError(f"The {self.modality} vectors have no lists to search.")
+        populate(self.base)
         return Prober(self.ann, self.base, self.evidence, self._radii)
 
     def _check(self, queries: Vectors) -> Vectors:
