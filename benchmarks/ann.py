@@ -3,8 +3,9 @@
 Each engine builds an index of the same generated vectors and metadata in a process of its own, chooses the cheapest
 setting that reaches the recall asked for on some queries (HistoSeek has no setting and takes none), and then all answer
 the same other queries under every filter in turn, round after round, so that a disturbance of the machine meets all.
-A time is end to end: query vector in, ten hits with their metadata out. `--quick` is 20,000 vectors within a minute or
-two; `--growth 10000,100000` is HistoSeek alone at several sizes, with the exponents of its costs.
+A time is end to end: query vector in, ten hits with their metadata out. `--quick` is 20,000 vectors and the peers that
+are built in seconds, within a minute; `--growth 10000,100000` is HistoSeek alone at several sizes, with the exponents
+of its costs.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from benchmarks.ann_rows import own_rows, rows_of
 from benchmarks.report import Row, show
 
 _QUICK_N = 20_000
+_QUICK_ENGINES = ("HistoSeek", "LanceDB IVF_RQ", "FAISS IVF-RaBitQ", "FAISS Flat", "numpy")
 _SLOW_FROM = 300_000
 _ENGINES = (*OWN, *OWN_LIBRARIES, *PACKAGES)
 
@@ -32,9 +34,11 @@ def measure(n: int, engines: Sequence[str], plan: Plan, folder: Path) -> Iterato
     yield from own_rows(data, folder, measured, n)
 
 
-def _chosen(peers: Sequence[str] | None, n: int) -> list[str]:
+def _chosen(peers: Sequence[str] | None, n: int, *, quick: bool) -> list[str]:
     if peers is not None:
         return ["HistoSeek", *(name for name in _ENGINES if name in peers and name != "HistoSeek")]
+    if quick:
+        return list(_QUICK_ENGINES)
     return [name for name in _ENGINES if n < _SLOW_FROM or name not in SLOW_BUILDERS]
 
 
@@ -59,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if chosen.growth:
             show(growth_rows([int(size) for size in chosen.growth.split(",")], folder, plan), as_json=chosen.as_json)
         else:
-            show(measure(n, _chosen(chosen.peers, n), plan, folder), as_json=chosen.as_json)
+            engines = _chosen(chosen.peers, n, quick=chosen.quick)
+            show(measure(n, engines, plan, folder), as_json=chosen.as_json)
 
 
 if __name__ == "__main__":
