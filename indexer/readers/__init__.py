@@ -1,5 +1,5 @@
-"""One reader a format; `indexer.sources.open_sources` picks the one of a data set.
+"""One reader a format. `indexer.formats` lists those a user names; `indexer.sources` picks the one of a data set.
 
-`her2st` legacy Spatial Transcriptomics sections; `h5ad_cells` single cells; `openslide_image` whole-slide images.
-`features` reads tiles with features made elsewhere (TRIDENT, CLAM, HEST).
+`her2st` and `h5ad_cells` read data sets of the manifest alone; `features` reads tiles with features made elsewhere
+(TRIDENT, CLAM, HEST); `pictures` picks the reader of a slide's picture.
 """
