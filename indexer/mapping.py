@@ -5,10 +5,12 @@ import mmap
 import os
 import sys
 import threading
+import time
 
 from encoders.contracts import Vectors
 
 _LOG = logging.getLogger(__name__)
+_WAIT_S = 0.3  # until the first answer is out
 _STEP = 2**20  # bytes at a time: the interpreter waits for each
 _POPULATE_READ = 22  # MADV_POPULATE_READ of Linux 5.14 and later; `mmap` has no name for it
 #: Vectors larger than this share of the memory are left to be mapped page by page, as they are read.
@@ -32,6 +34,7 @@ def populate(vectors: Vectors) -> threading.Thread | None:
 
 
 def _populate(mapped: mmap.mmap) -> None:
+    time.sleep(_WAIT_S)
     for start in range(0, len(mapped), _STEP):
         try:
             mapped.madvise(_POPULATE_READ, start, min(_STEP, len(mapped) - start))
