@@ -56,8 +56,9 @@ def real_demo(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> RealDem
 
 
 @pytest.fixture
-def histoseek(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
-    """Runs `histoseek ARGUMENTS`."""
+def histoseek(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+    """Runs `histoseek ARGUMENTS`, its tables as wide as on a terminal of 110 columns."""
+    monkeypatch.setenv("COLUMNS", "110")
 
     def run(*arguments: object) -> Ran:
         capsys.readouterr()

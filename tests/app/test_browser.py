@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote_plus, urlparse
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from app.server import serve_in_background
@@ -172,8 +173,8 @@ def test_an_uploaded_patch_is_searched_with(page, small_url, small_db, tmp_path)
     page.get_by_role("button", name="Upload").click()
     page.locator("input[type=file]").set_input_files(picture)
     expect(page.get_by_text("Say how many micrometres")).to_be_visible()
-    card = engine.space.card
-    page.get_by_label("Micrometres per pixel").fill(f"{card.patch_side_um / card.patch_side_px:.4f}")
+    mpp = engine.space.card.patch_side_um / Image.open(picture).width
+    page.get_by_label("Micrometres per pixel").fill(f"{mpp + 0.0001:.4f}")
     page.keyboard.press("Enter")
     expect(page.locator(".hs-query").filter(has_text="your own picture")).to_be_visible()
     settle(page)
