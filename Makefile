@@ -28,9 +28,9 @@ readme: venv
 	cp demo/gallery/overview.png docs/demo.png
 	$(BIN)/python docs/refresh.py
 
-# Two workers of one thread each; in the order of collection, so that the long tests of the app start first.
+# Two workers of one thread each, a file at a time: what a file sets up is set up once, and the app, the longest, starts first.
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 unit: venv
 	$(BIN)/python -m pytest -m "not real and not browser"

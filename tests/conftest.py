@@ -20,14 +20,6 @@ MPP = 5.0
 GENES = ("ERBB2", "KRT19", "VIM", "CD3D")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file on one worker, and all those that run the real demo, so that it is run once."""
-    for item in items:
-        shared = "real_demo" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("real_demo" if shared else str(item.path)))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Cache of the tests, so that they neither read nor write the user's own."""

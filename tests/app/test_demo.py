@@ -153,29 +153,3 @@ def test_a_wrong_file_of_the_mirror_is_an_error_and_no_reason_to_generate(monkey
     monkeypatch.setattr(data_module, "fetch", fetch)  # the real one
     with pytest.raises(FetchError, match=r"A1\.tsv\.gz is wrong"):
         data_module.demo_data(lambda *_: lambda *_: None)
-
-
-@pytest.mark.real
-@pytest.mark.timeout(1200)
-def test_the_demo_on_real_data(real_demo):
-    report = real_demo.first
-    assert not report["generated"]
-    assert report["notices"] == []
-    assert len(report["build"]["added"]) == 37
-    assert report["build"]["failed"] == []
-    assert report["choice"]["slide"] == "B4"
-    assert set(report["answers"]) == ANSWERS
-    assert {path.stem for path in (real_demo.folder / report["gallery"]).glob("*.png")} == PICTURES
-    assert {hit["slide"] for hit in report["answers"]["item_to_item"]["hits"]} <= {"C2", "C3", "C4", "C5", "C6"}
-    assert {hit["patient"] for hit in report["answers"]["slide_to_slide"]["hits"]}.isdisjoint({"B"})
-    assert sum(row["proportion"] for row in report["answers"]["cell_types"]["spot"]["rows"]) == pytest.approx(1)
-    assert report["peak_rss_mb"] > 0
-    assert "Traceback" not in real_demo.stderr
-
-
-@pytest.mark.real
-@pytest.mark.timeout(1200)
-def test_a_second_demo_on_real_data_adds_nothing(real_demo):
-    assert real_demo.second["build"]["added"] == []
-    assert len(real_demo.second["build"]["skipped"]) == 37
-    assert sum(real_demo.second["seconds"].values()) < 60
