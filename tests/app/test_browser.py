@@ -173,7 +173,8 @@ def test_an_uploaded_patch_is_searched_with(page, small_url, small_db, tmp_path)
     page.get_by_role("button", name="Upload").click()
     page.locator("input[type=file]").set_input_files(picture)
     expect(page.get_by_text("Say how many micrometres")).to_be_visible()
-    mpp = engine.space.card.patch_side_um / Image.open(picture).width
+    with Image.open(picture) as opened:
+        mpp = engine.space.card.patch_side_um / opened.width
     page.get_by_label("Micrometres per pixel").fill(f"{mpp + 0.0001:.4f}")
     page.keyboard.press("Enter")
     expect(page.locator(".hs-query").filter(has_text="your own picture")).to_be_visible()
