@@ -15,6 +15,7 @@ from app.table_view import Column, TableView
 from indexer.tile_files import TileFormat
 
 if TYPE_CHECKING:
+    from indexer.build import BuildReport
     from indexer.manifest import Manifest
     from indexer.readers.table_slide import TableSlide
     from indexer.slides import SlideSource
@@ -134,6 +135,10 @@ def ingest(
             wait_s=wait,
             progress=progress,
         )
+    _show_report(db, report, as_json=as_json)
+
+
+def _show_report(db: str, report: "BuildReport", *, as_json: bool) -> None:
     line = (
         f"{len(report.added)} slides added, {len(report.replaced)} replaced, {len(report.skipped)} were there, "
         f"{len(report.failed)} failed; the index {db} holds {report.n_items:,} items."
