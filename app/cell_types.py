@@ -58,8 +58,8 @@ def parse_merge(pairs: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 def generated_reference() -> CellReference:
     """The profiles that the counts of generated sections are drawn from."""
-    from indexer.generated_counts import GENES, type_profiles
-    from indexer.generated_tissue import CELL_TYPES
+    from indexer.generated.counts import GENES, type_profiles
+    from indexer.generated.tissue import CELL_TYPES
 
     order = np.argsort(CELL_TYPES)
     types = tuple(CELL_TYPES[place] for place in order)

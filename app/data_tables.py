@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.table_view import Column, TableView, size_text, text
-from indexer.manifest import Dataset, Manifest
+from indexer.datasets.manifest import Dataset, Manifest
 
 
 def dataset_row(dataset: Dataset) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from indexer.download import FetchProgress, fetch
+from indexer.datasets.download import FetchProgress, fetch
+from indexer.datasets.manifest import Manifest, load_manifest
 from indexer.errors import UnreachableError
-from indexer.manifest import Manifest, load_manifest
 from indexer.slides import SlideSource
 from indexer.sources import local_gene_table, open_sources, source_files
 
@@ -88,7 +88,7 @@ def _fetched(name: str, manifest: Manifest, watch: Watch) -> list[SlideSource]:
 
 
 def _generated_data(error: UnreachableError) -> DemoData:
-    from indexer.generated import generated_sections
+    from indexer.generated.sections import generated_sections
 
     notice = (
         f"The real data cannot be had ({error}) The demo goes on with GENERATED sections: nothing in it comes from "

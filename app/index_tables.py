@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from app.table_view import Column, TableView, size_text, text
 from encoders.aggregators import MEAN
-from indexer.card import IndexCard
 from indexer.index import Index
-from indexer.inventory import Inventory, take_inventory
+from indexer.store.card import IndexCard
+from indexer.upkeep.inventory import Inventory, take_inventory
 
 #: Columns of the `slides` table that are too large or too raw to print.
 _HIDDEN = ("thumbnail", "section_stats")

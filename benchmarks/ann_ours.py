@@ -11,7 +11,7 @@ import numpy.typing as npt
 from benchmarks.ann_data import Data, Floats, K, slide_facts
 from benchmarks.ann_worker import condition, memory_mb
 from encoders.given_space import given_space
-from indexer.given_vectors import GivenVectors, index_vectors
+from indexer.building.given_vectors import GivenVectors, index_vectors
 from indexer.slides import SlideFacts
 from search.engine import Engine
 from search.query import VectorQuery

@@ -14,7 +14,7 @@ from encoders.recipe import Recipe
 from encoders.sections import ExpressionSection, PairedSection
 from encoders.space import Space
 from encoders.training import align
-from indexer.manifest import load_manifest
+from indexer.datasets.manifest import load_manifest
 from indexer.pairs import read_pairs, read_transcriptomes
 from indexer.slides import SlideSource
 from indexer.sources import open_sources

@@ -1,12 +1,12 @@
 """Files in, index out: the manifest, one reader a format, tissue and tiles, the store and its vector sidecars."""
 
-from indexer.build import BuildReport, FailedSlide, build_index
-from indexer.card import IndexCard
-from indexer.given_vectors import GivenVectors, index_vectors
+from indexer.building.build import BuildReport, FailedSlide, build_index
+from indexer.building.given_vectors import GivenVectors, index_vectors
+from indexer.datasets.manifest import Dataset, Manifest, load_manifest
 from indexer.index import Index
-from indexer.manifest import Dataset, Manifest, load_manifest
 from indexer.slides import Expression, SlideFacts, SlideImage, SlideSource
 from indexer.sources import open_sources
+from indexer.store.card import IndexCard
 from indexer.verification import find_problems
 
 __all__ = [

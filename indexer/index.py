@@ -13,17 +13,17 @@ import scipy.sparse as sp
 from encoders.contracts import Modality, Vectors
 from encoders.space import SpaceCard
 from indexer.access import Access
-from indexer.card import CARD_NAME, IndexCard, check_space
-from indexer.columns import ItemColumns
-from indexer.conditions import compile_where
 from indexer.errors import IndexFormatError
-from indexer.location import Location, locate
-from indexer.opening import Opener, fetch_sidecars, resolve
 from indexer.schema import FAILED_SCHEMA, GENES_SCHEMA, ITEM_COLUMNS, ITEM_METADATA, SLIDES_SCHEMA
-from indexer.sidecar import VectorTable, open_items
-from indexer.store import TABLES, RowIds, Store, manifest_names
-from indexer.vectors import VectorSet
-from indexer.versions import card_of, split_version
+from indexer.store.card import CARD_NAME, IndexCard, check_space
+from indexer.store.location import Location, locate
+from indexer.store.opening import Opener, fetch_sidecars, resolve
+from indexer.store.tables import TABLES, RowIds, Store, manifest_names
+from indexer.store.versions import card_of, split_version
+from indexer.vectors.columns import ItemColumns
+from indexer.vectors.conditions import compile_where
+from indexer.vectors.sidecar import VectorTable, open_items
+from indexer.vectors.vector_set import VectorSet
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

@@ -12,11 +12,11 @@ from encoders.contracts import PatchSpec
 from encoders.profiles import OUTSIDE
 from encoders.sections import ExpressionSection, FeatureSection, PairedSection
 from indexer.errors import CountsError, SlideError
+from indexer.features.tile_files import TileFile
 from indexer.index import Index
 from indexer.pairs import features_under_spots
 from indexer.readers.pictures import open_picture
-from indexer.tile_files import TileFile
-from indexer.tiles import read_patches
+from indexer.tissue.tiles import read_patches
 
 Rows = npt.NDArray[np.int64]
 _PAIRED_KINDS = ("spot", "cell")

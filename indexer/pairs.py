@@ -9,12 +9,12 @@ import numpy.typing as npt
 from encoders.contracts import Floats, PatchSpec
 from encoders.sections import ExpressionSection, FeatureSection, PairedSection
 from indexer.errors import CountsError, FeaturesError, JoinError, SlideError
-from indexer.patches import check_inside
+from indexer.features.tile_joining import join_by_position
+from indexer.features.tiled_slides import TiledSlide
 from indexer.readers.features import HestPatches, TileFeatures
 from indexer.slides import Expression, SlideSource
-from indexer.tile_joining import join_by_position
-from indexer.tiled_slides import TiledSlide
-from indexer.tiles import read_patches
+from indexer.tissue.patches import check_inside
+from indexer.tissue.tiles import read_patches
 
 _LOG = logging.getLogger(__name__)
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from indexer.download import FetchProgress, fetch, verify
+from indexer.datasets.download import FetchProgress, fetch, verify
+from indexer.datasets.manifest import Dataset, Manifest, Role
 from indexer.errors import ManifestError
 from indexer.format import Circumstances, Said
-from indexer.gene_names import GeneTables, read_aliases, read_id_table, read_orthologs
-from indexer.genes import read_gene_table
-from indexer.manifest import Dataset, Manifest, Role
+from indexer.genes.names import GeneTables, read_aliases, read_id_table, read_orthologs
+from indexer.genes.panel import read_gene_table
 from indexer.readers import h5ad_cells, her2st, openslide_image, visium
 from indexer.settings import Settings
 from indexer.slides import SlideSource

@@ -8,13 +8,13 @@ import pyarrow.compute as pc
 
 from encoders.aggregators import MEAN
 from encoders.contracts import Modality
-from indexer.genes import Panel
+from indexer.building.slide_aggregates import aggregate_problems
+from indexer.genes.panel import Panel
 from indexer.index import Index
-from indexer.inventory import leftovers, version_problems
-from indexer.lance_index import lance_index
-from indexer.sidecar import MODALITIES
-from indexer.slide_aggregates import aggregate_problems
-from indexer.versions import history, read_tags
+from indexer.store.lance_index import lance_index
+from indexer.store.versions import history, read_tags
+from indexer.upkeep.inventory import leftovers, version_problems
+from indexer.vectors.sidecar import MODALITIES
 
 _UNIT_TOLERANCE = 1e-3
 _ASKED = 16

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from indexer.threads import n_cores
+from indexer.vectors.threads import n_cores
 from search.errors import QueryError
 from search.result import HITS_SCHEMA, SearchResult
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from encoders.contracts import Modality, Vectors
 from indexer.index import Index
-from indexer.selection import Selection
+from indexer.vectors.selection import Selection
 from search.errors import ItemMissingError, QueryError
 
 Rows = npt.NDArray[np.int64]

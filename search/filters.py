@@ -10,7 +10,7 @@ import numpy as np
 from encoders.contracts import Modality
 from indexer.errors import WhereError
 from indexer.schema import ITEM_COLUMNS
-from indexer.selection import Selection
+from indexer.vectors.selection import Selection
 from search.catalogue import Base, Catalogue, Mask, Rows
 from search.encoding import EncodedQuery
 from search.errors import FilterError, QueryError

@@ -8,7 +8,7 @@ import numpy as np
 
 from encoders.contracts import Modality, Vectors
 from encoders.space import Calibration
-from indexer.selection import Selection
+from indexer.vectors.selection import Selection
 from search.calibration import significance
 from search.catalogue import Catalogue, Mask
 from search.encoding import EncodedQuery

@@ -14,8 +14,8 @@ from encoders.trainer.feature_cache import FeatureCache
 from encoders.trainer.tower_files import save_towers
 from encoders.trainer.tower_recipe import TowerRecipe
 from encoders.trainer.tuning import check_tunable
+from indexer.datasets.manifest import load_manifest
 from indexer.index import Index
-from indexer.manifest import load_manifest
 from indexer.progress import Progress
 from indexer.settings import Settings
 from indexer.sources import open_sources

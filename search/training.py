@@ -10,7 +10,7 @@ from encoders.saving import save_space
 from encoders.sections import ExpressionSection, PairedSection
 from encoders.space import Space
 from encoders.training import align, with_quality
-from indexer.manifest import Manifest, load_manifest
+from indexer.datasets.manifest import Manifest, load_manifest
 from indexer.progress import Progress, Silent
 from indexer.slides import SlideSource
 from indexer.sources import open_sources

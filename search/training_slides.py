@@ -8,6 +8,7 @@ from pathlib import Path
 from encoders.contracts import PatchSpec
 from encoders.errors import TrainingError
 from encoders.sections import ExpressionSection, FeatureSection, PairedSection
+from indexer.features.tile_files import tile_files
 from indexer.index import Index
 from indexer.indexed_pairs import (
     IndexedSlide,
@@ -18,7 +19,6 @@ from indexer.indexed_pairs import (
 )
 from indexer.pairs import read_pairs, read_transcriptomes
 from indexer.slides import SlideSource
-from indexer.tile_files import tile_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ def _patches(index: Index, slide: IndexedSlide, images: Path | None, patch: Patc
 
 
 def _features(index: Index, slide: IndexedSlide, file: object, patch: PatchSpec) -> FeatureSection:  # noqa: ARG001
-    from indexer.tile_files import TileFile
+    from indexer.features.tile_files import TileFile
 
     if not isinstance(file, TileFile):
         raise TrainingError(f"Slide {slide.slide} has no feature file.")

@@ -68,8 +68,8 @@ def test_asking_with_genes_and_spots_needs_no_torch(tmp_path):
 import sys
 sys.path.insert(0, {str(planted.parent)!r})
 import planted
-from indexer.build import build_index
-from indexer.genes import panel_of
+from indexer.building.build import build_index
+from indexer.genes.panel import panel_of
 from search import Engine, GenesQuery, ItemQuery
 slides = [slide for slide in planted.planted_slides() if not slide.has_image]
 build_index({str(tmp_path / "index")!r}, slides, planted.planted_space(), panel=panel_of(planted.GENES))

@@ -10,8 +10,8 @@ from app.cli.output import DONE_WITH_FAILURES, say, show
 from app.cli.progress import bars
 from app.data_tables import dataset_row, datasets_table, files_table
 from app.table_view import size_text
+from indexer.datasets.manifest import Dataset, Manifest, load_manifest
 from indexer.errors import FetchError
-from indexer.manifest import Dataset, Manifest, load_manifest
 
 Names = Annotated[list[str] | None, typer.Argument(help="Data sets of the manifest; all by default.")]
 Slides = Annotated[list[str] | None, typer.Option("--slide", help="Only this slide's files; may be repeated.")]
@@ -38,7 +38,7 @@ def fetch_datasets(
     names: Names = None, *, slide: Slides = None, manifest: ManifestPath = None, as_json: AsJson = False
 ) -> None:
     """Get data sets from the mirror (HISTOSEEK_MIRROR) or upstream, verified by SHA-256; resumes."""
-    from indexer.download import fetch
+    from indexer.datasets.download import fetch
 
     fetched: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
@@ -66,7 +66,7 @@ def make_aliases(
 
     None ships with HistoSeek: get the file from https://www.genenames.org/download/ first.
     """
-    from indexer.gene_aliases import aliases_of_hgnc, write_aliases
+    from indexer.genes.aliases import aliases_of_hgnc, write_aliases
     from indexer.settings import Settings
     from indexer.sources import ALIASES
 
@@ -80,7 +80,7 @@ def make_aliases(
 
 def verify_datasets(names: Names = None, *, manifest: ManifestPath = None, as_json: AsJson = False) -> None:
     """Check every local file against its SHA-256; nothing is downloaded."""
-    from indexer.download import verify
+    from indexer.datasets.download import verify
 
     states: dict[str, list[dict[str, Any]]] = {}
     for dataset in _chosen(load_manifest(manifest), names):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from indexer.errors import ManifestError
 
 if TYPE_CHECKING:
-    from indexer.manifest import Manifest
+    from indexer.datasets.manifest import Manifest
     from indexer.readers.table_slide import TableSlide
     from indexer.slides import SlideSource
 

@@ -12,11 +12,11 @@ from app.cli.progress import bars
 from app.cli.upkeep_verbs import Wait
 from app.index_tables import failed_table
 from app.table_view import Column, TableView
-from indexer.tile_files import TileFormat
+from indexer.features.tile_files import TileFormat
 
 if TYPE_CHECKING:
-    from indexer.build import BuildReport
-    from indexer.manifest import Manifest
+    from indexer.building.build import BuildReport
+    from indexer.datasets.manifest import Manifest
     from indexer.readers.table_slide import TableSlide
     from indexer.slides import SlideSource
 
@@ -105,8 +105,8 @@ def ingest(
         raise typer.BadParameter("give --format or --features, one of them.")
     from app.cli.format_sources import check_names, sources_at
     from encoders.registry import open_space
-    from indexer.build import build_index
-    from indexer.manifest import load_manifest
+    from indexer.building.build import build_index
+    from indexer.datasets.manifest import load_manifest
     from indexer.readers.table_slide import read_slide_table
     from indexer.sources import local_gene_table, open_sources
 
@@ -157,8 +157,8 @@ def _own_sources(
     described: "dict[str, TableSlide] | None", tiles: _Tiles | None, manifest: "Manifest"
 ) -> "list[SlideSource]":
     """Slides of a table, with the tiles of files where there are some."""
+    from indexer.features.tiled_slides import open_tiled_slides
     from indexer.sources import open_slide
-    from indexer.tiled_slides import open_tiled_slides
 
     if tiles is None:
         return list((described or {}).values())

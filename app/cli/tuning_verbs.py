@@ -32,7 +32,7 @@ def tune(
 ) -> None:
     """Measure searches against exact comparison on the index's own vectors, and set how far they look."""
     from indexer.index import Index
-    from indexer.tuning import tune as measure
+    from indexer.upkeep.tuning import tune as measure
 
     index = Index.open(db)
     sides: tuple[Modality, ...] = (modality,) if modality else ("image", "expression")

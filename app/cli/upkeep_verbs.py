@@ -50,8 +50,8 @@ def optimize(
     as_json: AsJson = False,
 ) -> None:
     """Fold newly added rows in and let go of old versions; searches go on meanwhile."""
-    from indexer.lance_upkeep import make_lance_indexes
-    from indexer.maintenance import optimize_index
+    from indexer.upkeep.lance_upkeep import make_lance_indexes
+    from indexer.upkeep.maintenance import optimize_index
 
     os.nice(_LOW_PRIORITY)  # searches on this machine come first
     if lance_index:
@@ -73,7 +73,7 @@ def optimize(
 
 def delete(slide: Slides, *, db: Db = DEFAULT_DB, wait: Wait = 0.0, as_json: AsJson = False) -> None:
     """Take slides out of an index, in one commit; `rollback` brings them back."""
-    from indexer.editing import delete_slides
+    from indexer.upkeep.editing import delete_slides
 
     card = delete_slides(db, slide, wait_s=wait)
     line = f"{len(set(slide))} slides deleted; version {card.version} holds {sum(card.counts.values()):,} items."
@@ -82,8 +82,8 @@ def delete(slide: Slides, *, db: Db = DEFAULT_DB, wait: Wait = 0.0, as_json: AsJ
 
 def versions(*, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     """List the versions of an index that can be opened (`--db INDEX@VERSION`) or gone back to."""
-    from indexer.location import locate
-    from indexer.versions import history, read_tags
+    from indexer.store.location import locate
+    from indexer.store.versions import history, read_tags
 
     location = locate(db)
     names: dict[int, list[str]] = {}
@@ -134,7 +134,7 @@ def tag(
     as_json: AsJson = False,
 ) -> None:
     """Name a version, so that it is kept for ever and can be opened as INDEX@NAME."""
-    from indexer.versions import remove_tag, tag_version
+    from indexer.store.versions import remove_tag, tag_version
 
     if remove:
         remove_tag(db, name, wait_s=wait)
@@ -146,7 +146,7 @@ def tag(
 
 def rollback(version: Version, *, db: Db = DEFAULT_DB, wait: Wait = 0.0, as_json: AsJson = False) -> None:
     """Make an earlier version the present one, as a new commit."""
-    from indexer.editing import roll_back
+    from indexer.upkeep.editing import roll_back
 
     card = roll_back(db, version, wait_s=wait)
     line = f"Version {card.version} is as {version} was: {card.n_slides} slides, {sum(card.counts.values()):,} items."
@@ -155,8 +155,8 @@ def rollback(version: Version, *, db: Db = DEFAULT_DB, wait: Wait = 0.0, as_json
 
 def unlock(*, db: Db = DEFAULT_DB) -> None:
     """Take away the lock that a killed writer left in a bucket; a folder needs none."""
-    from indexer.location import locate
-    from indexer.locks import break_lock
+    from indexer.store.location import locate
+    from indexer.store.locks import break_lock
 
     holder = break_lock(locate(db))
     say("There was no lock." if holder is None else f"The lock of {holder} is taken away.")

@@ -14,9 +14,9 @@ from app.cell_types import DEFAULT_LABEL, ReferenceFile, parse_merge
 from encoders.contracts import Modality
 from encoders.errors import HistoSeekError, SpaceMismatchError
 from encoders.space import Space
-from indexer.card import CARD_NAME
-from indexer.location import locate
-from indexer.versions import split_version
+from indexer.store.card import CARD_NAME
+from indexer.store.location import locate
+from indexer.store.versions import split_version
 from search.engine import Engine
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import scipy.sparse as sp
 
+from indexer.datasets.manifest import Role
 from indexer.errors import CountsError
-from indexer.genes import sum_duplicates, unique_genes
-from indexer.manifest import Role
+from indexer.genes.panel import sum_duplicates, unique_genes
 from indexer.readers.anndata_file import open_h5ad
 from indexer.slides import Expression, SlideFacts
 

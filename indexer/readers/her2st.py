@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from indexer.datasets.manifest import Role
 from indexer.errors import CountsError, JoinError
-from indexer.genes import sum_duplicates, unique_genes
-from indexer.manifest import Role
+from indexer.genes.panel import sum_duplicates, unique_genes
 from indexer.readers.counts_table import read_counts_table, read_gene_header
 from indexer.readers.flat_image import FlatImage, image_size
 from indexer.readers.spot_positions import check_positions, join_counts, read_positions, read_table

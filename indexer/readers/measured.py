@@ -11,7 +11,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from indexer.errors import DataError
-from indexer.gene_names import GeneTables, detect_species, name_columns, name_genes
+from indexer.genes.names import GeneTables, detect_species, name_columns, name_genes
 from indexer.slides import Expression, MppSource, SlideFacts, SlideImage
 
 Kind = Literal["spot", "cell", "transcriptome"]

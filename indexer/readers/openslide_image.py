@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PIL import Image
 
+from indexer.datasets.manifest import Role
 from indexer.errors import SlideError
-from indexer.manifest import Role
 from indexer.slides import Pixels, SlideFacts
 
 if TYPE_CHECKING:

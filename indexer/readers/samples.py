@@ -8,7 +8,7 @@ from typing import Literal
 
 from indexer.errors import CountsError
 from indexer.format import Circumstances
-from indexer.gene_names import GeneTables, name_columns
+from indexer.genes.names import GeneTables, name_columns
 from indexer.readers.measured import Measured
 from indexer.slides import Expression, SlideFacts, SlideSource
 

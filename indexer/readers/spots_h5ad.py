@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.errors import JoinError
-from indexer.genes import sum_duplicates, unique_genes
+from indexer.genes.panel import sum_duplicates, unique_genes
 from indexer.readers.anndata_file import open_h5ad
 from indexer.readers.h5ad_cells import checked_counts
 from indexer.slides import Expression

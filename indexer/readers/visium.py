@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from indexer.datasets.manifest import Role
 from indexer.errors import CountsError, DataError, JoinError, SlideError
 from indexer.format import Circumstances, Format
-from indexer.manifest import Role
 from indexer.readers.flat_image import FlatImage
 from indexer.readers.measured import GeneColumns, Measured, MeasuredSlide
 from indexer.readers.pictures import open_picture

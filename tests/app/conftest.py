@@ -8,8 +8,8 @@ import pytest
 
 from app.cli import main
 from encoders.registry import open_space
-from indexer.build import build_index
-from indexer.generated import generated_sections
+from indexer.building.build import build_index
+from indexer.generated.sections import generated_sections
 
 
 @dataclass(frozen=True)

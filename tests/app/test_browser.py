@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from app.server import serve_in_background
 from encoders.registry import open_space
-from indexer.build import build_index
-from indexer.manifest import load_manifest
+from indexer.building.build import build_index
+from indexer.datasets.manifest import load_manifest
 from indexer.sources import open_sources
 from search.engine import Engine
 from search.query import GenesQuery, ItemQuery

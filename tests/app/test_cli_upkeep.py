@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from indexer.location import locate
-from indexer.locks import writer_lock
+from indexer.store.location import locate
+from indexer.store.locks import writer_lock
 from tests.indexer.tiny_index import add
 
 

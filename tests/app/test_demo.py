@@ -8,9 +8,9 @@ import pytest
 from app import demo_data as data_module
 from app.demo_choice import choose
 from app.demo_questions import questions
-from indexer.download import fetch
+from indexer.datasets.download import fetch
 from indexer.errors import FetchError, UnreachableError
-from indexer.generated import generated_sections
+from indexer.generated.sections import generated_sections
 from search.engine import Engine
 
 ANSWERS = {
@@ -32,7 +32,7 @@ def no_data():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data_module, "fetch", fail)
-        patch.setattr("indexer.generated.generated_sections", small)
+        patch.setattr("indexer.generated.sections.generated_sections", small)
         yield
 
 

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 import app.screens
 from app.screens import question
-from indexer.editing import delete_slides, roll_back
+from indexer.upkeep.editing import delete_slides, roll_back
 from search.catalogue import Catalogue
 from search.engine import Engine
 from search.query import GenesQuery, ItemQuery

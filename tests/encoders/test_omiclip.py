@@ -35,8 +35,8 @@ from encoders.trainer.seen_sections import see
 from encoders.trainer.text_towers import open_sentences
 from encoders.trainer.tower_files import save_towers
 from encoders.trainer.tower_recipe import TowerRecipe
-from indexer.build import build_index
-from indexer.generated import generated_sections
+from indexer.building.build import build_index
+from indexer.generated.sections import generated_sections
 from search import Engine, GenesQuery
 
 CONTEXT = 76

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from encoders.errors import GeneQueryError
 from encoders.sentence_recipes import OMICLIP, RECIPES, read_housekeeping, recipe_named
 from encoders.sentences import PLAIN, GeneSentence, sentences_of
-from indexer.manifest import load_manifest
+from indexer.datasets.manifest import load_manifest
 from indexer.sources import open_sources
 
 HOUSEKEEPING = frozenset({"ACTB", "GAPDH", "B2M"})

@@ -7,18 +7,20 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from indexer import ann, location, store, table_vector_set
 from indexer.access import Access
-from indexer.editing import delete_slides, roll_back
 from indexer.errors import IndexMissingError, StoreError, WriteError
 from indexer.index import Index
-from indexer.lance_upkeep import make_lance_indexes
-from indexer.location import locate
-from indexer.locks import break_lock, writer_lock
-from indexer.maintenance import optimize_index
-from indexer.store import create_lock_table, drop_lock_table
+from indexer.store import location
+from indexer.store import tables as store
+from indexer.store.location import locate
+from indexer.store.locks import break_lock, writer_lock
+from indexer.store.tables import create_lock_table, drop_lock_table
+from indexer.store.versions import history, read_tags, tag_version
+from indexer.upkeep.editing import delete_slides, roll_back
+from indexer.upkeep.lance_upkeep import make_lance_indexes
+from indexer.upkeep.maintenance import optimize_index
+from indexer.vectors import ann, table_vector_set
 from indexer.verification import find_problems
-from indexer.versions import history, read_tags, tag_version
 from tests.indexer.store_doubles import DIM
 from tests.indexer.tiny_index import add, state_of
 

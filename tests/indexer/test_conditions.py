@@ -6,11 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexer.columns import ItemColumns
-from indexer.conditions import compile_where
-from indexer.location import locate
 from indexer.schema import ITEM_COLUMNS, ITEM_METADATA, items_schema
-from indexer.store import Store
+from indexer.store.location import locate
+from indexer.store.tables import Store
+from indexer.vectors.columns import ItemColumns
+from indexer.vectors.conditions import compile_where
 
 TYPES = {field.name: field.type for field in ITEM_METADATA}
 TEXTS = ("id", "kind", "slide", "organ", "label")

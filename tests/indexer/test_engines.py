@@ -5,20 +5,22 @@ import pyarrow as pa
 import pytest
 
 from encoders.contracts import unit_rows
-from indexer import ann, lance_upkeep, opening, sidecar, table_vector_set
 from indexer.access import Access
 from indexer.errors import StoreError
 from indexer.index import Index
-from indexer.lance_index import lance_index
-from indexer.lance_upkeep import make_lance_indexes
-from indexer.lance_vectors import LanceVectorSet
-from indexer.location import locate
-from indexer.locks import writer_lock
-from indexer.maintenance import optimize_index, refresh_sidecars
 from indexer.progress import Silent
-from indexer.table_vectors import TableVectors
+from indexer.store import opening
+from indexer.store.lance_index import lance_index
+from indexer.store.lance_vectors import LanceVectorSet
+from indexer.store.location import locate
+from indexer.store.locks import writer_lock
+from indexer.store.table_vectors import TableVectors
+from indexer.store.writer import IndexWriter
+from indexer.upkeep import lance_upkeep
+from indexer.upkeep.lance_upkeep import make_lance_indexes
+from indexer.upkeep.maintenance import optimize_index, refresh_sidecars
+from indexer.vectors import ann, sidecar, table_vector_set
 from indexer.verification import find_problems
-from indexer.writer import IndexWriter
 from tests.indexer.tiny_index import PANEL, tiny_settings, tiny_slide
 
 N_SLIDES, PER_SLIDE, DIM, K = 12, 500, 128, 10
@@ -122,7 +124,7 @@ def test_everything_else_of_a_set_is_read_from_the_table(place):
 def test_rows_added_and_deleted_since_are_found_and_not_found(place, centres, tmp_path):
     from shutil import copytree
 
-    from indexer.editing import delete_slides
+    from indexer.upkeep.editing import delete_slides
 
     folder = tmp_path / "copy"
     copytree(place, folder)

@@ -9,10 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from indexer import digests, download
-from indexer.download import fetch, verify
+from indexer.datasets import digests, download
+from indexer.datasets.download import fetch, verify
+from indexer.datasets.manifest import DataFile, Dataset
 from indexer.errors import FetchError
-from indexer.manifest import DataFile, Dataset
 from indexer.settings import Settings
 
 CONTENT = bytes(range(256)) * 4_000  # about 1 MB

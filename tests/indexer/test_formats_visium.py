@@ -7,10 +7,10 @@ import h5py
 import numpy as np
 import pytest
 
+from indexer.datasets.manifest import load_manifest
 from indexer.errors import CountsError, DataError, JoinError, ManifestError
 from indexer.format import Circumstances, Said
 from indexer.formats import find_slides
-from indexer.manifest import load_manifest
 from indexer.slides import SlideFacts
 from indexer.sources import open_sources
 from tests.indexer import written_files as written

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.build import build_index
+from indexer.building.build import build_index
 from indexer.index import Index
 from indexer.schema import FORMAT_VERSION
 from indexer.verification import find_problems

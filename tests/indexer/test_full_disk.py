@@ -13,8 +13,8 @@ import pytest
 
 from indexer.errors import StoreError
 from indexer.index import Index
+from indexer.store.versions import read_tags
 from indexer.verification import find_problems
-from indexer.versions import read_tags
 from tests.indexer.tiny_index import OPERATIONS, STEPS, make, state_of
 
 ROOT = Path(__file__).parents[2]

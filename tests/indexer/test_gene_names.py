@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import CountsError
-from indexer.gene_names import (
+from indexer.genes.names import (
     FATES,
     GeneTables,
     detect_species,

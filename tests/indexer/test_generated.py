@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from indexer.generated import generated_sections
-from indexer.generated_counts import GENES
-from indexer.generated_tissue import CELL_TYPES, GLASS
-from indexer.tissue import tissue_mask
+from indexer.generated.counts import GENES
+from indexer.generated.sections import generated_sections
+from indexer.generated.tissue import CELL_TYPES, GLASS
+from indexer.tissue.mask import tissue_mask
 
 SIDE = 1_200
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.errors import CountsError
-from indexer.genes import panel_from_sources, panel_of, read_gene_table, sum_duplicates
+from indexer.genes.panel import panel_from_sources, panel_of, read_gene_table, sum_duplicates
 
 SYMBOL = st.sampled_from(["ERBB2", "KRT19", "HLA-A", "MT-CO1", "IGKC", "C1orf159"])
 

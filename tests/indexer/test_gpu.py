@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from encoders.contracts import unit_rows
-from indexer import ann, gpu_vectors
 from indexer.errors import StoreError
-from indexer.gpu_vectors import GpuVectorSet, on_device
-from indexer.vectors import VectorSet
+from indexer.vectors import ann, gpu_vectors
+from indexer.vectors.gpu_vectors import GpuVectorSet, on_device
+from indexer.vectors.vector_set import VectorSet
 
 N, DIM, K, MOST = 20_000, 32, 10, 256
 

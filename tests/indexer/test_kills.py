@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from indexer.index import Index
+from indexer.store.versions import history, read_tags
 from indexer.verification import find_problems
-from indexer.versions import history, read_tags
 from tests.indexer.tiny_index import OPERATIONS, make, state_of
 
 ROOT = Path(__file__).parents[2]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from indexer.datasets.manifest import load_manifest
 from indexer.errors import ManifestError
-from indexer.manifest import load_manifest
 
 GOOD = {
     "version": 1,
@@ -141,7 +141,7 @@ def test_every_data_set_says_where_it_comes_from():
 
 @pytest.mark.real
 def test_every_file_of_the_mirror_is_the_listed_one(mirror):
-    from indexer.download import verify
+    from indexer.datasets.download import verify
 
     for dataset in load_manifest().datasets.values():
         states = verify(dataset)

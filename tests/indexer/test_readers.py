@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexer.datasets.manifest import load_manifest
 from indexer.errors import CountsError, JoinError, SlideError
-from indexer.manifest import load_manifest
 from indexer.readers.counts_table import read_counts_table, read_gene_header
 from indexer.sources import local_gene_table, open_sources, source_files
 

@@ -125,7 +125,7 @@ def test_what_openslide_cannot_read(tmp_path, facts):
 
 @pytest.mark.real
 def test_a_real_whole_slide_image(mirror):
-    from indexer.manifest import load_manifest
+    from indexer.datasets.manifest import load_manifest
     from indexer.sources import open_sources
 
     (slide,) = open_sources("cmu1", manifest=load_manifest())

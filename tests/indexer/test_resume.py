@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from encoders.errors import SpaceMismatchError
-from indexer import writer
-from indexer.build import build_index
+from indexer.building.build import build_index
 from indexer.errors import IndexFormatError, IndexMissingError, WriteError
 from indexer.index import Index
-from indexer.location import locate
-from indexer.locks import writer_lock
+from indexer.store import writer
+from indexer.store.location import locate
+from indexer.store.locks import writer_lock
 from indexer.verification import find_problems
 from tests.indexer.store_doubles import fake_space, rows_of, write_source
 
@@ -29,7 +29,7 @@ import importlib, json, os, sys
 from pathlib import Path
 import faiss, lancedb, skimage.filters, skimage.morphology
 from tests.indexer.store_doubles import FakeSource, fake_space, kill_in
-from indexer.build import build_index
+from indexer.building.build import build_index
 
 def build(folder, module, owner, name, call, before):
     target = importlib.import_module(module)
@@ -47,16 +47,16 @@ for line in sys.stdin:
 
 KILL_POINTS = {
     "between the tables": ("lancedb.db", "LanceDBConnection", "create_table", 2, False),
-    "before the panel": ("indexer.store", "Store", "append", 1, True),
-    "before the first card": ("indexer.writer", "", "write_card", 1, True),
+    "before the panel": ("indexer.store.tables", "Store", "append", 1, True),
+    "before the first card": ("indexer.store.writer", "", "write_card", 1, True),
     "in the first slide's patches": ("tests.indexer.store_doubles", "FakeImageEncoder", "features", 1, True),
     "in the second slide's patches": ("tests.indexer.store_doubles", "FakeImageEncoder", "features", 2, False),
-    "after a slide's items": ("indexer.store", "Store", "append", 4, False),
-    "after a slide's row, before the card": ("indexer.store", "Store", "append", 5, False),
+    "after a slide's items": ("indexer.store.tables", "Store", "append", 4, False),
+    "after a slide's row, before the card": ("indexer.store.tables", "Store", "append", 5, False),
     "in the card's history": ("os", "", "fsync", 4, True),
     "in the card": ("os", "", "fsync", 5, True),
     "in the sidecar's vectors": ("numpy", "", "save", 1, False),
-    "in the sidecar's index": ("indexer.ann", "AnnIndex", "save", 2, True),
+    "in the sidecar's index": ("indexer.vectors.ann", "AnnIndex", "save", 2, True),
 }
 
 
@@ -124,9 +124,9 @@ def seen_by_a_reader(folder: Path) -> None:
 @pytest.mark.parametrize(
     "point",
     [
-        ("indexer.store", "Store", "delete_slide", 2, False),
-        ("indexer.store", "Store", "append", 1, False),
-        ("indexer.writer", "", "write_card", 1, True),
+        ("indexer.store.tables", "Store", "delete_slide", 2, False),
+        ("indexer.store.tables", "Store", "append", 1, False),
+        ("indexer.store.writer", "", "write_card", 1, True),
     ],
     ids=["items deleted", "items written", "before the card"],
 )
@@ -169,8 +169,8 @@ def full_disk(*args, **kwargs):
     ("target", "name", "says"),
     [
         ("lancedb.table.LanceTable", "add", "Committed slides are untouched"),
-        ("indexer.location.os", "fsync", "Nothing was changed"),
-        ("indexer.sidecar.np", "save", "The rows themselves are committed"),
+        ("indexer.store.location.os", "fsync", "Nothing was changed"),
+        ("indexer.vectors.sidecar.np", "save", "The rows themselves are committed"),
     ],
 )
 def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, target, name, says):

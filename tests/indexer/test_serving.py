@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from indexer.editing import delete_slides, roll_back
 from indexer.errors import WriteError
 from indexer.index import Index
-from indexer.maintenance import optimize_index
-from indexer.versions import tag_version
+from indexer.store.versions import tag_version
+from indexer.upkeep.editing import delete_slides, roll_back
+from indexer.upkeep.maintenance import optimize_index
 from tests.indexer.tiny_index import add, state_of
 
 ROOT = Path(__file__).parents[2]
@@ -63,8 +63,8 @@ for line in sys.stdin:
 
 HOLDER = """
 import sys, time
-from indexer.location import locate
-from indexer.locks import writer_lock
+from indexer.store.location import locate
+from indexer.store.locks import writer_lock
 
 with writer_lock(locate(sys.argv[1])):
     print("held", flush=True)

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoders.contracts import unit_rows
-from indexer import ann
-from indexer.ann import AnnIndex, kind_for
-from indexer.build import build_index
+from indexer.building.build import build_index
 from indexer.errors import StoreError, WhereError
 from indexer.index import Index
-from indexer.maintenance import optimize_index
-from indexer.vectors import VectorSet
+from indexer.upkeep.maintenance import optimize_index
+from indexer.vectors import ann
+from indexer.vectors.ann import AnnIndex, kind_for
+from indexer.vectors.vector_set import VectorSet
 from tests.indexer.store_doubles import fake_space, write_source
 
 

@@ -5,13 +5,13 @@ import pytest
 
 from encoders.contracts import SectionStats
 from encoders.errors import SpaceMismatchError
-from indexer import maintenance
-from indexer.build import build_index
+from indexer.building.build import build_index
 from indexer.errors import IndexMissingError, WriteError
-from indexer.genes import panel_of
+from indexer.genes.panel import panel_of
 from indexer.index import Index
 from indexer.progress import Progress
 from indexer.schema import ITEM_COLUMNS
+from indexer.upkeep import maintenance
 from indexer.verification import find_problems
 from tests.indexer.store_doubles import DIM, GENES, fake_space, rows_of, write_source
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.build import build_index
+from indexer.building.build import build_index
+from indexer.datasets.manifest import load_manifest
 from indexer.index import Index
-from indexer.manifest import load_manifest
 from indexer.sources import open_sources
 from indexer.verification import find_problems
 from tests.indexer.store_doubles import fake_space

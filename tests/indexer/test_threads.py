@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from encoders.contracts import unit_rows
-from indexer import ann
-from indexer.threads import faiss_threads, n_cores, threads_for
-from indexer.vectors import VectorSet
+from indexer.vectors import ann
+from indexer.vectors.threads import faiss_threads, n_cores, threads_for
+from indexer.vectors.vector_set import VectorSet
 
 
 def test_threads_are_put_back_also_after_an_error():

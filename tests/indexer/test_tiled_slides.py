@@ -14,18 +14,18 @@ from PIL import Image
 
 from encoders.errors import SpaceMismatchError
 from encoders.registry import open_space
-from indexer.build import build_index
+from indexer.building.build import build_index
+from indexer.datasets.manifest import load_manifest
 from indexer.errors import FeaturesError, ManifestError
+from indexer.features.tile_files import TileFile, layout_of, tile_files
+from indexer.features.tiled import middle_of
+from indexer.features.tiled_slides import TiledSlide, open_tiled_slides
 from indexer.index import Index
-from indexer.manifest import load_manifest
 from indexer.pairs import read_feature_pairs
 from indexer.readers.her2st import Her2stSlide
 from indexer.readers.table_slide import TableSlide, read_slide_table
 from indexer.sources import open_slide
-from indexer.tile_files import TileFile, layout_of, tile_files
-from indexer.tiled import middle_of
-from indexer.tiled_slides import TiledSlide, open_tiled_slides
-from indexer.tiles import read_patches
+from indexer.tissue.tiles import read_patches
 from tests.indexer.store_doubles import GENES, FakeImage, fake_space, write_source
 
 SIDE = 40  # px at 1 um/px: the patch of the fake encoder

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.errors import SlideError
-from indexer.generated import GeneratedImage
-from indexer.tiles import MIN_TISSUE, read_patches, tissue_grid, tissue_share
-from indexer.tissue import tissue_mask
+from indexer.generated.sections import GeneratedImage
+from indexer.tissue.mask import tissue_mask
+from indexer.tissue.tiles import MIN_TISSUE, read_patches, tissue_grid, tissue_share
 
 GLASS, HAZE, PINK = (243, 241, 244), (244, 218, 228), (205, 120, 175)
 
@@ -107,7 +107,7 @@ def test_patches_come_in_batches_in_order():
 
 @pytest.mark.real
 def test_the_spots_of_a_real_section_lie_on_its_tissue(mirror):
-    from indexer.manifest import load_manifest
+    from indexer.datasets.manifest import load_manifest
     from indexer.sources import open_sources
 
     (section,) = open_sources("her2st", manifest=load_manifest(), slides=["C3"])

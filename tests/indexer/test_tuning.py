@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from encoders.contracts import unit_rows
-from indexer import ann
-from indexer.ann import AnnIndex
 from indexer.errors import StoreError
-from indexer.evidence import measure
 from indexer.index import Index
-from indexer.inventory import take_inventory
-from indexer.knobs import TUNING_FILE
-from indexer.sidecar import sidecar_folder
-from indexer.tuning import tune
+from indexer.upkeep.inventory import take_inventory
+from indexer.upkeep.tuning import tune
+from indexer.vectors import ann
+from indexer.vectors.ann import AnnIndex
+from indexer.vectors.evidence import measure
+from indexer.vectors.knobs import TUNING_FILE
+from indexer.vectors.sidecar import sidecar_folder
 from tests.indexer.tiny_index import add
 
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer import store
-from indexer.build import build_index
-from indexer.editing import delete_slides, roll_back
+from indexer.building.build import build_index
 from indexer.errors import IndexFormatError, VersionError, WriteError
 from indexer.index import Index
-from indexer.inventory import leftovers, take_inventory
-from indexer.location import locate
-from indexer.maintenance import kept_versions, optimize_index
+from indexer.store import tables as store
+from indexer.store.location import locate
+from indexer.store.versions import history, read_tags, remove_tag, split_version, tag_version
+from indexer.upkeep.editing import delete_slides, roll_back
+from indexer.upkeep.inventory import leftovers, take_inventory
+from indexer.upkeep.maintenance import kept_versions, optimize_index
 from indexer.verification import find_problems
-from indexer.versions import history, read_tags, remove_tag, split_version, tag_version
 from tests.indexer.store_doubles import fake_space, write_source
 from tests.indexer.tiny_index import add, state_of, tiny_slide
 

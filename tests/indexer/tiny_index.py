@@ -11,17 +11,17 @@ import numpy as np
 import pyarrow as pa
 
 from encoders.contracts import unit_rows
-from indexer.card import BuildSettings, Tiling
-from indexer.editing import delete_slides, roll_back
-from indexer.genes import panel_of
+from indexer.genes.panel import panel_of
 from indexer.index import Index
-from indexer.location import locate
-from indexer.locks import writer_lock
-from indexer.maintenance import optimize_index, refresh_sidecars
 from indexer.progress import Silent
 from indexer.schema import SLIDES_SCHEMA, items_schema
-from indexer.versions import tag_version
-from indexer.writer import IndexWriter
+from indexer.store.card import BuildSettings, Tiling
+from indexer.store.location import locate
+from indexer.store.locks import writer_lock
+from indexer.store.versions import tag_version
+from indexer.store.writer import IndexWriter
+from indexer.upkeep.editing import delete_slides, roll_back
+from indexer.upkeep.maintenance import optimize_index, refresh_sidecars
 from tests.indexer.store_doubles import DIM, fake_space
 
 PANEL = panel_of(["G0", "G1"])
@@ -100,7 +100,7 @@ STEPS = (
     ("os", "", "fsync"),
     ("shutil", "", "rmtree"),
     ("numpy", "", "save"),
-    ("indexer.ann", "AnnIndex", "save"),
+    ("indexer.vectors.ann", "AnnIndex", "save"),
 )
 
 

@@ -19,8 +19,8 @@ def planted():
 
 @pytest.fixture(scope="session")
 def index_path(tmp_path_factory, planted):
-    from indexer.build import build_index
-    from indexer.genes import panel_of
+    from indexer.building.build import build_index
+    from indexer.genes.panel import panel_of
 
     path = tmp_path_factory.mktemp("planted") / "index"
     report = build_index(path, planted.planted_slides(), planted.planted_space(), panel=panel_of(planted.GENES))

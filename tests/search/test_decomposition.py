@@ -165,7 +165,7 @@ def test_shares_agree_with_the_published_ones(mirror, section):
 
     import pandas as pd
 
-    from indexer.manifest import load_manifest
+    from indexer.datasets.manifest import load_manifest
     from indexer.sources import open_sources
 
     reference = reference_from_h5ad(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from indexer import ann, table_vector_set
-from indexer.lance_upkeep import make_lance_indexes
+from indexer.upkeep.lance_upkeep import make_lance_indexes
+from indexer.vectors import ann, table_vector_set
 from search import plan
 from search.engine import Engine
 from search.query import ItemQuery

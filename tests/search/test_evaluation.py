@@ -182,7 +182,7 @@ def test_a_space_that_cannot_be_measured_is_refused(recipe):
 @pytest.fixture(scope="module")
 def held_out(mirror):
     """Section B4 of a patient whom `mini` has not seen, and its vectors as an index holds them."""
-    from indexer.manifest import load_manifest
+    from indexer.datasets.manifest import load_manifest
     from indexer.pairs import read_pairs
     from indexer.sources import open_sources
 

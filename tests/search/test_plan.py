@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from encoders.contracts import unit_rows
-from indexer import ann
-from indexer.vectors import VectorSet
+from indexer.vectors import ann
+from indexer.vectors.vector_set import VectorSet
 from search.plan import score
 
 N, DIM = 24_000, 16

@@ -3,7 +3,7 @@
 import numpy as np
 
 from encoders.contracts import unit_rows
-from indexer.maintenance import optimize_index
+from indexer.upkeep.maintenance import optimize_index
 from search.engine import Engine
 from search.query import VectorQuery
 from tests.indexer.store_doubles import DIM, fake_space

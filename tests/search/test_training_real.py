@@ -8,8 +8,8 @@ from safetensors.torch import save_file
 from encoders.recipe import Recipe
 from encoders.registry import open_space
 from encoders.torchvision_ops import ensure_torchvision_imports
-from indexer.build import build_index
-from indexer.manifest import load_manifest
+from indexer.building.build import build_index
+from indexer.datasets.manifest import load_manifest
 from indexer.progress import Silent
 from indexer.sources import open_sources
 from search.train_request import TrainRequest, train_requested

@@ -18,9 +18,9 @@ from encoders.profiles import OUTSIDE, Profiles
 from encoders.recipe import Recipe
 from encoders.registry import open_space
 from encoders.torchvision_ops import ensure_torchvision_imports
-from indexer.build import build_index
+from indexer.building.build import build_index
 from indexer.errors import FeaturesError, SlideError
-from indexer.genes import panel_of
+from indexer.genes.panel import panel_of
 from indexer.index import Index
 from indexer.indexed_pairs import find_picture, indexed_slides, read_indexed_pairs, read_indexed_transcriptomes
 from indexer.pairs import read_pairs

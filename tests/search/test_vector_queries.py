@@ -5,8 +5,8 @@ import pytest
 
 from encoders.errors import EncoderError
 from encoders.given_space import given_space
+from indexer.building.given_vectors import GivenVectors, index_vectors
 from indexer.errors import SlideError
-from indexer.given_vectors import GivenVectors, index_vectors
 from indexer.slides import SlideFacts
 from search.engine import Engine
 from search.errors import QueryError

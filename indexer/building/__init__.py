@@ -1,0 +1,1 @@
+"""Slides in, rows and sidecars out: the resumable build."""

@@ -1,0 +1,177 @@
+"""An index of vectors that were made elsewhere: no pixels and no counts, only rows with their metadata."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from encoders.contracts import Floats, Modality, Vectors, unit_rows
+from encoders.space import SpaceCard
+from indexer.building.items import item_id
+from indexer.errors import SlideError
+from indexer.genes.panel import Panel
+from indexer.index import Index
+from indexer.progress import Silent
+from indexer.schema import ITEM_METADATA, SHARED_FACTS, SLIDES_SCHEMA, items_schema
+from indexer.slides import SlideFacts
+from indexer.store.card import BuildSettings, Tiling
+from indexer.store.location import locate
+from indexer.store.locks import writer_lock
+from indexer.store.writer import IndexWriter
+from indexer.upkeep.maintenance import refresh_after_writing
+
+_PANEL = Panel((), ())
+_FACTS = tuple(field.name for field in SHARED_FACTS)
+#: Metadata that may be given for each row.
+ROW_COLUMNS = tuple(field.name for field in ITEM_METADATA if field.name not in ("id", "kind", *_FACTS))
+
+
+@dataclass(frozen=True, slots=True)
+class GivenVectors:
+    """Vectors of one slide.
+
+    Attributes
+    ----------
+    facts : SlideFacts
+        Facts of the slide, which every row repeats.
+    names : sequence of str
+        One a row, unique in the slide and kind.
+    vectors : float32 (n, dim)
+        Scaled to length 1 on the way in.
+    kind : {"tile", "spot", "cell", "transcriptome"}
+        What a row is.
+    modality : {"image", "expression"}
+        What the vectors were computed from.
+    columns : mapping of str to sequence
+        Metadata of each row, of `ROW_COLUMNS`.
+    """
+
+    facts: SlideFacts
+    names: Sequence[str]
+    vectors: Floats
+    kind: Literal["tile", "spot", "cell", "transcriptome"] = "tile"
+    modality: Modality = "image"
+    columns: Mapping[str, Sequence[Any] | Floats] = field(default_factory=dict)
+
+
+def index_vectors(
+    uri: str | Path, slides: Iterable[GivenVectors], space: SpaceCard, *, rows_per_commit: int = 250_000
+) -> Index:
+    """Put vectors made elsewhere into an index, making it if there is none; slides that are there are replaced.
+
+    Parameters
+    ----------
+    uri : str or Path
+        Folder of the index.
+    slides : iterable of GivenVectors
+        Taken one after the other, so they may be made on the way.
+    space : SpaceCard
+        What the vectors are (`encoders.given_space`), or the card of the space that made them.
+    rows_per_commit : int
+        Slides are committed together up to so many rows; readers find them from then on.
+
+    Raises
+    ------
+    SlideError
+        If vectors are not finite or zero, or of another dimension; if a column is not one of an item, or of another
+        length; if names repeat.
+    SpaceMismatchError, WriteError, IndexFormatError
+        As of `indexer.building.build.build_index`.
+    """
+    location = locate(uri)
+    with writer_lock(location):
+        writer = IndexWriter.open(location, _settings(space), _PANEL)
+        waiting: list[GivenVectors] = []
+        for slide in slides:
+            waiting.append(slide)
+            if sum(len(some.names) for some in waiting) >= rows_per_commit:
+                _commit(writer, waiting)
+                waiting = []
+        if waiting:
+            _commit(writer, waiting)
+        index = Index.open(location)
+        refresh_after_writing(index, Silent())
+    return index
+
+
+def _commit(writer: IndexWriter, slides: list[GivenVectors]) -> None:
+    dim = writer.settings.space.dim
+    items = [part for slide in slides for part in _item_tables(slide, dim)]
+    writer.commit(items, pa.concat_tables([_slide_row(slide) for slide in slides]))
+
+
+def _item_tables(slide: GivenVectors, dim: int) -> list[pa.Table]:
+    vectors = _checked(slide, dim)
+    mean = unit_rows(vectors.mean(axis=0, dtype=np.float64).astype(np.float32)[None])
+    whole = _table(slide, "slide", [slide.facts.slide], mean, {})
+    return [whole, _table(slide, slide.kind, slide.names, vectors, slide.columns)]
+
+
+def _checked(slide: GivenVectors, dim: int) -> Vectors:
+    name, n = slide.facts.slide, len(slide.names)
+    found = np.asarray(slide.vectors)
+    if found.shape != (n, dim) or not np.issubdtype(found.dtype, np.floating) or not n:
+        raise SlideError(
+            f"Slide {name}: got vectors {found.dtype} {found.shape} for {n} names; expected floats ({n}, {dim}), "
+            "at least one."
+        )
+    norms = np.linalg.norm(found, axis=1)
+    wrong = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))
+    if len(wrong):
+        raise SlideError(
+            f"Slide {name}: {len(wrong)} vectors are zero or not finite, the first {slide.names[wrong[0]]!r}; leave "
+            "such rows out."
+        )
+    if len(set(slide.names)) < n:
+        raise SlideError(f"Slide {name}: {n - len(set(slide.names))} names repeat; expected one a row.")
+    if strange := [column for column in slide.columns if column not in ROW_COLUMNS]:
+        raise SlideError(f"Slide {name}: no column {strange[0]!r}; a row may have {', '.join(ROW_COLUMNS)}.")
+    if short := [column for column, values in slide.columns.items() if len(values) != n]:
+        raise SlideError(f"Slide {name}: column {short[0]!r} has {len(slide.columns[short[0]])} values for {n} rows.")
+    return unit_rows(found.astype(np.float32, copy=False))
+
+
+def _table(
+    slide: GivenVectors, kind: str, names: Sequence[str], vectors: Vectors, columns: Mapping[str, Any]
+) -> pa.Table:
+    n, schema = len(names), items_schema(vectors.shape[1])
+    given: dict[str, pa.Array] = {
+        "id": pa.array([item_id(slide.facts.slide, kind, name) for name in names], pa.string()),
+        "kind": pa.repeat(pa.scalar(kind), n),
+        f"{slide.modality}_vector": pa.FixedSizeListArray.from_arrays(
+            pa.array(np.ascontiguousarray(vectors).ravel()), vectors.shape[1]
+        ),
+    }
+    for column in _FACTS:
+        value = getattr(slide.facts, column)
+        given[column] = pa.repeat(pa.scalar(value, schema.field(column).type), n)
+    given |= {name: pa.array(values, schema.field(name).type) for name, values in columns.items()}
+    return pa.Table.from_arrays([given.get(field.name, pa.nulls(n, field.type)) for field in schema], schema=schema)
+
+
+def _slide_row(slide: GivenVectors) -> pa.Table:
+    n = len(slide.names)
+    row = {name: getattr(slide.facts, name) for name in _FACTS} | {
+        "citation": slide.facts.citation,
+        "mpp_source": slide.facts.mpp_source,
+        "n_spots": n if slide.kind == "spot" else 0,
+        "n_cells": n if slide.kind == "cell" else 0,
+        "n_tiles": n if slide.kind == "tile" else 0,
+        "n_genes_read": 0,
+        "n_genes_outside_panel": 0,
+        "content_sha256": "",
+    }
+    return pa.Table.from_pylist([row], schema=SLIDES_SCHEMA)
+
+
+def _settings(space: SpaceCard) -> BuildSettings:
+    return BuildSettings(
+        space=space,
+        encoders={"image": space.encoder_info("image"), "expression": space.encoder_info("expression")},
+        panel_sha256=_PANEL.sha256,
+        tiling=Tiling(stride_um=space.patch_side_um, side_um=space.patch_side_um, side_px=space.patch_side_px),
+        thumbnails=False,
+    )

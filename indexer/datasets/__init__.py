@@ -1,0 +1,1 @@
+"""Public data sets: the manifest that names them, and the download that verifies them."""

@@ -1,0 +1,1 @@
+"""Slides whose tiles were embedded elsewhere, joined to their pictures."""

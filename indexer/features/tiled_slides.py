@@ -1,0 +1,198 @@
+"""Slides whose tiles come from a file instead of being cut: which files belong to which slide."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from indexer.errors import ManifestError, SlideError
+from indexer.features.tile_files import TileFile, clashing_mpp, tile_files
+from indexer.readers.features import HestPatches, TileFeatures
+from indexer.readers.table_slide import TableSlide
+from indexer.slides import Expression, SlideFacts, SlideImage, SlideSource
+
+_LOG = logging.getLogger(__name__)
+#: TRIDENT rounds um/px to a magnification; scanners of one magnification differ by up to this much.
+_TRIDENT_TOLERANCE = 0.25
+_HEST_MPP = ("pixel_size_um_estimated", "pixel_size_um_embedded")  # HEST cuts its patches by the first
+_PICTURES = (".tif", ".tiff", ".svs", ".ndpi", ".mrxs", ".png", ".jpg")
+
+
+@dataclass(frozen=True)
+class TiledSlide:
+    """A slide with the tiles of a file; facts, picture and counts are those of another source.
+
+    Attributes
+    ----------
+    base : SlideSource
+        The slide itself, which may lack picture and counts.
+    tiles : TileFile
+        Its tiles.
+    """
+
+    base: SlideSource
+    tiles: TileFile
+
+    @cached_property
+    def facts(self) -> SlideFacts:
+        """Metadata of the slide; its mpp is that of the tile file where no other is known."""
+        facts = self.base.facts
+        if facts.mpp is not None or not self.tiles.path.is_file():
+            return facts
+        mpp = self.tiles.mpp()
+        return replace(facts, mpp=mpp, mpp_source=None if mpp is None else "file")
+
+    @property
+    def kind(self) -> Literal["spot", "cell", "transcriptome"]:
+        """What a row of the expression is."""
+        return self.base.kind
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files of the slide and of its tiles."""
+        return (*self.base.files, *self.tiles.paths)
+
+    @property
+    def image_path(self) -> Path | None:
+        """Where the picture lies, if there is one."""
+        return self.base.image_path
+
+    def open_image(self) -> SlideImage | None:
+        """Picture of the slide, or `None`. Raises `SlideError`."""
+        return self.base.open_image()
+
+    def read_genes(self) -> Sequence[str]:
+        """Symbols of the genes of the slide. Raises what its source raises."""
+        read: Callable[[], Sequence[str]] | None = getattr(self.base, "read_genes", None)
+        if read is not None:
+            return read()
+        expression = self.base.read_expression()
+        return () if expression is None else expression.genes
+
+    def read_expression(self) -> Expression | None:
+        """Counts of the slide, or `None`. Raises `CountsError` or `JoinError`."""
+        return self.base.read_expression()
+
+    def read_tiles(self) -> TileFeatures | HestPatches:
+        """Tiles of the slide.
+
+        Raises
+        ------
+        SlideError
+            If the slide has another mpp than the tiles were made at.
+        FeaturesError, CheckpointError, SpaceMismatchError
+            See `TileFile.read`.
+        """
+        facts = self.facts
+        clash = clashing_mpp(self.tiles, facts, tolerance=_TRIDENT_TOLERANCE)
+        if clash is not None:
+            raise SlideError(clash)
+        return self.tiles.read(facts.mpp)
+
+
+def tiled_slides(
+    files: Sequence[TileFile],
+    *,
+    table: Mapping[str, TableSlide] | None = None,
+    of_manifest: Callable[[str], SlideSource | None] | None = None,
+) -> list[TiledSlide]:
+    """Slides with the tiles of some files, described by a table, else by the manifest, else by HEST's own metadata.
+
+    Parameters
+    ----------
+    files : sequence of TileFile
+        From `tile_files`.
+    table : mapping of str to TableSlide, optional
+        From `read_slide_table`; a HEST slide without picture or counts there takes those of HEST's folders.
+    of_manifest : callable, optional
+        Gives the source of a slide by its name, `None` where there is no such slide.
+
+    Raises
+    ------
+    ManifestError
+        If nothing describes a slide; names all such slides.
+    """
+    described = [(file, _base_of(file, table or {}, of_manifest)) for file in files]
+    unknown = [file.slide for file, base in described if base is None]
+    if unknown:
+        named = f"{', '.join(unknown[:5])}{' ...' if len(unknown) > 5 else ''}"
+        raise ManifestError(
+            f"Nothing is known of {len(unknown)} of {len(files)} slides with tile files: {named}. Describe them in a "
+            f"table with columns slide, patient_id, mpp ... (`--slides slides.csv`); names are those of the files."
+        )
+    spare = sorted(set(table or ()) - {file.slide for file in files})
+    if spare:
+        _LOG.warning("%d slides of the table have no tile file and are left out, first %s", len(spare), spare[0])
+    return [TiledSlide(base, file) for file, base in described if base is not None]
+
+
+def open_tiled_slides(
+    place: Path,
+    *,
+    layout: Any = None,
+    patches: Path | None = None,
+    side_px: float | None = None,
+    encoder: str | None = None,
+    table: Mapping[str, TableSlide] | None = None,
+    of_manifest: Callable[[str], SlideSource | None] | None = None,
+) -> list[TiledSlide]:
+    """`tiled_slides` of the `tile_files` at a place; see there for arguments and errors."""
+    files = tile_files(place, layout=layout, patches=patches, side_px=side_px, encoder=encoder)
+    return tiled_slides(files, table=table, of_manifest=of_manifest)
+
+
+def _base_of(
+    file: TileFile, table: Mapping[str, TableSlide], of_manifest: Callable[[str], SlideSource | None] | None
+) -> SlideSource | None:
+    own = _hest_slide(file) if file.format == "hest" else None
+    if file.slide in table:
+        told = table[file.slide]
+        if own is None:
+            return told
+        facts = told.given_facts
+        if facts.mpp is None and own.given_facts.mpp is not None:
+            facts = replace(facts, mpp=own.given_facts.mpp, mpp_source=own.given_facts.mpp_source)
+        return TableSlide(facts, told.image_path or own.image_path, told.counts or own.counts)
+    found = None if of_manifest is None else of_manifest(file.slide)
+    if found is not None:
+        return found
+    return own if own is not None and own.given_facts.patient else None
+
+
+def _hest_slide(file: TileFile) -> TableSlide:
+    """The sample as HEST's folders beside `patches` have it; without `metadata/<id>.json` the patient is empty."""
+    root, name = file.path.parent.parent, file.slide
+    known = _hest_metadata(root / "metadata" / f"{name}.json")
+    mpp = next((float(known[key]) for key in _HEST_MPP if known.get(key)), None)
+    if known and not known.get("patient"):
+        _LOG.warning("%s: HEST names no patient; the slide counts as a patient of its own", name)
+    counts, image = root / "st" / f"{name}.h5ad", [root / "wsis" / f"{name}{suffix}" for suffix in _PICTURES]
+    facts = SlideFacts(
+        slide=name,
+        patient=str(known.get("patient") or name) if known else "",
+        cohort=str(known.get("dataset_title") or "HEST-1k"),
+        organ=str(known.get("organ") or "unknown").lower(),
+        diagnosis=str(known.get("oncotree_code") or known.get("disease_state") or "unknown"),
+        technology=str(known.get("st_technology") or "unknown"),
+        species=str(known.get("species") or "unknown"),
+        licence=str(known.get("license") or "CC-BY-NC-SA-4.0 (HEST-1k)"),
+        citation=str(known.get("study_link") or "HEST-1k, Jaume et al., NeurIPS 2024"),
+        mpp=mpp,
+        mpp_source=None if mpp is None else "file",
+    )
+    return TableSlide(
+        facts, next((path for path in image if path.is_file()), None), counts if counts.is_file() else None
+    )
+
+
+def _hest_metadata(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ManifestError(f"{path} is no JSON ({error}); get the sample's metadata again.") from error
+    return content if isinstance(content, dict) else {}

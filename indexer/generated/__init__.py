@@ -1,0 +1,1 @@
+"""Generated sections of known truth, for a demonstration without data."""

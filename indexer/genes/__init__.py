@@ -1,0 +1,1 @@
+"""Gene identifiers: the panel of an index, names made current, aliases."""

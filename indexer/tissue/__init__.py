@@ -1,0 +1,1 @@
+"""Where the tissue is: mask, grid of tiles, patches of pixels."""

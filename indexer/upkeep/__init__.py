@@ -1,0 +1,1 @@
+"""Work on an index that stands: optimise, edit, tune, take stock."""

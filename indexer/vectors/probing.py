@@ -1,0 +1,207 @@
+"""Searching inverted lists until the scores say that nothing better is left.
+
+The nearest lists that hold an allowed row are scanned, their best candidates compared on full-precision vectors, and
+the score of the k-th hit is then held against what the next list could still hold (`indexer.vectors.evidence`): lists
+are added until none could. Likewise candidates are compared as long as the error of their code could hide a better
+score. A search never stops because it has found k rows.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.contracts import Floats, Vectors
+from indexer.vectors.ann import AnnIndex, dots_at
+from indexer.vectors.evidence import Approach, Evidence, Radii, approach, needed
+from indexer.vectors.selection import Selection
+
+Rows = npt.NDArray[np.int64]
+_FIRST_LISTS = 8  # scanned at first, whatever the evidence says: a second scan costs as much as some lists
+_FIRST_DEPTH = 16  # candidates for each hit wanted, at first
+_FEWEST, _MOST = 160, 4_096
+_CODES_A_CANDIDATE = 64  # of so many codes one is a candidate
+_BORDER = 64
+_DEEPER = 8
+_GROWTH = 8
+#: Where a filter leaves no more than one list in so many, all are scanned: their rows are far from most queries, and
+#: how far they lie from their centroids then says little about which of them is nearest.
+_FEW_LISTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What a search over lists looked at.
+
+    Attributes
+    ----------
+    lists_probed, lists_allowed : int
+        Lists scanned, and lists that hold a row that may answer.
+    n_scanned : int
+        Codes in the lists scanned.
+    n_compared : int
+        Rows compared on full-precision vectors.
+    rounds : int
+        Scans it took.
+    stopped : str
+        Why it stopped, as a sentence.
+    """
+
+    lists_probed: int
+    lists_allowed: int
+    n_scanned: int
+    n_compared: int
+    rounds: int
+    stopped: str
+
+
+NOTHING = Trace(0, 0, 0, 0, 0, "Nothing was scanned.")
+
+
+class Prober:
+    """Searches one index; keeps what is the same for every query."""
+
+    def __init__(self, ann: AnnIndex, vectors: Vectors, evidence: Evidence, radii: Radii) -> None:
+        self.ann = ann
+        self.vectors = vectors
+        self.evidence = evidence
+        self.radii = radii
+
+    def search(self, query: Vectors, k: int, selection: Selection) -> tuple[Rows, Floats, Trace]:
+        """Find the rows most like a unit query `(dim,)`.
+
+        Returns
+        -------
+        int64 (m,), float32 (m,), Trace
+            At least `k` rows if there are as many, with their cosines, in no order.
+        """
+        lists = self.ann.lists
+        near = approach(lists, self.radii, query)
+        allowed, is_open = self.allowed_in(selection)
+        run = _Run(self, query, k, near, selection.selector)
+        n_open = int(np.count_nonzero(is_open))
+        open_scores = near.scores if n_open == len(allowed) else np.where(is_open, near.scores, -np.inf)
+        best = float(open_scores.max()) if n_open else -np.inf
+        allowance = self.evidence.tolerance * k
+        take = _highest(open_scores, self.first_lists(n_open))
+        probed = rounds = scanned = 0
+        left = 0.0
+        while len(take):
+            run.scan(take, int(allowed[take].sum()))
+            is_open[take] = False
+            probed, rounds, scanned = probed + len(take), rounds + 1, scanned + int(lists.sizes[take].sum())
+            if probed == n_open:
+                break
+            if run.least == -np.inf:
+                wanted = _highest(np.where(is_open, near.scores, -np.inf), n_open - probed)
+            else:
+                could = is_open & (near.scores + lists.max_radii >= run.least)  # no row of the others can be better
+                expected = self.evidence.expected(near, run.least, best, n_open / len(allowed)) * could
+                wanted, left = needed(expected, allowance)
+            take = np.ascontiguousarray(wanted[: _GROWTH * probed])
+        every = probed == n_open
+        stopped = "Every list that holds an allowed row was scanned." if every else self._why(run.least, left, k)
+        return run.rows, run.scores, Trace(probed, n_open, scanned, len(run.rows), rounds + run.rescans, stopped)
+
+    def allowed_in(self, selection: Selection) -> tuple[Rows, npt.NDArray[np.bool_]]:
+        """Rows of each list that may answer, int64 `(n_lists,)`, and whether there is one."""
+        lists = self.ann.lists
+        allowed = lists.sizes if selection.is_all else selection.list_counts(lists.list_of, len(lists.sizes))
+        return allowed, allowed > 0
+
+    def first_lists(self, n_open: int) -> int:
+        """Lists to scan at first, of so many that hold a row that may answer."""
+        if _FEW_LISTS * n_open <= len(self.ann.lists.sizes):
+            return n_open
+        return min(max(_FIRST_LISTS, self.evidence.first_lists), n_open)
+
+    def depth(self, k: int, n_allowed: int) -> int:
+        """Candidates to take at first from lists that hold so many rows that may answer."""
+        return min(n_allowed, max(_FIRST_DEPTH * k, _FEWEST, min(_MOST, n_allowed // _CODES_A_CANDIDATE)))
+
+    def code_errors(self, near: Approach, least: Any) -> Any:
+        """Error of a code that few exceed, in units of `Approach.error`; of many queries one each."""
+        if self.ann.kind == "ivf_flat":
+            return np.full(np.shape(least), 1e-4, dtype=np.float32) if np.ndim(least) else 1e-4  # rounding alone
+        if np.ndim(least) == 0:
+            return self.evidence.code_error_at(near.standing(least))
+        standing = near.standing(least[:, None])[:, 0]
+        return np.interp(standing, self.evidence.standing, self.evidence.code_error).astype(np.float32)
+
+    def _why(self, least: float, left: float, k: int) -> str:
+        return (
+            f"The last hit scores {least:.4f}; {left:.3f} of {k} better rows are expected in the lists not scanned "
+            f"(of {self.evidence.n_queries:,} held-out searches {self.evidence.list_miss:.2%} of hits lay there)."
+        )
+
+
+class _Run:
+    """Candidates of one query so far."""
+
+    def __init__(self, prober: Prober, query: Vectors, k: int, near: Approach, selector: Any) -> None:
+        self._ann, self._vectors = prober.ann, prober.vectors
+        self._prober = prober
+        self._query, self._k, self._near, self._selector = np.ascontiguousarray(query), k, near, selector
+        self._depth = 0
+        self.rows: Rows = np.empty(0, dtype=np.int64)
+        self.scores: Floats = np.empty(0, dtype=np.float32)
+        self.least = -np.inf
+        self.rescans = 0
+
+    def scan(self, lists: Rows, n_allowed: int) -> None:
+        """Scan some lists, deeper and deeper until what is left in them cannot be better."""
+        coarse = self._near.scores[lists]
+        order = np.argsort(-coarse)  # good candidates first, so that fewer displace others
+        lists, coarse = lists[order], coarse[order]
+        kept = (self.rows, self.scores)
+        self._depth = max(self._depth, self._prober.depth(self._k, n_allowed))
+        while True:
+            depth = min(self._depth, n_allowed)
+            estimates, found = self._ann.scan(self._query[None], lists[None], coarse[None], depth, self._selector)
+            n = depth if found[0, -1] >= 0 else int(np.count_nonzero(found[0] >= 0))  # those that are -1 come last
+            last = float(estimates[0, n - 1]) if n else -np.inf
+            self.rows, self.scores = kept
+            self._compare(estimates[0, :n], found[0, :n])
+            if n < depth or depth >= n_allowed or last + self._error() * self._border(found[0, :n]) < self.least:
+                return
+            self._depth *= _DEEPER
+            self.rescans += 1
+
+    def _border(self, found: Rows) -> float:
+        """What one unit of the error of a code is worth for those that come just after the candidates."""
+        return float(self._near.error[self._ann.lists.list_of[found[-_BORDER:]]].mean())
+
+    def _compare(self, estimates: Floats, found: Rows) -> None:
+        """Compare the best of the candidates, then those that may be better than the last hit."""
+        first = 0
+        if len(self.rows) < self._k or estimates[:1] > self.least:
+            first = max(4 * self._k, 32)
+            self._add(found[:first])
+        rest, guesses = found[first:], estimates[first:]
+        error = self._error()
+        most = int(np.searchsorted(-guesses, error * float(self._near.error.max()) - self.least, side="right"))
+        rest, guesses = rest[:most], guesses[:most]  # estimates descend: those behind cannot be better
+        if len(rest):
+            errors = self._near.error[self._ann.lists.list_of[rest]] * np.float32(error)
+            self._add(rest[guesses + errors >= self.least])
+
+    def _add(self, rows: Rows) -> None:
+        if not len(rows):
+            return
+        rows = np.sort(rows)  # in the order they lie
+        self.rows = np.concatenate([self.rows, rows])
+        self.scores = np.concatenate([self.scores, dots_at(self._vectors, self._query, rows)])
+        if len(self.rows) >= self._k:
+            place = len(self.scores) - self._k
+            self.least = float(np.partition(self.scores, place)[place])
+
+    def _error(self) -> float:
+        return float(self._prober.code_errors(self._near, self.least))
+
+
+def _highest(values: Floats, n: int) -> Rows:
+    """Places of the `n` highest values, in no order."""
+    if n >= len(values):
+        return np.arange(len(values))
+    return np.argpartition(values, len(values) - n)[len(values) - n :]

@@ -1,0 +1,349 @@
+"""The vectors of one modality of an index, and the nearest of them to a query."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.contracts import Floats, Modality, Vectors
+from indexer.errors import StoreError
+from indexer.vectors.ann import AnnIndex, dots, dots_at, is_small
+from indexer.vectors.batching import search_many
+from indexer.vectors.evidence import Evidence, Radii, measure, radii_of
+from indexer.vectors.mapping import populate
+from indexer.vectors.probing import Prober, Trace
+from indexer.vectors.selection import Mask, Rows, Selection
+
+Strategy = Literal["exact", "ann"]
+#: More hits than this are found by comparing every allowed row.
+_MANY = 2_000
+_SCATTERED, _SPARSE = 4, 15
+_CHUNK_ROWS = 32_768
+
+
+class Neighbours(NamedTuple):
+    """Nearest items of each query, best first, ties in row order.
+
+    Attributes
+    ----------
+    rows : int64 (q, k)
+        Rows of the index.
+    scores : float32 (q, k)
+        Cosines, descending.
+    """
+
+    rows: Rows
+    scores: Floats
+
+
+class Found(NamedTuple):
+    """Nearest items of one query and how they were found.
+
+    Attributes
+    ----------
+    rows : int64 (k,)
+        Rows of the index.
+    scores : float32 (k,)
+        Cosines, descending, ties in row order.
+    strategy : {"exact", "ann"}
+        Whether every allowed vector was compared.
+    trace : Trace
+        What was looked at.
+    """
+
+    rows: Rows
+    scores: Floats
+    strategy: Strategy
+    trace: Trace
+
+
+@dataclass(frozen=True)
+class VectorSet:
+    """Unit vectors of the items that have one in a modality; a place is a row of `base`, then of `tail`.
+
+    Attributes
+    ----------
+    modality : {"image", "expression"}
+        What the vectors were computed from.
+    item_of : int64 (n_places,)
+        Row of the index that each place belongs to, ascending; -1 for one that is no longer there.
+    base : float32 (n_base, dim)
+        Unit rows; a read-only memory map where they come from the sidecar.
+    n_items : int
+        Rows of the index, with or without a vector here.
+    open_ann : callable
+        Gives the lists over `base`, and what was measured on them; called once, when first searched.
+    tail : float32 (m, dim)
+        Unit rows newer than `base`, compared one by one.
+    """
+
+    modality: Modality
+    item_of: Rows
+    base: Vectors
+    n_items: int
+    open_ann: Callable[[], tuple[AnnIndex, Evidence | None]]
+    tail: Vectors
+
+    @classmethod
+    def over(cls, modality: Modality, rows: Rows, vectors: Vectors, n_items: int) -> "VectorSet":
+        """Vectors in memory, with lists that are made when first searched."""
+
+        def build() -> tuple[AnnIndex, Evidence | None]:
+            ann = AnnIndex.build(vectors)
+            return ann, None if ann.kind == "flat" else measure(vectors, ann)
+
+        return cls(modality, rows, vectors, n_items, build, vectors[:0])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the vectors."""
+        return int(self.base.shape[1])
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Row of the index of each vector that is there, ascending, int64."""
+        return self.item_of if self._everyone.is_all else self.item_of[self.item_of >= 0]
+
+    @cached_property
+    def vectors(self) -> Vectors:
+        """Vectors of `rows`, float32 `(n, dim)`; those of `base` where nothing has changed since, else a copy."""
+        if not len(self.tail) and self._everyone.is_all:
+            return self.base
+        return np.concatenate([self.base, self.tail])[self.item_of >= 0]
+
+    @cached_property
+    def place_of(self) -> npt.NDArray[np.int32]:
+        """Place of each row of the index, int32 `(n_items,)`, -1 where it has no vector."""
+        places = np.full(self.n_items, -1, dtype=np.int32)
+        there = self._everyone.places
+        places[self.item_of[there]] = there
+        return places
+
+    @cached_property
+    def has_vector(self) -> Mask:
+        """Which rows of the index have a vector, bool `(n_items,)`."""
+        if self._is_identity:
+            return self._everyone.mask
+        there = np.zeros(self.n_items, dtype=np.bool_)
+        there[self.rows] = True
+        return there
+
+    def places_of(self, rows: Rows) -> Rows:
+        """Places of some rows of the index, int64, -1 where they have no vector."""
+        return rows if self._is_identity else self.place_of[rows].astype(np.int64)
+
+    @cached_property
+    def ann(self) -> AnnIndex:
+        """Lists over `base`; `tail` is compared exactly."""
+        return self._opened[0]
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """When a search over the lists may stop; `None` where there are no lists."""
+        return self._opened[1]
+
+    @property
+    def list_places(self) -> tuple[npt.NDArray[np.int32], int] | None:
+        """List of each row of `base`, and the number of lists; `None` where there are none."""
+        return None if self.ann.kind == "flat" else (self.ann.lists.list_of, len(self.ann.lists.sizes))
+
+    def use(self, evidence: Evidence) -> None:
+        """Search with other bounds from now on."""
+        ann = self.ann
+        for name, value in (("_opened", (ann, evidence)), ("_prober", None)):
+            self.__dict__.pop(name, None)
+            if value is not None:
+                self.__dict__[name] = value
+
+    def vector_of(self, row: int) -> Vectors:
+        """Vector of a row of the index, float32 `(dim,)`; raises `StoreError` if it has none."""
+        place = int(self.places_of(np.array([row]))[0])
+        if place < 0:
+            raise StoreError(f"Row {row} has no {self.modality} vector.")
+        return np.asarray(self._at(np.array([place]))[0], dtype=np.float32)
+
+    def select(self, allowed: Mask, where: str | None = None) -> Selection:
+        """Places of some items.
+
+        Parameters
+        ----------
+        allowed : bool (n_items,)
+            Items that may answer.
+        where : str, optional
+            SQL condition that allows all of them; see `Selection`.
+
+        Raises
+        ------
+        StoreError
+            If the mask does not fit this index.
+        """
+        if allowed.dtype != np.bool_ or allowed.shape != (self.n_items,):
+            raise StoreError(
+                f"The mask of allowed items is {allowed.dtype} {allowed.shape}; expected bool ({self.n_items},), "
+                "one value for each row of the index."
+            )
+        if self._is_identity:
+            return Selection(allowed, where)
+        return Selection(allowed[self.item_of] & self._everyone.mask, where)
+
+    def scores(self, query: Vectors) -> Floats:
+        """Cosine of one unit query `(dim,)` with every vector, float32 `(n,)` in the order of `rows`."""
+        vector = self._check(query)[0]
+        out = np.empty(len(self), dtype=np.float32)
+        places, step = self._everyone.places, _CHUNK_ROWS
+        in_place = self._everyone.is_all and not len(self.tail)  # then rows are read where they lie, not gathered
+        for start in range(0, len(places), step):
+            part = slice(start, start + step)
+            out[part] = dots(self.base[part] if in_place else self._at(places[part]), vector)
+        return out
+
+    def strategy(self, allowed: Mask | Selection | None = None, k: int = 1) -> Strategy:
+        """How `search` would answer: `ann` only if too many vectors may answer to compare them one by one."""
+        selection = self._selection(allowed)
+        count, n = selection.count, len(self.base)
+        # Rows here and there are read at a tenth of the speed of rows in a row: a scan of codes is quicker from some
+        # thousands on, but where so few of all rows are allowed, or such far ones, that it would have to go far.
+        is_few = is_small(n, self.dim) or is_small(_SCATTERED * count, self.dim) or _SPARSE * count < n
+        if is_small(count, self.dim) and (is_few or self._lie_together(selection)):
+            return "exact"
+        return "exact" if k > min(_MANY, count // 4) else "ann"
+
+    def _lie_together(self, selection: Selection) -> bool:
+        """Whether the allowed rows are in few of the lists, as those of an organ or a cohort are."""
+        if self.list_places is None:
+            return True
+        list_of, n_lists = self.list_places
+        held = int(np.count_nonzero(selection.head(len(self.base)).list_counts(list_of, n_lists)))
+        return 4 * held <= n_lists
+
+    def search(self, queries: Vectors, k: int, allowed: Mask | Selection | None = None) -> Neighbours:
+        """Find the items nearest to each query.
+
+        Parameters
+        ----------
+        queries : float32 (q, dim) or (dim,)
+            Unit vectors.
+        k : int
+            Neighbours wanted; all there are if fewer may answer.
+        allowed : bool (n_items,) or Selection, optional
+            Items that may answer.
+
+        Raises
+        ------
+        StoreError
+            If the queries or the mask do not fit this index.
+        """
+        batch = self._check(queries)
+        selection = self._selection(allowed)
+        width = max(0, min(k, selection.count))
+        if width and len(batch) > 1 and self.strategy(selection, width) == "ann" and self.evidence is not None:
+            found = self._nearest_many(batch, width, selection)
+        else:
+            found = [self._nearest(query, width, selection, exact=False)[:2] for query in batch]
+        rows = np.array([its for its, _ in found], dtype=np.int64).reshape(len(batch), width)
+        return Neighbours(rows, np.array([scores for _, scores in found], dtype=np.float32).reshape(len(batch), width))
+
+    def nearest(self, query: Vectors, k: int, allowed: Mask | Selection | None = None, *, exact: bool = False) -> Found:
+        """As `search` for one query `(dim,)`, with how it went; `exact` compares every allowed vector."""
+        selection = self._selection(allowed)
+        return self._nearest(self._check(query)[0], max(0, min(k, selection.count)), selection, exact=exact)
+
+    def _nearest(self, query: Vectors, k: int, selection: Selection, *, exact: bool) -> Found:
+        if k == 0:
+            return Found(np.empty(0, np.int64), np.empty(0, np.float32), "exact", Trace(0, 0, 0, 0, 0, "None allowed."))
+        if exact or self.strategy(selection, k) == "exact" or self.evidence is None:
+            places, scores = self._all(query, selection)
+            trace = Trace(0, 0, selection.count, selection.count, 0, "Every allowed vector was compared.")
+            strategy: Strategy = "exact"
+        else:
+            n_base = len(self.base)
+            places, scores, trace = self._prober.search(query, k, selection.head(n_base))
+            if len(self.tail):
+                late = selection.after(n_base)
+                places = np.concatenate([places, late])
+                scores = np.concatenate([scores, dots_at(self.tail, query, late - n_base)])
+            strategy = "ann"
+        best, its = _best(places, scores, k)
+        return Found(self.item_of[best], its, strategy, trace)
+
+    def _nearest_many(self, queries: Vectors, k: int, selection: Selection) -> list[tuple[Rows, Floats]]:
+        n_base = len(self.base)
+        late = selection.after(n_base)
+        found = []
+        answers = search_many(self._prober, queries, k, selection.head(n_base))
+        for query, (places, scores) in zip(queries, answers, strict=True):
+            late_scores = dots_at(self.tail, query, late - n_base)
+            best, its = _best(np.concatenate([places, late]), np.concatenate([scores, late_scores]), k)
+            found.append((self.item_of[best], its))
+        return found
+
+    def _all(self, query: Vectors, selection: Selection) -> tuple[Rows, Floats]:
+        n_base, places = len(self.base), selection.places
+        if 2 * selection.count > selection.size:  # most are compared, so all are read in the order they lie
+            scores = np.concatenate([dots(self.base, query), dots(self.tail, query)])
+            return places, scores if selection.is_all else scores[places]
+        late = selection.after(n_base)
+        early = places[: len(places) - len(late)]
+        return places, np.concatenate([dots_at(self.base, query, early), dots_at(self.tail, query, late - n_base)])
+
+    def _at(self, places: Rows) -> Vectors:
+        n_base = len(self.base)
+        if not len(self.tail):
+            return self.base[places]
+        out = np.empty((len(places), self.dim), dtype=np.float32)
+        early = places < n_base
+        out[early], out[~early] = self.base[places[early]], self.tail[places[~early] - n_base]
+        return out
+
+    def _selection(self, allowed: Mask | Selection | None) -> Selection:
+        if allowed is None:
+            return self._everyone
+        return allowed if isinstance(allowed, Selection) else self.select(allowed)
+
+    @cached_property
+    def _everyone(self) -> Selection:
+        return Selection(self.item_of >= 0)
+
+    @cached_property
+    def _is_identity(self) -> bool:
+        n = len(self.item_of)
+        return n == self.n_items and self._everyone.is_all
+
+    @cached_property
+    def _opened(self) -> tuple[AnnIndex, Evidence | None]:
+        return self.open_ann()
+
+    @cached_property
+    def _radii(self) -> Radii:
+        return radii_of(self.ann.lists)
+
+    @cached_property
+    def _prober(self) -> Prober:
+        if self.evidence is None:
+            raise StoreError(f"The {self.modality} vectors have no lists to search.")
+        populate(self.base)
+        return Prober(self.ann, self.base, self.evidence, self._radii)
+
+    def _check(self, queries: Vectors) -> Vectors:
+        batch = np.ascontiguousarray(np.atleast_2d(np.asarray(queries, dtype=np.float32)))
+        if batch.ndim != 2 or batch.shape[1] != self.dim:
+            raise StoreError(
+                f"Queries have shape {np.shape(queries)}; expected (q, {self.dim}), the dim of the index's space."
+            )
+        return batch
+
+
+def _best(places: Rows, scores: Floats, k: int) -> tuple[Rows, Floats]:
+    """The best `k`, ties in the order of the places."""
+    if k < len(places):
+        worst = np.partition(scores, len(scores) - k)[len(scores) - k]
+        kept = np.flatnonzero(scores >= worst)
+        places, scores = places[kept], scores[kept]
+    order = np.lexsort((places, -scores))[:k]
+    return places[order], scores[order]
