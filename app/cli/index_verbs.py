@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import tuning_verbs, upkeep_verbs
+from app.cli import runs_verbs, tuning_verbs, upkeep_verbs
 from app.cli.options import DEFAULT_DB, AsJson, Db
 from app.cli.output import FAILED, show
 from app.cli.progress import bars
@@ -15,6 +15,7 @@ def register(command: typer.Typer) -> None:
     verbs = typer.Typer(help="Look into an index, keep it in order.", no_args_is_help=True)
     verbs.command("stats")(stats)
     verbs.command("verify")(verify)
+    runs_verbs.register(verbs)
     upkeep_verbs.register(verbs)
     tuning_verbs.register(verbs)
     command.add_typer(verbs, name="index")

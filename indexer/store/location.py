@@ -51,8 +51,11 @@ class Location(ABC):
         """Content of a file."""
 
     @abstractmethod
-    def replace(self, name: str, content: bytes) -> None:
-        """Write a file in one step: a reader, or a kill, sees the old content or the new."""
+    def replace(self, name: str, content: bytes, *, flush: bool = True) -> None:
+        """Write a file in one step: a reader, or a kill, sees the old content or the new.
+
+        With `flush` so does a power cut; without it writing is cheap enough for notes that are replaced all the time.
+        """
 
     @abstractmethod
     def stamp(self, name: str) -> str:
@@ -99,7 +102,7 @@ class LocalFolder(Location):
         """Content of a file."""
         return (self._path / name).read_bytes()
 
-    def replace(self, name: str, content: bytes) -> None:
+    def replace(self, name: str, content: bytes, *, flush: bool = True) -> None:
         """Write beside, flush to the disk, rename into place."""
         path = self._path / name
         partial = path.with_name(f"{path.name}.part")
@@ -107,7 +110,8 @@ class LocalFolder(Location):
         with partial.open("wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if flush:
+                os.fsync(file.fileno())
         partial.replace(path)
 
     def stamp(self, name: str) -> str:
@@ -171,7 +175,7 @@ class Bucket(Location):
         except OSError as error:
             raise self._out_of_reach(error) from error
 
-    def replace(self, name: str, content: bytes) -> None:
+    def replace(self, name: str, content: bytes, *, flush: bool = True) -> None:  # noqa: ARG002  # always on the store
         """Put an object: it appears when it is whole."""
         with self._files.open_output_stream(self._key(name)) as stream:
             stream.write(content)
