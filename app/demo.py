@@ -18,7 +18,8 @@ from app.table_view import Column, TableView
 from encoders.errors import SpaceMismatchError
 from encoders.registry import open_space
 from encoders.space import Space
-from indexer.building.build import BuildReport, build_index
+from indexer.building.build import build_index
+from indexer.building.report import BuildReport
 from indexer.errors import WriteError
 from indexer.progress import Progress, StageClock, peak_rss_mb
 from search.engine import Engine

@@ -1,7 +1,8 @@
 """Files in, index out: the manifest, one reader a format, tissue and tiles, the store and its vector sidecars."""
 
-from indexer.building.build import BuildReport, FailedSlide, build_index
+from indexer.building.build import build_index
 from indexer.building.given_vectors import GivenVectors, index_vectors
+from indexer.building.report import BuildReport, FailedSlide, SlideRun
 from indexer.datasets.manifest import Dataset, Manifest, load_manifest
 from indexer.index import Index
 from indexer.slides import Expression, SlideFacts, SlideImage, SlideSource
@@ -20,6 +21,7 @@ __all__ = [
     "Manifest",
     "SlideFacts",
     "SlideImage",
+    "SlideRun",
     "SlideSource",
     "build_index",
     "find_problems",

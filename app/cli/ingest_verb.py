@@ -15,7 +15,7 @@ from app.table_view import Column, TableView
 from indexer.features.tile_files import TileFormat
 
 if TYPE_CHECKING:
-    from indexer.building.build import BuildReport
+    from indexer.building.report import BuildReport
     from indexer.datasets.manifest import Manifest
     from indexer.readers.table_slide import TableSlide
     from indexer.slides import SlideSource

@@ -3,17 +3,18 @@
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 from encoders.aggregators import MEAN, open_aggregator
 from encoders.errors import HistoSeekError, SpaceMismatchError, UnknownSpaceError, WeightsMissingError
 from encoders.space import Space
 from indexer.building.encoded import SlideEncoder
 from indexer.building.items import item_tables, slide_row
+from indexer.building.report import BuildReport, FailedSlide, SlideRun, slides_with
 from indexer.building.slide_aggregates import aggregates_of, stored_aggregator, write_aggregates
 from indexer.datasets.digests import sha256_of
 from indexer.errors import DataError, JoinError, SlideError, StoreError
@@ -29,48 +30,8 @@ from indexer.store.writer import IndexWriter, stored_panel
 from indexer.upkeep.maintenance import Folding, refresh_after_writing
 
 _LOG = logging.getLogger(__name__)
-Outcome = Literal["added", "replaced", "skipped"]
 #: What no other slide would fare better with: the run ends.
 _FATAL = (StoreError, WeightsMissingError, UnknownSpaceError, SpaceMismatchError)
-
-
-@dataclass(frozen=True, slots=True)
-class FailedSlide:
-    """A slide that could not be ingested: its name, the error's class and its sentence."""
-
-    slide: str
-    error: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class BuildReport:
-    """What a build did.
-
-    Attributes
-    ----------
-    added, replaced, skipped : tuple of str
-        Slides that are new, whose files or settings had changed, and that were there already.
-    failed : tuple of FailedSlide
-        Slides that could not be ingested.
-    n_items : int
-        Items in the index now.
-    seconds : dict
-        Seconds by stage: `read`, `tile`, `encode`, `write`, `sidecar`.
-    peak_rss_mb : float
-        Largest resident memory of the process so far, MiB.
-    notes : tuple of str
-        What the user should know of single slides, such as how many spots joined a tile.
-    """
-
-    added: tuple[str, ...]
-    replaced: tuple[str, ...]
-    skipped: tuple[str, ...]
-    failed: tuple[FailedSlide, ...]
-    n_items: int
-    seconds: dict[str, float]
-    peak_rss_mb: float
-    notes: tuple[str, ...] = ()
 
 
 def build_index(  # noqa: PLR0913  # a keyword for each choice of a build
@@ -128,6 +89,7 @@ def build_index(  # noqa: PLR0913  # a keyword for each choice of a build
     IndexFormatError
         If the index is damaged beyond what can be derived again.
     """
+    start = time.perf_counter()
     location, listed = locate(uri), list(sources)
     watch = progress or Silent()
     clock = StageClock()
@@ -139,57 +101,63 @@ def build_index(  # noqa: PLR0913  # a keyword for each choice of a build
         writer = IndexWriter.open(location, settings, genes)
         encoder = SlideEncoder(space, genes, tile_stride_um, thumbnails, watch, clock, whole)
         notes: list[str] = []
-        outcomes, failed = _ingest(listed, writer, encoder, notes, again=again)
+        runs = _ingest(listed, writer, encoder, notes, again=again)
         index = Index.open(location)
         with clock.stage("sidecar"):
             refresh_after_writing(index, watch)
     return BuildReport(
-        added=tuple(slide for slide, outcome in outcomes.items() if outcome == "added"),
-        replaced=tuple(slide for slide, outcome in outcomes.items() if outcome == "replaced"),
-        skipped=tuple(slide for slide, outcome in outcomes.items() if outcome == "skipped"),
-        failed=tuple(failed),
+        added=slides_with(runs, "added"),
+        replaced=slides_with(runs, "replaced"),
+        skipped=slides_with(runs, "skipped"),
+        failed=tuple(FailedSlide(run.slide, run.error, run.reason) for run in runs if run.outcome == "failed"),
         n_items=sum(index.card.counts.values()),
         seconds=clock.seconds,
         peak_rss_mb=peak_rss_mb(),
         notes=tuple(notes),
+        slides=tuple(runs),
+        wall_s=round(time.perf_counter() - start, 3),
     )
 
 
 def _ingest(
     sources: list[SlideSource], writer: IndexWriter, encoder: SlideEncoder, notes: list[str], *, again: bool
-) -> tuple[dict[str, Outcome], list[FailedSlide]]:
-    outcomes: dict[str, Outcome] = {}
-    failed: list[FailedSlide] = []
+) -> list[SlideRun]:
+    runs: list[SlideRun] = []
+    names: set[str] = set()
     folding = Folding(writer, encoder.progress)
     for done, source in enumerate(sources):
         slide = source.facts.slide
         encoder.progress.update("slides", done, len(sources), slide)
+        before = encoder.clock.seconds
         try:
-            if slide in outcomes:
+            if slide in names:
                 raise JoinError(f"Slide {slide} is given twice; expected one source for each. Rename one of them.")
-            outcomes[slide] = _ingest_one(source, writer, encoder, notes, again=again)
+            names.add(slide)
+            run = _ingest_one(source, writer, encoder, notes, again=again)
             folding.after_commit()
         except _FATAL:
             raise
         except (HistoSeekError, OSError) as error:
             _LOG.warning("Slide %s is left out: %s", slide, error)
-            failed.append(FailedSlide(slide, type(error).__name__, str(error)))
+            run = SlideRun(slide, "failed", {}, error=type(error).__name__, reason=str(error))
             with encoder.clock.stage("write"):
                 writer.commit_failure(slide, type(error).__name__, str(error))
+        spent = {stage: round(s - before.get(stage, 0.0), 3) for stage, s in encoder.clock.seconds.items()}
+        runs.append(replace(run, seconds={stage: s for stage, s in spent.items() if s}))
     encoder.progress.update("slides", len(sources), len(sources), "")
-    return outcomes, failed
+    return runs
 
 
 def _ingest_one(
     source: SlideSource, writer: IndexWriter, encoder: SlideEncoder, notes: list[str], *, again: bool
-) -> Outcome:
+) -> SlideRun:
     slide = source.facts.slide
     with encoder.clock.stage("read"):
         content = content_sha256(source, writer.settings)
     before = writer.committed.get(slide)
     if before == content and not again:
         writer.forget_failure(slide)
-        return "skipped"
+        return SlideRun(slide, "skipped", {})
     encoded = encoder.encode(source)
     notes += encoded.notes
     notes += source.remarks() if isinstance(source, HasRemarks) else ()
@@ -200,7 +168,8 @@ def _ingest_one(
             write_aggregates(writer.location, content, aggregates_of(encoded))
         writer.commit(tables, slide_row(encoded, content))
         encoder.progress.update("write", 1, 1, slide)
-    return "added" if before is None else "replaced"
+    n_items = sum(part.num_rows for part in tables)
+    return SlideRun(slide, "added" if before is None else "replaced", {}, len(encoded.tiles_px), n_items)
 
 
 def content_sha256(source: SlideSource, settings: BuildSettings) -> str:
