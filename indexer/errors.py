@@ -19,6 +19,22 @@ class UnreachableError(FetchError):
     """A file is in neither mirror nor cache, and upstream did not give it."""
 
 
+class RefusedError(FetchError):
+    """A server answered that it will not give what was asked.
+
+    Attributes
+    ----------
+    status : int
+        Of HTTP.
+    code : str
+        The server's own word, such as `GatedRepo`; empty if it has none.
+    """
+
+    def __init__(self, message: str, status: int, code: str = "") -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
 class SlideError(DataError):
     """A slide's image is missing, corrupt, or without a usable mpp."""
 
@@ -33,6 +49,10 @@ class JoinError(DataError):
 
 class FeaturesError(DataError):
     """A file of features made elsewhere is damaged, lacks a part, or its parts do not fit together."""
+
+
+class RegionError(DataError):
+    """Regions drawn on a slide cannot be read, or do not lie on it."""
 
 
 class StoreError(HistoSeekError):

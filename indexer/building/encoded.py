@@ -17,8 +17,9 @@ from indexer.features.tiled_slides import TiledSlide
 from indexer.genes.panel import Panel
 from indexer.progress import Progress, StageClock
 from indexer.slides import Expression, SlideFacts, SlideImage, SlideSource
+from indexer.tissue.annotated import HasRegions
 from indexer.tissue.patches import ImageSide, Overview, PatchEncoder, Points, check_inside, overview
-from indexer.tissue.tiles import tissue_grid
+from indexer.tissue.tiles import LaidTiles, lay_tiles
 
 RowKind = Literal["spot", "cell", "transcriptome"]
 _MIN_MPP, _MAX_MPP = 0.05, 50.0  # of an image that shows tissue; 72 dpi would be 353
@@ -59,7 +60,8 @@ class ExpressionSide:
 class EncodedSlide:
     """All that the index stores of a slide. `image` holds the tiles first, then the rows that have a position.
 
-    `notes` says what the user should know of it, such as how many spots joined a tile.
+    `notes` says what the user should know of it, such as how many spots joined a tile; `tile_labels` are the classes
+    drawn round the tiles, where somebody drew some.
     """
 
     facts: SlideFacts
@@ -71,6 +73,7 @@ class EncodedSlide:
     image: ImageSide | None
     expression: ExpressionSide | None
     notes: tuple[str, ...] = ()
+    tile_labels: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +109,12 @@ class SlideEncoder:
                 raise SlideError(f"Slide {facts.slide} has neither image nor counts; expected one of them at least.")
             return self._encoded(source, None, np.empty((0, 2)), None, expression)
         try:
-            tiles = self._tiles(image, facts)
-            side = self._image_side(image, facts, np.vstack([tiles, _positions(expression, image, facts)]))
-            return self._encoded(source, image, tiles, side, expression)
+            laid = self._tiles(image, source)
+            side = self._image_side(image, facts, laid.xy_px, _positions(expression, image, facts))
+            laid = laid if side.kept is None else laid.only(side.kept[: len(laid.xy_px)])
+            made = self._encoded(source, image, laid.xy_px, side, expression)
+            notes = () if side.note is None else (f"{facts.slide}: {side.note}.",)
+            return replace(made, notes=notes, tile_labels=laid.labels)
         finally:
             image.close()
 
@@ -153,14 +159,17 @@ class SlideEncoder:
             expression=counts,
         )
 
-    def _tiles(self, image: SlideImage, facts: SlideFacts) -> Points:
+    def _tiles(self, image: SlideImage, source: SlideSource) -> LaidTiles:
+        facts, side_um = source.facts, self.space.image.patch.side_um
         with self.clock.stage("tile"):
             self.progress.update("tile", 0, 1, facts.slide)
-            tiles = tissue_grid(image, mpp_of(facts), self.space.image.patch.side_um, self.stride_um)
+            regions = source.read_regions() if isinstance(source, HasRegions) else None
+            tiles = lay_tiles(image, mpp_of(facts), side_um, self.stride_um, slide=facts.slide, regions=regions)
             self.progress.update("tile", 1, 1, facts.slide)
             return tiles
 
-    def _image_side(self, image: SlideImage, facts: SlideFacts, centres: Points) -> ImageSide:
+    def _image_side(self, image: SlideImage, facts: SlideFacts, tiles: Points, rows: Points) -> ImageSide:
+        centres = np.vstack([tiles, rows])
         if not len(centres):
             raise SlideError(
                 f"Slide {facts.slide}: no tissue was found on it, and it has no spots. Check that it is a stained "
@@ -169,7 +178,7 @@ class SlideEncoder:
         patches = PatchEncoder(
             self.space.image, self.thumbnails, self.progress, self.clock, self._aggregator_of("image")
         )
-        return patches.encode(image, centres, mpp=mpp_of(facts), slide=facts.slide)
+        return patches.encode(image, centres, mpp=mpp_of(facts), slide=facts.slide, n_tiles=len(tiles))
 
     def _expression_side(self, source: SlideSource, expression: Expression) -> ExpressionSide:
         slide = source.facts.slide

@@ -75,9 +75,9 @@ def _slide_part(encoded: EncodedSlide) -> dict[str, Any]:
 
 
 def _tile_part(encoded: EncodedSlide, image: ImageSide, side_um: float) -> dict[str, Any]:
-    return {"kind": "tile", "names": _tile_names(encoded)} | _patch_columns(
-        encoded.tiles_px, image, slice(0, len(encoded.tiles_px)), side_um
-    )
+    labels = {"label": list(encoded.tile_labels)} if any(encoded.tile_labels) else {}
+    columns = _patch_columns(encoded.tiles_px, image, slice(0, len(encoded.tiles_px)), side_um)
+    return {"kind": "tile", "names": _tile_names(encoded)} | labels | columns
 
 
 def _tile_names(encoded: EncodedSlide) -> list[str]:

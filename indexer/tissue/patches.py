@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from encoders.contracts import Floats, ImageEncoder, Patches, SectionStats, Vect
 from indexer.errors import JoinError
 from indexer.progress import Progress, StageClock
 from indexer.slides import Pixels, SlideFacts, SlideImage
+from indexer.tissue.quality import Mask, TileJudge, said_of, score_tiles
 from indexer.tissue.tiles import read_patches
 
 BATCH = 32
@@ -45,6 +46,10 @@ class ImageSide:
         Side of a patch in level-0 pixels.
     aggregate : Aggregate or None
         What stands for the slide besides its mean, if that was asked for; `nearest` numbers the patches.
+    kept : bool (n_asked,) or None
+        Which of the patches asked for these are, where some were left out.
+    note : str or None
+        What was left out and why, for the user.
     """
 
     vectors: Vectors
@@ -53,6 +58,8 @@ class ImageSide:
     stats: SectionStats | None
     side_px: float
     aggregate: Aggregate | None = None
+    kept: Mask | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +80,11 @@ class PatchEncoder:
     clock: StageClock
     aggregator: SlideAggregator | None = None
 
-    def encode(self, image: SlideImage, xy_px: Points, *, mpp: float, slide: str) -> ImageSide:
+    def encode(self, image: SlideImage, xy_px: Points, *, mpp: float, slide: str, n_tiles: int = 0) -> ImageSide:
         """Encode the patches round some points of one slide.
 
         Pixels are held two batches at a time, of which one is read while the other is encoded; features are kept
-        until the section's centre, their mean, is known.
+        until the section's centre, their mean, is known. Tiles that are plainly blurred or inked are left out.
 
         Parameters
         ----------
@@ -89,21 +96,27 @@ class PatchEncoder:
             Micrometres per level-0 pixel.
         slide : str
             Its name, for the progress.
+        n_tiles : int
+            The first points are this many tiles, which may be left out; the others are spots, which never are.
         """
         side_px = self.encoder.patch.side_um / mpp
         sample = np.concatenate(list(self._read(image, _spread(xy_px), side_px)))
+        sieve = _Sieve(TileJudge.of(sample), n_tiles)
         with self.clock.stage("encode"):
             stain = self.encoder.stain_of(sample)
         del sample
         features: list[Floats] = []
         jpegs: list[bytes | None] = []
-        for pixels, pictures in _ahead(self._with_jpegs(self._read(image, xy_px, side_px))):
+        kept = (sieve.take(pixels) for pixels in self._read(image, xy_px, side_px))
+        for pixels, pictures in _ahead(self._with_jpegs(kept)):
             jpegs += pictures
-            with self.clock.stage("encode"):
-                features.append(self.encoder.features(pixels, stain=stain))
-            self.progress.update("encode", len(jpegs), len(xy_px), slide)
+            if len(pixels):
+                with self.clock.stage("encode"):
+                    features.append(self.encoder.features(pixels, stain=stain))
+            self.progress.update("encode", min(len(xy_px), sieve.n_seen), len(xy_px), slide)
         with self.clock.stage("encode"):
-            return self._project(np.concatenate(features), stain, tuple(jpegs), side_px)
+            side = self._project(np.concatenate(features), stain, tuple(jpegs), side_px)
+        return replace(side, kept=sieve.kept, note=sieve.note)
 
     def _read(self, image: SlideImage, xy_px: Points, side_px: float) -> Iterator[Patches]:
         batches = read_patches(image, xy_px, side_px=side_px, out_px=self.encoder.patch.side_px, batch=BATCH)
@@ -130,6 +143,41 @@ class PatchEncoder:
             side_px=side_px,
             aggregate=None if self.aggregator is None else self.aggregator.aggregate(in_space, features),
         )
+
+
+@dataclass(slots=True)
+class _Sieve:
+    """Takes the tiles that are plainly blurred or inked out of batches; what comes after the tiles passes."""
+
+    judge: TileJudge
+    n_tiles: int
+    n_seen: int = 0
+    n_blurred: int = 0
+    n_inked: int = 0
+    _kept: list[Mask] = field(default_factory=list)
+
+    def take(self, pixels: Patches) -> Patches:
+        """The patches of the next batch that stay."""
+        n = min(len(pixels), max(0, self.n_tiles - self.n_seen))
+        self.n_seen += len(pixels)
+        stays = np.ones(len(pixels), dtype=np.bool_)
+        if n:
+            blurred, inked = self.judge.judge(score_tiles(pixels[:n]))
+            stays[:n] = ~(blurred | inked)
+            self.n_blurred += int((blurred & ~inked).sum())
+            self.n_inked += int(inked.sum())
+        self._kept.append(stays)
+        return pixels if stays.all() else pixels[stays]
+
+    @property
+    def kept(self) -> Mask | None:
+        """Which patches stayed, `None` if all did."""
+        return np.concatenate(self._kept) if self.n_blurred or self.n_inked else None
+
+    @property
+    def note(self) -> str | None:
+        """What was left out."""
+        return said_of(self.n_blurred, self.n_inked, self.n_tiles)
 
 
 def check_inside(xy_px: Points, image: SlideImage, facts: SlideFacts) -> None:

@@ -1,6 +1,7 @@
-"""A grid of tiles over the tissue of a slide, and their pixels in batches."""
+"""A grid of tiles over the tissue of a slide, or over the regions drawn on it, and their pixels in batches."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -8,11 +9,68 @@ import numpy.typing as npt
 from indexer.errors import SlideError
 from indexer.slides import Pixels, SlideImage
 from indexer.tissue.mask import tissue_mask
+from indexer.tissue.regions import Regions, check_regions, region_names, region_shares
+from indexer.tissue.shares import tissue_share
 
 Points = npt.NDArray[np.float64]
 
 MIN_TISSUE = 0.5  # share of a tile's square that must be tissue
 _MASK_PX = 1_024  # longer side of the thumbnail the tissue is found on
+
+
+@dataclass(frozen=True, slots=True)
+class LaidTiles:
+    """Tiles of a slide: centres float64 (n, 2) in level-0 pixels, and the class that was drawn round each."""
+
+    xy_px: Points
+    labels: tuple[str | None, ...]
+
+    def only(self, kept: npt.NDArray[np.bool_]) -> "LaidTiles":
+        """The tiles of a mask, bool (n,)."""
+        return LaidTiles(self.xy_px[kept], tuple(np.array(self.labels, dtype=object)[kept]))
+
+
+def lay_tiles(
+    image: SlideImage,
+    mpp: float,
+    side_um: float,
+    stride_um: float,
+    *,
+    slide: str,
+    regions: Regions | None = None,
+) -> LaidTiles:
+    """Tiles on tissue, or in the regions that somebody drew.
+
+    Regions to keep take the place of the tissue that is found by colour: at least half of a tile must lie in them. A
+    tile of which half or more lies in regions to drop is left out.
+
+    Parameters
+    ----------
+    image, mpp, side_um, stride_um
+        See `tissue_grid`.
+    slide : str
+        Its name, for errors.
+    regions : Regions, optional
+        Drawn regions.
+
+    Raises
+    ------
+    SlideError, RegionError
+        See `tissue_grid`, and if regions do not lie on the slide.
+    """
+    if regions is None:
+        centres = tissue_grid(image, mpp, side_um, stride_um)
+        return LaidTiles(centres, (None,) * len(centres))
+    size_px, side_px = image.size_px, side_um / mpp
+    check_regions(regions, size_px, slide=slide)
+    if regions.keep:
+        centres = _grid(size_px, mpp, side_um, stride_um)
+        centres = centres[region_shares(regions.keep, centres, side_px, size_px) >= MIN_TISSUE]
+    else:
+        centres = tissue_grid(image, mpp, side_um, stride_um)
+    if regions.drop:
+        centres = centres[region_shares(regions.drop, centres, side_px, size_px) < 1 - MIN_TISSUE]
+    return LaidTiles(centres, region_names(regions.keep, centres, side_px, size_px))
 
 
 def tissue_grid(image: SlideImage, mpp: float, side_um: float, stride_um: float) -> Points:
@@ -40,47 +98,13 @@ def tissue_grid(image: SlideImage, mpp: float, side_um: float, stride_um: float)
     SlideError
         If a length is not positive, or the image cannot be read.
     """
-    for name, value in (("mpp", mpp), ("side_um", side_um), ("stride_um", stride_um)):
-        if not value > 0:
-            raise SlideError(f"Got {name} {value}; expected a positive length in micrometres.")
-    side_px, stride_px = side_um / mpp, stride_um / mpp
+    centres = _grid(image.size_px, mpp, side_um, stride_um)
+    if not len(centres):
+        return centres
     width, height = image.size_px
-    x, y = _axis(width, side_px, stride_px), _axis(height, side_px, stride_px)
-    if not x.size or not y.size:
-        return np.empty((0, 2))
     mask = tissue_mask(image.thumbnail(_MASK_PX))
-    centres = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     scale = np.array([mask.shape[1] / width, mask.shape[0] / height])
-    return centres[tissue_share(mask, centres * scale, side_px * scale) >= MIN_TISSUE]
-
-
-def tissue_share(mask: npt.NDArray[np.bool_], centres: Points, side: Points) -> Points:
-    """Share of tissue in rectangles of a mask.
-
-    Parameters
-    ----------
-    mask : bool (height, width)
-        From `tissue_mask`.
-    centres : float64 (n, 2)
-        Centres `(x, y)` in mask pixels.
-    side : float64 (2,)
-        Width and height of a rectangle in mask pixels.
-
-    Returns
-    -------
-    float64 (n,)
-        In [0, 1], of the part that lies on the mask; 0 for a rectangle beside it.
-    """
-    sums = np.pad(mask.astype(np.int64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    limit = np.array([mask.shape[1], mask.shape[0]])
-    first = np.clip(np.rint(centres - side / 2), 0, limit).astype(np.int64)
-    last = np.clip(np.maximum(np.rint(centres + side / 2), first + 1), 0, limit).astype(np.int64)
-    (x0, y0), (x1, y1) = first.T, last.T
-    tissue = sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
-    area = (x1 - x0) * (y1 - y0)
-    share = np.zeros(len(centres))
-    np.divide(tissue, area, out=share, where=area > 0)
-    return share
+    return centres[tissue_share(mask, centres * scale, side_um / mpp * scale) >= MIN_TISSUE]
 
 
 def read_patches(image: SlideImage, xy_px: Points, *, side_px: float, out_px: int, batch: int = 64) -> Iterator[Pixels]:
@@ -107,6 +131,15 @@ def read_patches(image: SlideImage, xy_px: Points, *, side_px: float, out_px: in
     for start in range(0, len(xy_px), batch):
         some = xy_px[start : start + batch]
         yield np.stack([image.read(float(x), float(y), side_px, out_px) for x, y in some])
+
+
+def _grid(size_px: tuple[int, int], mpp: float, side_um: float, stride_um: float) -> Points:
+    """Centres of all tiles that lie wholly on a slide, row by row. Raises `SlideError`."""
+    for name, value in (("mpp", mpp), ("side_um", side_um), ("stride_um", stride_um)):
+        if not value > 0:
+            raise SlideError(f"Got {name} {value}; expected a positive length in micrometres.")
+    x, y = (_axis(length, side_um / mpp, stride_um / mpp) for length in size_px)
+    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
 
 
 def _axis(length_px: int, side_px: float, stride_px: float) -> Points:

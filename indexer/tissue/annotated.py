@@ -1,0 +1,140 @@
+"""Slides with regions that somebody drew on them, one GeoJSON file a slide."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from indexer.errors import RegionError
+from indexer.slides import Expression, HasRemarks, SlideFacts, SlideImage, SlideSource
+from indexer.tissue.regions import Regions, read_regions
+
+_SUFFIXES = (".geojson", ".json")
+
+
+@runtime_checkable
+class HasRegions(Protocol):
+    """A source whose tiles are laid in regions that somebody drew."""
+
+    def read_regions(self) -> Regions:
+        """Regions of the slide. Raises `RegionError`."""
+
+
+@dataclass(frozen=True)
+class AnnotatedSlide:
+    """A slide with drawn regions; all else is that of another source.
+
+    Attributes
+    ----------
+    base : SlideSource
+        The slide.
+    path : Path
+        GeoJSON of its regions.
+    drop : tuple of str
+        Classes that are dropped besides those that always are.
+    """
+
+    base: SlideSource
+    path: Path
+    drop: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> SlideFacts:
+        """Metadata of the slide."""
+        return self.base.facts
+
+    @property
+    def kind(self) -> Literal["spot", "cell", "transcriptome"]:
+        """What a row of the expression is."""
+        return self.base.kind
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files of the slide, and that of its regions."""
+        return (*self.base.files, self.path)
+
+    @property
+    def image_path(self) -> Path | None:
+        """Where the picture lies."""
+        return self.base.image_path
+
+    @property
+    def read_with(self) -> str:
+        """What besides facts and files decides the rows."""
+        base = self.base.read_with if isinstance(self.base, HasRemarks) else ""
+        return json.dumps([base, sorted(self.drop)])
+
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said of the slide itself."""
+        return self.base.remarks() if isinstance(self.base, HasRemarks) else ()
+
+    def open_image(self) -> SlideImage | None:
+        """Picture of the slide. Raises `SlideError`."""
+        return self.base.open_image()
+
+    def read_genes(self) -> Sequence[str]:
+        """Symbols of the genes of the slide. Raises what its source raises."""
+        read: Any = getattr(self.base, "read_genes", None)
+        return read() if read is not None else ()
+
+    def read_expression(self) -> Expression | None:
+        """Counts of the slide. Raises `CountsError` or `JoinError`."""
+        return self.base.read_expression()
+
+    def read_regions(self) -> Regions:
+        """Regions of the slide. Raises `RegionError`."""
+        return read_regions(self.path, drop=self.drop)
+
+
+def annotate(sources: Sequence[SlideSource], place: Path, *, drop: Collection[str] = ()) -> list[SlideSource]:
+    """Slides with the regions of a place; a slide without a file there stays as it is.
+
+    Parameters
+    ----------
+    sources : sequence of SlideSource
+        The slides.
+    place : Path
+        A folder of `<slide>.geojson` or `<slide>.json`, or one such file.
+    drop : collection of str
+        See `read_regions`.
+
+    Raises
+    ------
+    RegionError
+        If there is no such place, or none of its files has the name of a slide.
+    """
+    files = _files_at(place)
+    names = [source.facts.slide for source in sources]
+    if len(names) == 1 and place.is_file():
+        files = {names[0]: place}
+    if not files.keys() & set(names):
+        raise RegionError(
+            f"{place} has regions of {_some(files)}, but the slides are {_some(names)}; name each file <slide>.geojson."
+        )
+    told = tuple(sorted(drop))
+    return [
+        AnnotatedSlide(source, files[name], told) if name in files else source
+        for name, source in zip(names, sources, strict=True)
+    ]
+
+
+def _files_at(place: Path) -> dict[str, Path]:
+    if not place.exists():
+        raise RegionError(f"There is no file or folder {place}; expected GeoJSON of QuPath, one file a slide.")
+    paths = [place] if place.is_file() else sorted(path for path in place.iterdir() if path.is_file())
+    return {_stem(path): path for path in reversed(paths) if path.name.lower().endswith(_SUFFIXES)}
+
+
+def _stem(path: Path) -> str:
+    """Name of the slide: QuPath's scripts write `slide.svs.geojson` as well as `slide.geojson`."""
+    from indexer.readers.pictures import PICTURES
+
+    name = path.stem
+    suffix = max((s for s in PICTURES if name.lower().endswith(s)), key=len, default="")
+    return name[: len(name) - len(suffix)]
+
+
+def _some(names: Collection[str]) -> str:
+    listed = sorted(names)
+    return (", ".join(map(repr, listed[:3])) or "nothing") + (" ..." if len(listed) > 3 else "")
