@@ -28,7 +28,22 @@ Format = Annotated[
     str | None, typer.Option("--format", help="Format of the files: visium, 10x ...; a wrong name lists them all.")
 ]
 Only = Annotated[list[str] | None, typer.Option("--slide", help="Only this slide; may be repeated.")]
-Stride = Annotated[float, typer.Option("--tile-stride-um", min=1, help="Distance between tissue tiles.")]
+Stride = Annotated[
+    float | None, typer.Option("--tile-stride-um", min=1, help="Distance between tissue tiles; default 200.")
+]
+Overlap = Annotated[
+    float | None,
+    typer.Option("--overlap", min=0, max=0.9, help="Overlap of neighbouring tiles instead, as a share of their side."),
+]
+Annotations = Annotated[
+    Path | None,
+    typer.Option("--annotations", help="Regions of QuPath: a folder of <slide>.geojson, or the file of one slide."),
+]
+DropClass = Annotated[
+    list[str] | None,
+    typer.Option("--drop-class", help="Class of regions without tiles, besides drop and Ignore*; may be repeated."),
+]
+_STRIDE_UM = 200.0
 Features = Annotated[
     Path | None,
     typer.Option("--features", help="Tiles made elsewhere: a file or folder of TRIDENT, CLAM or HEST.", exists=True),
@@ -85,7 +100,10 @@ def ingest(
         Path | None, typer.Option("--patches", help="Folder patches/ of the CLAM run, if it is elsewhere.")
     ] = None,
     space: Space = "mini",
-    tile_stride_um: Stride = 200.0,
+    tile_stride_um: Stride = None,
+    overlap: Overlap = None,
+    annotations: Annotations = None,
+    drop_class: DropClass = None,
     aggregator: Aggregator = None,
     manifest: ManifestPath = None,
     device: Device = "cpu",
@@ -103,12 +121,17 @@ def ingest(
         raise typer.BadParameter("give data sets of the manifest, files with --format, --features or --slides.")
     if format_name is not None and features is not None:
         raise typer.BadParameter("give --format or --features, one of them.")
+    if tile_stride_um is not None and overlap is not None:
+        raise typer.BadParameter("give --tile-stride-um or --overlap, one of them.")
+    if annotations is not None and features is not None:
+        raise typer.BadParameter("--annotations choose where tiles are cut; those of --features were cut elsewhere.")
     from app.cli.format_sources import check_names, sources_at
     from encoders.registry import open_space
     from indexer.building.build import build_index
     from indexer.datasets.manifest import load_manifest
     from indexer.readers.table_slide import read_slide_table
     from indexer.sources import local_gene_table, open_sources
+    from indexer.tissue.annotated import annotate
 
     loaded = load_manifest(manifest)
     described = None if slides is None else read_slide_table(slides)
@@ -124,18 +147,25 @@ def ingest(
             tiles = _Tiles(features, features_format, features_encoder, features_side_px, patches)
         own = placed if format_name is not None else _own_sources(described, tiles, loaded)
         sources += [source for source in own if slide is None or source.facts.slide in slide]
+        if annotations is not None:
+            sources = annotate(sources, annotations, drop=drop_class or ())
         report = build_index(
             db,
             sources,
             opened,
             gene_table=local_gene_table(loaded),
-            tile_stride_um=tile_stride_um,
+            tile_stride_um=_stride_um(tile_stride_um, overlap, opened.image.patch.side_um),
             aggregator=aggregator,
             again=again,
             wait_s=wait,
             progress=progress,
         )
     _show_report(db, report, as_json=as_json)
+
+
+def _stride_um(stride_um: float | None, overlap: float | None, side_um: float) -> float:
+    """Distance of the centres of tiles of a side."""
+    return side_um * (1 - overlap) if overlap is not None else stride_um or _STRIDE_UM
 
 
 def _show_report(db: str, report: "BuildReport", *, as_json: bool) -> None:
