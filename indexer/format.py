@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from indexer.errors import DataError, ManifestError
-from indexer.genes.names import GeneTables
+from indexer.genes.tables import GeneTables
 from indexer.slides import SlideFacts, SlideSource
 
 

@@ -7,8 +7,9 @@ from indexer.datasets.download import FetchProgress, fetch, verify
 from indexer.datasets.manifest import Dataset, Manifest, Role
 from indexer.errors import ManifestError
 from indexer.format import Circumstances, Said
-from indexer.genes.names import GeneTables, read_aliases, read_id_table, read_orthologs
 from indexer.genes.panel import read_gene_table
+from indexer.genes.shipped import shipped_tables
+from indexer.genes.tables import GeneTables, read_aliases, read_id_table, read_orthologs
 from indexer.readers import h5ad_cells, her2st, openslide_image, visium
 from indexer.settings import Settings
 from indexer.slides import SlideSource
@@ -77,29 +78,31 @@ def open_slide(name: str, *, manifest: Manifest) -> SlideSource | None:
     return None
 
 
-def local_gene_table(manifest: Manifest, *, settings: Settings | None = None) -> dict[str, str] | None:
-    """Ensembl id of each symbol from the manifest's gene table, or `None` where it is not on this machine.
+def local_gene_table(manifest: Manifest, *, settings: Settings | None = None) -> dict[str, str]:
+    """Ensembl id of each symbol: of HGNC, and of the genes it has no name for that of the manifest's gene table.
 
     Nothing is downloaded: `histoseek data fetch gencode` does that. Raises `CountsError` for a malformed table.
     """
     path = _local_reference(manifest, "gene_table", settings)
-    return None if path is None else read_gene_table(path)
+    return {**({} if path is None else read_gene_table(path)), **shipped_tables().id_of_symbol}
 
 
 def local_gene_names(manifest: Manifest, *, settings: Settings | None = None) -> GeneTables:
-    """Tables of gene names that are on this machine; those that are not are empty.
+    """Tables of gene names that are on this machine: those that come with HistoSeek, and what others add to them.
 
-    Ids and orthologs are the manifest's (`histoseek data fetch gencode orthologs`), aliases those that `histoseek data
-    aliases` left in the cache. Nothing is downloaded. Raises `CountsError` for a malformed table.
+    Others are the manifest's (`histoseek data fetch gencode orthologs`) and the aliases that `histoseek data aliases`
+    left in the cache, which go before the shipped ones. Nothing is downloaded. Raises `CountsError` for a malformed
+    table.
     """
     settings = settings or Settings()
     ids, orthologs = (_local_reference(manifest, role, settings) for role in ("gene_table", "orthologs"))
     aliases = settings.cache_dir / ALIASES
-    return GeneTables(
+    own = GeneTables(symbols_of_alias=read_aliases(aliases) if aliases.is_file() else {})
+    reference = GeneTables(
         symbol_of_id={} if ids is None else read_id_table(ids),
         human_of_mouse={} if orthologs is None else read_orthologs(orthologs),
-        symbols_of_alias=read_aliases(aliases) if aliases.is_file() else {},
     )
+    return own.filled_from(shipped_tables()).filled_from(reference)
 
 
 def _local_reference(manifest: Manifest, role: Role, settings: Settings | None) -> Path | None:

@@ -11,7 +11,10 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from indexer.errors import DataError
-from indexer.genes.names import GeneTables, detect_species, name_columns, name_genes
+from indexer.genes.names import name_columns, name_genes
+from indexer.genes.report import GeneReport
+from indexer.genes.species import detect_species
+from indexer.genes.tables import GeneTables
 from indexer.slides import Expression, MppSource, SlideFacts, SlideImage
 
 Kind = Literal["spot", "cell", "transcriptome"]
@@ -88,6 +91,7 @@ class MeasuredSlide:
     open_picture: Callable[[], SlideImage | None] | None = None
     find_mpp: Callable[[], tuple[float, MppSource] | None] | None = None
     _remarks: tuple[str, ...] = ()
+    _genes: GeneReport | None = None
 
     @cached_property
     def facts(self) -> SlideFacts:
@@ -114,6 +118,10 @@ class MeasuredSlide:
         """What became of the genes, and what else the user should know, once the counts were read."""
         return self._remarks
 
+    def gene_report(self) -> GeneReport | None:
+        """What became of the genes, once the counts were read."""
+        return self._genes
+
     def add_remark(self, remark: str) -> None:
         """Note what the user should know."""
         self._remarks += (f"{self.given_facts.slide}: {remark}.",)
@@ -132,7 +140,7 @@ class MeasuredSlide:
         """Counts over current symbols. Raises `CountsError` or `JoinError`."""
         found = self.read_counts()
         counts, genes, report = name_columns(found.counts, found.genes.symbols, found.genes.ids, self.tables)
-        self._remarks = ()
+        self._remarks, self._genes = (), report
         for remark in (report.sentence(), *found.remarks):
             self.add_remark(remark)
         return Expression(

@@ -8,7 +8,9 @@ from typing import Literal
 
 from indexer.errors import CountsError
 from indexer.format import Circumstances
-from indexer.genes.names import GeneTables, name_columns
+from indexer.genes.names import name_columns
+from indexer.genes.report import GeneReport
+from indexer.genes.tables import GeneTables
 from indexer.readers.measured import Measured
 from indexer.slides import Expression, SlideFacts, SlideSource
 
@@ -34,6 +36,7 @@ class SampleTable:
     read: Callable[[], Measured]
     tables: GeneTables
     remarks: tuple[str, ...] = ()
+    genes: GeneReport | None = None
     told: bool = field(default=False, repr=False)
 
     @cached_property
@@ -42,6 +45,7 @@ class SampleTable:
         found = self.read()
         counts, genes, report = name_columns(found.counts, found.genes.symbols, found.genes.ids, self.tables)
         said = (f"{len(found.names)} samples", report.sentence(), *found.remarks)
+        self.genes = report
         self.remarks = tuple(f"{self.path.name}: {remark}." for remark in said)
         return Expression(found.names, counts, genes, None)
 
@@ -77,6 +81,10 @@ class BulkSample:
             return ()
         self.table.told = True
         return self.table.remarks
+
+    def gene_report(self) -> GeneReport | None:
+        """What became of the genes of the file, once it was read."""
+        return self.table.genes
 
     def open_image(self) -> None:
         """A bulk sample has no picture."""

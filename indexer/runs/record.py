@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from encoders.space import SpaceCard
-from indexer.genes.names import FATES, GeneReport
+from indexer.genes.report import FATES, GeneReport
 
 Outcome = Literal["added", "replaced", "skipped", "failed"]
 OUTCOMES: tuple[Outcome, ...] = ("added", "replaced", "skipped", "failed")

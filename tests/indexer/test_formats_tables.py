@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from indexer.errors import CountsError, DataError, JoinError
 from indexer.format import Circumstances
 from indexer.formats import find_slides
-from indexer.genes.names import GeneTables
+from indexer.genes.tables import GeneTables
 from tests.indexer import written_files as written
 
 TABLES = Circumstances(tables=GeneTables({"ENSG00000141736": "ERBB2", "ENSG00000026025": "VIM"}))

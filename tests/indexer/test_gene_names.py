@@ -9,15 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import CountsError
-from indexer.genes.names import (
-    FATES,
-    GeneTables,
-    detect_species,
-    name_columns,
-    name_genes,
-    read_id_table,
-    read_orthologs,
-)
+from indexer.genes.names import name_columns, name_genes
+from indexer.genes.report import FATES, merge_reports
+from indexer.genes.shipped import shipped_tables
+from indexer.genes.species import detect_species
+from indexer.genes.tables import GeneTables, read_id_table, read_orthologs
 
 TABLES = GeneTables(
     symbol_of_id={"ENSG00000141736": "ERBB2", "ENSG00000026025": "VIM", "ENSG00000136261": "BZW2"},
@@ -50,7 +46,7 @@ def test_mouse_genes_become_their_human_orthologs():
     names, report = name_genes(["Erbb2", "Vim", "Khdc1b", "Gm597"], None, TABLES)
     assert names == ("ERBB2", "VIM", "Khdc1b", "Gm597")  # of two orthologs the one of the same letters
     assert report.species == "mouse"
-    assert report.counts == {"mapped": 0, "renamed": 2, "ambiguous": 1, "unknown": 1, "dropped": 0}
+    assert report.counts == dict.fromkeys(FATES, 0) | {"renamed": 2, "ambiguous": 1, "unknown": 1}
     assert "2 renamed (Erbb2 -> ERBB2, Vim -> VIM), 1 ambiguous (Khdc1b)" in report.sentence()
 
 
@@ -72,7 +68,7 @@ def test_species_by_ids_before_symbols():
 def test_without_tables_names_are_kept_and_that_is_said():
     names, report = name_genes(["ERBB2", "ENSG00000141736"], None, GeneTables())
     assert names == ("ERBB2", "ENSG00000141736")
-    assert "no table of gene names is on this machine" in report.sentence()
+    assert "no table of gene names was used" in report.sentence()
 
 
 @settings(deadline=None)
@@ -92,3 +88,65 @@ def test_tables_are_read_or_refused_by_line(tmp_path):
     (tmp_path / "ids.csv").write_text("ENSG1.2,A\nENSG2\n")
     with pytest.raises(CountsError, match=r"line 2: got \['ENSG2'\]"):
         read_id_table(tmp_path / "ids.csv")
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("HER2", "ERBB2"),  # alias
+        ("MLL", "KMT2A"),  # previous symbol
+        ("NOP53", "NOP53"),  # current
+        ("2-Sep", "SEPTIN2"),  # a spreadsheet's SEPT2
+        ("HLA.A", "HLA-A"),  # R's
+        ("C1ORF159", "C1orf159"),
+        ("TBCE-1", "TBCE"),  # the second of two, as scanpy numbers them
+        ("GRCh38_VIM", "VIM"),
+        ("ENSG00000141736.14", "ERBB2"),
+        ("RP11-34P13.7", "RP11-34P13.7"),  # in no table
+    ],
+)
+def test_names_are_made_current_by_the_tables_that_come_with_histoseek(written, name):
+    names, report = name_genes([written, "TBCE", "KRT19"], None, shipped_tables())
+    assert names == (name, "TBCE", "KRT19")
+    assert report.counts["unknown"] == (written == "RP11-34P13.7")
+
+
+def test_the_shipped_tables_know_both_ids_and_what_is_ambiguous_or_without_ortholog():
+    tables = shipped_tables()
+    assert tables.id_of_symbol["ERBB2"] == "ENSG00000141736"
+    assert len(tables.human_symbols) > 44_000
+    names, report = name_genes(["1-Mar", "KRT19", "KRT8"], None, tables)
+    assert report.genes["ambiguous"] == (("1-Mar", "1-Mar"),)  # MARCHF1 or MTARC1
+    names, report = name_genes(["Cd8b1", "ENSMUSG00000062312.1", "Kcnb2", "Gm597"], None, tables)
+    assert (names, report.species) == (("CD8B", "ERBB2", "KCNB2", "Gm597"), "mouse")  # Kcnb2 by HCOP
+    assert report.genes["no ortholog"] == (("Gm597", "Gm597"),)
+
+
+def test_genes_are_written_as_the_space_knows_them():
+    space = ("GLTSCR2", "ERBB2", "SEPT2", "SEPTIN2")  # of SEPT2 it knows the present name as well
+    tables = shipped_tables().spelt_as(space)
+    names, report = name_genes(["NOP53", "GLTSCR2", "HER2", "SEPT2"], None, tables)
+    assert names == ("GLTSCR2", "GLTSCR2", "ERBB2", "SEPTIN2")
+    assert ("NOP53", "GLTSCR2") in report.genes["renamed"]
+    assert tables.id_of_symbol["GLTSCR2"] == tables.id_of_symbol["NOP53"]
+    assert tables.sha256 == shipped_tables().sha256  # the space is no property of the file
+
+
+def test_what_is_added_to_tables_fills_and_never_overrides():
+    other = GeneTables(
+        symbol_of_id={"ENSG00000141736": "WRONG", "ENSG00000000009": "AC1.1"}, human_of_mouse={"Gm1": ("GM1",)}
+    )
+    both = TABLES.filled_from(other)
+    assert both.symbol_of_id["ENSG00000141736"] == "ERBB2"
+    assert both.symbol_of_id["ENSG00000000009"] == "AC1.1"
+    assert both.human_of_mouse["Gm1"] == ("GM1",)
+    assert both.sha256 not in {TABLES.sha256, other.sha256}
+    assert TABLES.filled_from(GeneTables()) is TABLES
+
+
+def test_reports_of_a_data_set_count_each_identifier_once():
+    reports = [name_genes(symbols, None, TABLES)[1] for symbols in (["HER2", "VIM", "Q1"], ["HER2", "VIM", "P1"])]
+    whole = merge_reports(reports)
+    assert whole.counts == dict.fromkeys(FATES, 0) | {"mapped": 1, "renamed": 1, "ambiguous": 1, "unknown": 1}
+    assert whole.as_row()["examples"]["renamed"] == ["HER2 -> ERBB2"]
+    assert merge_reports([]) is None
