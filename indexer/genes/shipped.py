@@ -2,7 +2,7 @@
 
 `human_genes.tsv.gz` has symbol, Ensembl id, previous symbols and aliases of every gene HGNC has approved (CC0);
 `mouse_genes.tsv.gz` has symbol, Ensembl id and human orthologs of every mouse gene of Ensembl (no restrictions on use),
-where Ensembl has no ortholog those of HCOP (HGNC) that several methods agree on.
+where Ensembl has none or several the one that most methods of HCOP (HGNC, CC0) name.
 `SOURCES.json` beside them says where each is from; `python -m indexer.genes.make_tables` makes them again.
 """
 
@@ -25,7 +25,7 @@ def shipped_tables() -> GeneTables:
     """Names of all human genes of HGNC and mouse genes of Ensembl. Raises `CountsError` if a file is damaged."""
     human, mouse = (_content(FOLDER / name) for name in (HUMAN, MOUSE))
     genes = list(_rows(human, 4))
-    current = {symbol for symbol, *_ in genes}
+    current = frozenset(symbol for symbol, *_ in genes)
     previous = grouped((name, symbol) for symbol, _, names, _ in genes for name in names.split("|"))
     aliases = grouped((name, symbol) for symbol, _, _, names in genes for name in names.split("|"))
     ids: dict[str, str] = {}
@@ -39,6 +39,7 @@ def shipped_tables() -> GeneTables:
         # a previous symbol goes before an alias of another gene, and a current symbol before both
         symbols_of_alias={name: symbols for name, symbols in (aliases | previous).items() if name not in current},
         mouse_of_id=ids,
+        approved=current,
         stamp=hashlib.sha256(human + mouse).hexdigest(),
     )
 

@@ -28,6 +28,8 @@ class GeneTables:
         Mouse symbol of each mouse Ensembl gene id without version.
     spelling : mapping
         Symbol to write for a current one, where an index or a space knows the gene by an earlier symbol.
+    approved : frozenset of str
+        Human symbols that no other table may have.
     stamp : str
         Digest of the tables where it is known without reading them through.
     """
@@ -37,6 +39,7 @@ class GeneTables:
     symbols_of_alias: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     mouse_of_id: Mapping[str, str] = field(default_factory=dict)
     spelling: Mapping[str, str] = field(default_factory=dict)
+    approved: frozenset[str] = frozenset()
     stamp: str = ""
 
     @cached_property
@@ -44,7 +47,7 @@ class GeneTables:
         """Current human symbols, as far as the tables say them."""
         by_name = (symbol for symbols in self.human_of_mouse.values() for symbol in symbols)
         renamed = (symbol for symbols in self.symbols_of_alias.values() for symbol in symbols)
-        return frozenset(self.symbol_of_id.values()) | frozenset(by_name) | frozenset(renamed)
+        return self.approved | frozenset(self.symbol_of_id.values()) | frozenset(by_name) | frozenset(renamed)
 
     @cached_property
     def by_upper_case(self) -> Mapping[str, str]:
@@ -68,7 +71,7 @@ class GeneTables:
         """
         if self.stamp:
             return self.stamp
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(repr(sorted(self.approved)).encode())
         for table in (self.symbol_of_id, self.human_of_mouse, self.symbols_of_alias, self.mouse_of_id):
             digest.update(repr(sorted(table.items())).encode())
         return digest.hexdigest()
@@ -77,13 +80,18 @@ class GeneTables:
         """These tables, and what only `other` knows."""
         if not (other.symbol_of_id or other.human_of_mouse or other.symbols_of_alias or other.mouse_of_id):
             return self
+        added = {
+            mouse: tuple(name for symbol in symbols for name in self.symbols_of_alias.get(symbol, (symbol,)))
+            for mouse, symbols in other.human_of_mouse.items()
+        }
         orthologs = {mouse: human for mouse, human in self.human_of_mouse.items() if human}
         return GeneTables(
             symbol_of_id={**other.symbol_of_id, **self.symbol_of_id},
-            human_of_mouse={**self.human_of_mouse, **other.human_of_mouse, **orthologs},
+            human_of_mouse={**self.human_of_mouse, **added, **orthologs},
             symbols_of_alias={**other.symbols_of_alias, **self.symbols_of_alias},
             mouse_of_id={**other.mouse_of_id, **self.mouse_of_id},
             spelling=self.spelling,
+            approved=self.approved | other.approved,
             stamp=hashlib.sha256(f"{self.sha256} {other.sha256}".encode()).hexdigest(),
         )
 
