@@ -69,12 +69,12 @@ def composition_table(found: Composition, *, title: str, provenance: str) -> Tab
         title=title,
         columns=(
             Column("cell type"),
-            Column("proportion", "right"),
-            Column("sd over hits", "right"),
+            Column(f"share of {'cells' if found.of == 'cells' else 'RNA'}", "right"),
+            Column("90 % interval", "right"),
             Column("reference cells", "right"),
         ),
         rows=[
-            (row["type"], number(row["proportion"]), number(row["sd"]), f"{row['n_cells']:,}")
+            (row["type"], number(row["proportion"]), f"{row['low']:.2f}-{row['high']:.2f}", f"{row['n_cells']:,}")
             for row in found.table.to_pylist()
         ],
         caption=caption((composition_said(found), *found.notes), provenance),

@@ -63,7 +63,8 @@ def generated_reference() -> CellReference:
 
     order = np.argsort(CELL_TYPES)
     types = tuple(CELL_TYPES[place] for place in order)
-    return CellReference(types, GENES, type_profiles()[order] * _PER, n_cells=(0,) * len(types))
+    none, alike = (0,) * len(types), (1.0,) * len(types)
+    return CellReference(types, GENES, type_profiles()[order] * _PER, n_cells=none, counts_per_cell=alike)
 
 
 def reference_of_index(engine: Engine, *, merge: Mapping[str, str] | None = None) -> CellReference:

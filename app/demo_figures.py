@@ -105,14 +105,13 @@ def predicted_bars(found: Prediction, item: str, engine: Engine) -> Bars:
 def composition_bars(found: Composition, title: str) -> Bars:
     """Shares of the cell types."""
     rows = found.table.to_pylist()
-    spreads = [] if rows[0]["sd"] is None else [row["sd"] for row in rows]
     return Bars(
         title=title,
         subtitle=composition_said(found),
-        value_name="proportion",
+        value_name=f"share of the {'cells' if found.of == 'cells' else 'RNA'}",
         labels=[row["type"] for row in rows],
         values=[row["proportion"] for row in rows],
-        spreads=spreads,
+        spreads=[row["sd"] for row in rows],
     )
 
 

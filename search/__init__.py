@@ -2,7 +2,7 @@
 
 from search.batch import BatchResult
 from search.cohorts import Cohorts
-from search.composition import Composition
+from search.composition import Composition, Manner
 from search.engine import Engine
 from search.prediction import Prediction
 from search.query import (
@@ -28,6 +28,7 @@ __all__ = [
     "Findings",
     "GenesQuery",
     "ItemQuery",
+    "Manner",
     "PatchQuery",
     "Plan",
     "Prediction",

@@ -1,4 +1,4 @@
-"""The cell types of a query as an answer: from its own counts, or from those of its hits with their spread."""
+"""The cell types of a query as an answer: from its own counts, or from those of its hits, with their spread."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,19 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from search.catalogue import Catalogue
-from search.decomposition import METHODS, MarkerSystem, Method, marker_system, proportions
+from search.catalogue import Catalogue, Rows
+from search.decomposition import (
+    METHODS,
+    MIN_SCALE_ROWS,
+    SHARES,
+    MarkerSystem,
+    Method,
+    ShareOf,
+    amounts_of,
+    gene_scales,
+    marker_system,
+    shares_of,
+)
 from search.errors import QueryError
 from search.prediction import neighbourhood
 from search.profiles import PER, Doubles, has_counts, per_10k
@@ -19,20 +30,47 @@ from search.retrieval import Retrieval
 
 Source = Literal["auto", "counts", "hits"]
 _FEW_GENES = 20
+_N_SCALE_ROWS = 300
+_N_BOOTSTRAP = 100
+_INTERVAL = (0.05, 0.95)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How cell types are told: genes to use (chosen from the reference if `None`), their weights, what shares are of.
+
+    Raises
+    ------
+    QueryError
+        If the method or what shares are of is not known.
+    """
+
+    markers: Sequence[str] | None = None
+    method: Method = "reweighted"
+    of: ShareOf = "cells"
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise QueryError(f"method={self.method!r} is not known; choose one of {', '.join(METHODS)}.")
+        if self.of not in SHARES:
+            raise QueryError(f"of={self.of!r} is not known; choose one of {', '.join(SHARES)}.")
 
 
 @dataclass(frozen=True, slots=True)
 class Composition(Findings):
-    """Cell types of a query: columns `type`, `proportion` (they sum to 1), `sd` (over the hits), `n_cells`.
+    """Cell types of a query: columns `type`, `proportion` (they sum to 1), `sd`, `low`, `high`, `n_cells`.
 
-    `n_cells` is the number of reference cells behind the type; `sd` is null where the proportions come from counts.
+    `sd` and the 90 % interval `low` to `high` come from 100 bootstrap samples: of the counts, or of the hits. `n_cells`
+    is the number of reference cells behind the type.
 
     Attributes
     ----------
     source : {"counts", "hits"}
         Whether the query's own counts were decomposed, or those of its hits.
     method : {"reweighted", "plain"}
-        See `proportions`.
+        See `amounts_of`.
+    of : {"cells", "rna"}
+        What the proportions are shares of.
     n_markers : int
         Genes used.
     fit : float
@@ -41,17 +79,34 @@ class Composition(Findings):
 
     source: Literal["counts", "hits"]
     method: Method
+    of: ShareOf
     n_markers: int
     fit: float
 
 
 @dataclass(frozen=True, slots=True)
 class OwnProfile:
-    """Counts that come with a query: counts per 10,000 float64 `(n_genes,)`, symbols, the query in words, notes."""
+    """Counts that come with a query.
+
+    Attributes
+    ----------
+    per_10k : float64 (n_genes,)
+        Counts per 10,000.
+    total : float
+        All counts.
+    genes : sequence of str
+        Symbols.
+    description : dict
+        The query in words.
+    slide : str or None
+        The slide they lie on.
+    """
 
     per_10k: Doubles
+    total: float
     genes: Sequence[str]
     description: dict[str, Any]
+    slide: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -71,94 +126,122 @@ def own_profile(catalogue: Catalogue, query: Query, *, forced: bool) -> OwnProfi
         counts = np.asarray(query.counts, dtype=np.float64)
         if counts.shape != (len(query.genes),) or not np.isfinite(counts).all() or counts.min() < 0 or not counts.any():
             raise QueryError("The profile needs one raw count per gene, none negative, and not all zero.")
-        return OwnProfile(PER * counts / counts.sum(), query.genes, query.describe())
+        return OwnProfile(PER * counts / counts.sum(), float(counts.sum()), query.genes, query.describe())
     if isinstance(query, ItemQuery | SlideQuery) and (forced or query.using != "image"):
         row = catalogue.row_of(query.id) if isinstance(query, ItemQuery) else catalogue.slide_row(query.slide)
         if has_counts(catalogue)[row]:
             values = per_10k(catalogue, np.array([row])).toarray()[0].astype(np.float64)
             asked = query.describe() | {"using": "expression"}
-            return OwnProfile(values, catalogue.index.genes, asked, catalogue.generated_note(np.array([row])))
+            total, slide = float(catalogue.column("total_counts")[row]), str(catalogue.column("slide")[row])
+            notes = catalogue.generated_note(np.array([row]))
+            return OwnProfile(values, total, catalogue.index.genes, asked, slide, notes)
     if forced:
         raise QueryError("The query has no counts of its own; use source='hits' to decompose those of its hits.")
     return None
 
 
 def decompose_counts(
-    profile: OwnProfile, reference: CellReference, *, markers: Sequence[str] | None, method: Method
+    catalogue: Catalogue, profile: OwnProfile, reference: CellReference, manner: Manner
 ) -> Composition:
-    """Decompose the counts of the query itself."""
-    system = marker_system(reference, profile.genes, markers=markers)
-    values = profile.per_10k[system.columns][None, :]
-    return _answer(reference, system, values, None, method=method, query=profile.description, notes=profile.notes)
+    """Decompose the counts of the query itself; the spread is that of counting."""
+    system = marker_system(reference, profile.genes, markers=manner.markers)
+    values = profile.per_10k[system.columns]
+    per_count = PER / profile.total
+    resampled = np.random.default_rng(0).poisson(values / per_count, (_N_BOOTSTRAP, len(values))) * per_count
+    slides = [] if profile.slide is None else [profile.slide]
+    scales = _scales(catalogue, system, slides)
+    origin = _Origin("counts", profile.description, profile.notes)
+    return _answer(reference, system, np.vstack([values, resampled]), scales, manner, origin)
 
 
 def decompose_hits(
-    catalogue: Catalogue,
-    near: Retrieval,
-    reference: CellReference,
-    *,
-    k: int,
-    markers: Sequence[str] | None,
-    method: Method,
+    catalogue: Catalogue, near: Retrieval, reference: CellReference, *, k: int, manner: Manner
 ) -> Composition:
-    """Decompose the weighted mean profile of the first `k` hits; the spread is that of the hits' own proportions."""
+    """Decompose the weighted mean profile of the first `k` hits; the spread is that of which hits there are."""
     hits = neighbourhood(near, k, "softmax")
-    system = marker_system(reference, catalogue.index.genes, markers=markers)
+    system = marker_system(reference, catalogue.index.genes, markers=manner.markers)
     values = per_10k(catalogue, hits.rows)[:, system.columns].toarray().astype(np.float64)
-    query = near.result.query | {"k": k, "source": "hits"}
+    # The Bayesian bootstrap (Rubin, Ann Stat 1981): hits are reweighted rather than left out or doubled.
+    weights = hits.weights * np.random.default_rng(0).exponential(size=(_N_BOOTSTRAP, len(hits.rows)))
+    pooled = np.vstack([hits.weights, weights / weights.sum(axis=1, keepdims=True)]) @ values
+    scales = _scales(catalogue, system, sorted({str(slide) for slide in catalogue.column("slide")[hits.rows]}))
     notes = (
         f"From the counts of {len(hits.rows)} hits, not from the query itself.",
         *near.scope.notes,
         *catalogue.generated_note(hits.rows),
     )
-    return _answer(reference, system, values, hits.weights, method=method, query=query, notes=notes)
+    origin = _Origin("hits", near.result.query | {"k": k, "source": "hits"}, notes)
+    return _answer(reference, system, pooled, scales, manner, origin)
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    source: Literal["counts", "hits"]
+    query: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def _scales(catalogue: Catalogue, system: MarkerSystem, slides: Sequence[str]) -> Doubles | None:
+    """Factors of the genes on some slides, from at most 300 of their spots and cells."""
+    there = has_counts(catalogue) & np.isin(catalogue.column("slide"), slides) & (catalogue.column("kind") != "slide")
+    rows: Rows = np.flatnonzero(there)
+    some = rows[:: max(1, -(-len(rows) // _N_SCALE_ROWS))]
+    values = per_10k(catalogue, some)[:, system.columns].toarray().astype(np.float64) if len(some) else np.empty((0, 0))
+    return gene_scales(system, values)
 
 
 def _answer(
     reference: CellReference,
     system: MarkerSystem,
     values: Doubles,
-    weights: Doubles | None,
-    *,
-    method: Method,
-    query: dict[str, Any],
-    notes: tuple[str, ...],
+    scales: Doubles | None,
+    manner: Manner,
+    origin: _Origin,
 ) -> Composition:
-    if method not in METHODS:
-        raise QueryError(f"method={method!r} is not known; choose one of {', '.join(METHODS)}.")
-    pooled = values[0] if weights is None else weights @ values
-    shares = proportions(system, pooled[None, :], method=method)[0]
-    if not shares.any():
+    """Compose the answer; the first row of `values` is the query, the others are its bootstrap samples."""
+    amounts = amounts_of(system, values, method=manner.method, scales=scales)
+    shares = shares_of(system, amounts, manner.of)
+    if not shares[0].any():
         raise QueryError(f"None of the {len(system.genes)} marker genes has a count here, so no cell type can be told.")
-    spread = pa.nulls(len(shares), pa.float32())
-    if weights is not None:
-        each = proportions(system, values, method=method)
-        spread = pa.array(np.sqrt(weights @ (each - weights @ each) ** 2), pa.float32())
+    low, high = np.quantile(shares[1:], _INTERVAL, axis=0)
     table = pa.table(
         {
             "type": pa.array(reference.types),
-            "proportion": pa.array(shares),
-            "sd": spread,
+            "proportion": pa.array(shares[0]),
+            "sd": pa.array(shares[1:].std(axis=0), pa.float32()),
+            "low": pa.array(np.minimum(low, shares[0]), pa.float32()),
+            "high": pa.array(np.maximum(high, shares[0]), pa.float32()),
             "n_cells": pa.array(reference.n_cells, pa.int32()),
         }
     )
+    fitted = amounts[0] @ (system.profiles if scales is None else system.profiles * scales)
     return Composition(
         table=table.sort_by([("proportion", "descending"), ("type", "ascending")]),
-        query=query,
-        notes=(*notes, *_cautions(reference, system)),
-        source="counts" if weights is None else "hits",
-        method=method,
+        query=origin.query,
+        notes=(*origin.notes, *_cautions(reference, system, scales, manner)),
+        source=origin.source,
+        method=manner.method,
+        of=manner.of,
         n_markers=len(system.genes),
-        fit=_fit(shares @ system.profiles, pooled),
+        fit=_fit(fitted, values[0]),
     )
 
 
-def _cautions(reference: CellReference, system: MarkerSystem) -> tuple[str, ...]:
+def _cautions(
+    reference: CellReference, system: MarkerSystem, scales: Doubles | None, manner: Manner
+) -> tuple[str, ...]:
     notes = []
     if reference.dropped:
         notes.append(f"Types left out of the reference for too few cells: {', '.join(reference.dropped)}.")
     if len(system.genes) < _FEW_GENES:
         notes.append(f"Only {len(system.genes)} marker genes are shared: the proportions are rough.")
+    if scales is None:
+        notes.append(
+            f"Fewer than {MIN_SCALE_ROWS} items with counts on the slide: how strongly each gene is read here, against "
+            "the reference, was not fitted."
+        )
+    if manner.of == "rna":
+        notes.append("Shares are of the RNA; a type whose cells hold more RNA has a smaller share of the cells.")
     return tuple(notes)
 
 

@@ -1,4 +1,4 @@
-"""Cell types of a spot or tile: non-negative least squares on a reference, genes weighted by how far they vary."""
+"""Cell types of a spot or tile: non-negative least squares on a reference, weighted by how far genes can be off."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +13,14 @@ from search.reference import CellReference
 
 Method = Literal["reweighted", "plain"]
 METHODS: tuple[Method, ...] = ("reweighted", "plain")
+ShareOf = Literal["cells", "rna"]
+SHARES: tuple[ShareOf, ...] = ("cells", "rna")
 _SD_FLOOR = 0.2  # counts per 10,000: keeps genes that hardly vary from deciding
-_ROUNDS = 3
+_DISPERSION = 0.3  # variance over squared mean of a gene between a type's cells and the average that stands for them
+_ROUNDS = 4
+_SCALE_ROUNDS = 2
+_SCALE_RANGE = (0.05, 20.0)
+MIN_SCALE_ROWS = 30  # fewer rows say too little of how two technologies differ in a gene
 _MARKERS_PER_TYPE = 60
 
 
@@ -29,12 +35,15 @@ class MarkerSystem:
     columns : int64 (n_markers,)
         Their places among the measured genes.
     profiles : float64 (n_types, n_markers)
-        Mean counts per 10,000.
+        Counts per 10,000.
+    counts_per_cell : float64 (n_types,)
+        Mean counts of a cell.
     """
 
     genes: tuple[str, ...]
     columns: npt.NDArray[np.int64]
     profiles: Doubles
+    counts_per_cell: Doubles
 
 
 def marker_system(
@@ -79,7 +88,7 @@ def marker_system(
             )
     genes = tuple(reference.genes[i] for i in chosen)
     columns = np.array([place[gene] for gene in genes], dtype=np.int64)
-    return MarkerSystem(genes, columns, reference.profiles[:, chosen])
+    return MarkerSystem(genes, columns, reference.profiles[:, chosen], np.array(reference.counts_per_cell))
 
 
 def _specific(log_profiles: Doubles) -> npt.NDArray[np.int64]:
@@ -94,13 +103,16 @@ def _specific(log_profiles: Doubles) -> npt.NDArray[np.int64]:
     return np.array(sorted(chosen), dtype=np.int64)
 
 
-def proportions(system: MarkerSystem, values: Doubles, *, method: Method = "reweighted") -> Doubles:
-    """Shares of the cell types in each row.
+def amounts_of(
+    system: MarkerSystem, values: Doubles, *, method: Method = "reweighted", scales: Doubles | None = None
+) -> Doubles:
+    """How much RNA each type gives to each row, in the units of `values`.
 
     A row is taken as a sum of profiles, `y = sum_t a_t p_t`, solved for `a >= 0` with gene `g` weighted by
-    `1 / (sd_g + 0.2)`, the spread of the gene over the types (`plain`). Counts are noisier the higher they are, so
-    `reweighted` solves three times more with weights `1 / sqrt(fitted_g + 0.2)`, the Poisson weights at the last
-    solution (iteratively reweighted least squares).
+    `1 / (sd_g + 0.2)`, the spread of the gene over the types (`plain`). A gene is the further off the higher it is:
+    by the noise of counting, and because the cells of a type are not all alike. So `reweighted` solves four times
+    more with weights `1 / sqrt(m + 0.3 m^2 + 0.2)`, the inverse standard deviation of a negative binomial at the last
+    fitted value `m` (iteratively reweighted least squares).
 
     Parameters
     ----------
@@ -110,23 +122,71 @@ def proportions(system: MarkerSystem, values: Doubles, *, method: Method = "rewe
         Counts per 10,000 of the marker genes.
     method : {"reweighted", "plain"}
         Which weights.
+    scales : float64 (n_markers,), optional
+        Factor of each gene between the reference and these rows; see `gene_scales`.
+
+    Returns
+    -------
+    float64 (n, n_types)
+    """
+    from scipy.optimize import nnls  # slow to import, and not needed for a search
+
+    profiles = system.profiles if scales is None else system.profiles * scales
+    first = 1.0 / (profiles.std(axis=0) + _SD_FLOOR)
+    amounts = np.zeros((len(values), len(profiles)))
+    for i, row in enumerate(values):
+        amounts[i] = nnls((profiles * first).T, row * first)[0]
+        for _ in range(_ROUNDS if method == "reweighted" else 0):
+            fitted = amounts[i] @ profiles
+            weights = 1.0 / np.sqrt(fitted + _DISPERSION * fitted**2 + _SD_FLOOR)
+            amounts[i] = nnls((profiles * weights).T, row * weights)[0]
+    return amounts
+
+
+def gene_scales(system: MarkerSystem, values: Doubles) -> Doubles | None:
+    """How much stronger each gene is read here than in the reference: two technologies do not see a gene alike.
+
+    Amounts and factors are fitted in turn, twice: with the amounts given, the factor of a gene is the ratio of its
+    sums, observed over fitted, kept within 1/20 and 20.
+
+    Parameters
+    ----------
+    system : MarkerSystem
+        Profiles of the types.
+    values : float64 (n, n_markers)
+        Counts per 10,000 of rows of one technology, such as the spots of a slide.
+
+    Returns
+    -------
+    float64 (n_markers,) or None
+        `None` for fewer than 30 rows.
+    """
+    if len(values) < MIN_SCALE_ROWS:
+        return None
+    scales = np.ones(len(system.genes))
+    for _ in range(_SCALE_ROUNDS):
+        fitted = amounts_of(system, values, scales=scales) @ system.profiles
+        scales = np.clip((values.sum(axis=0) + 1.0) / (fitted.sum(axis=0) + 1.0), *_SCALE_RANGE)
+    return scales
+
+
+def shares_of(system: MarkerSystem, amounts: Doubles, of: ShareOf = "cells") -> Doubles:
+    """Amounts of RNA as shares of the RNA, or of the cells it takes to give it.
+
+    Parameters
+    ----------
+    amounts : float64 (n, n_types)
+        From `amounts_of`.
+    of : {"cells", "rna"}
+        A type whose cells hold twice the RNA has half the share of cells.
 
     Returns
     -------
     float64 (n, n_types)
         Rows sum to 1; a row of zeros where no type explains anything.
     """
-    from scipy.optimize import nnls  # slow to import, and not needed for a search
-
-    profiles = system.profiles
-    first = 1.0 / (profiles.std(axis=0) + _SD_FLOOR)
-    amounts = np.zeros((len(values), len(profiles)))
-    for i, row in enumerate(values):
-        amounts[i] = nnls((profiles * first).T, row * first)[0]
-        for _ in range(_ROUNDS if method == "reweighted" else 0):
-            weights = 1.0 / np.sqrt(amounts[i] @ profiles + _SD_FLOOR)
-            amounts[i] = nnls((profiles * weights).T, row * weights)[0]
-    totals = amounts.sum(axis=1, keepdims=True)
-    shares = np.zeros_like(amounts)
-    np.divide(amounts, totals, out=shares, where=totals > 0)
+    parts = amounts / system.counts_per_cell if of == "cells" else amounts
+    totals = parts.sum(axis=1, keepdims=True)
+    shares = np.zeros_like(parts)
+    np.divide(parts, totals, out=shares, where=totals > 0)
     return shares

@@ -11,8 +11,7 @@ from indexer.index import Index
 from search.batch import BatchResult, answer_all
 from search.catalogue import Catalogue
 from search.cohorts import By, Cohorts, cohorts_of, default_k, eligible_again
-from search.composition import Composition, Source, decompose_counts, decompose_hits, own_profile
-from search.decomposition import Method
+from search.composition import Composition, Manner, Source, decompose_counts, decompose_hits, own_profile
 from search.filters import Exclude, scope_of
 from search.hits import GroupBy
 from search.prediction import PREDICTION_K, Mode, Prediction, predict
@@ -346,8 +345,7 @@ class Engine:
         reference: CellReference,
         *,
         source: Source = "auto",
-        markers: Sequence[str] | None = None,
-        method: Method = "reweighted",
+        manner: Manner | None = None,
         k: int = 50,
         where: str | None = None,
         exclude: Exclude = "auto",
@@ -362,10 +360,8 @@ class Engine:
             Cell types, from `reference_from_h5ad` or `reference_from_counts`.
         source : {"auto", "counts", "hits"}
             `auto` takes the query's own counts where it has some, unless it asks with its image.
-        markers : sequence of str, optional
-            Genes to decompose on; by default chosen from the reference.
-        method : {"reweighted", "plain"}
-            See `search.decomposition.proportions`.
+        manner : Manner, optional
+            Genes to decompose on, how they are weighted, and what the proportions are shares of.
         k : int
             Hits averaged, weighted as in `predict_expression`.
         where, exclude
@@ -378,12 +374,12 @@ class Engine:
         QueryError
             If the query has no counts to decompose, or no hit has.
         """
-        state = self._current()
+        state, manner = self._current(), manner or Manner()
         profile = None if source == "hits" else own_profile(state.catalogue, query, forced=source == "counts")
         if profile is not None:
-            return decompose_counts(profile, reference, markers=markers, method=method)
+            return decompose_counts(state.catalogue, profile, reference, manner)
         near = state.with_counts(state.encode(query), k=k, where=where, exclude=exclude)
-        return decompose_hits(state.catalogue, near, reference, k=k, markers=markers, method=method)
+        return decompose_hits(state.catalogue, near, reference, k=k, manner=manner)
 
     def standout_genes(self, items: Sequence[str], *, n: int = 8) -> list[tuple[StandoutGene, ...]]:
         """Name the genes of each item furthest above their mean share over the slides of the index.

@@ -26,9 +26,11 @@ class CellReference:
     genes : tuple of str
         Symbols, unique.
     profiles : float64 (n_types, n_genes)
-        Mean counts per 10,000 of the cells of each type.
+        Counts of all cells of each type together, per 10,000.
     n_cells : tuple of int
         Cells behind each profile.
+    counts_per_cell : tuple of float
+        Mean counts of a cell of each type, to tell shares of cells from shares of RNA.
     dropped : tuple of str
         Types left out for having too few cells.
     """
@@ -37,6 +39,7 @@ class CellReference:
     genes: tuple[str, ...]
     profiles: npt.NDArray[np.float64]
     n_cells: tuple[int, ...]
+    counts_per_cell: tuple[float, ...]
     dropped: tuple[str, ...] = ()
 
 
@@ -53,7 +56,7 @@ def reference_from_counts(
     Parameters
     ----------
     counts : csr_matrix (n_cells, n_genes)
-        Raw counts; each cell is scaled to 10,000 over all genes given.
+        Raw counts over all genes that were measured.
     genes : sequence of str
         Symbols of the columns; the counts of repeated symbols are summed.
     labels : sequence of (str or None)
@@ -66,7 +69,8 @@ def reference_from_counts(
     Raises
     ------
     CellReferenceError
-        If no cell has a label, fewer than two types are left, a type to merge is not there, or a type has one cell.
+        If no cell has a label, fewer than two types are left, a type to merge is not there, or a type has one cell or
+        no counts.
     """
     names = np.array(["" if _is_missing(label) else str(label) for label in labels], dtype=object)
     if len(names) != counts.shape[0]:
@@ -82,13 +86,18 @@ def reference_from_counts(
     if keep.sum() < 2:
         sizes = ", ".join(f"{t} {n}" for t, n in zip(types, n_cells, strict=True))
         raise CellReferenceError(f"Fewer than two cell types have {min_cells or 1} cells ({sizes}); lower min_cells.")
-    symbols, per_10k = _normalised(counts, genes)
-    profiles = np.vstack([np.asarray(per_10k[names == name].mean(axis=0)).ravel() for name in types[keep]])
+    symbols, merged = _summed(counts, genes)
+    means = np.vstack([np.asarray(merged[names == name].mean(axis=0)).ravel() for name in types[keep]])
+    per_cell = means.sum(axis=1)
+    if not per_cell.all():
+        empty = ", ".join(types[keep][per_cell == 0])
+        raise CellReferenceError(f"The cells labelled {empty} have no counts; leave them out of the reference.")
     return CellReference(
         types=tuple(types[keep].tolist()),
         genes=symbols,
-        profiles=profiles,
+        profiles=means / per_cell[:, None] * _CP10K,
         n_cells=tuple(n_cells[keep].tolist()),
+        counts_per_cell=tuple(per_cell.tolist()),
         dropped=tuple(types[~keep].tolist()),
     )
 
@@ -161,10 +170,7 @@ def _merged(names: npt.NDArray[Any], merge: Mapping[str, str]) -> npt.NDArray[An
     return np.array([merge.get(name, name) for name in names.tolist()], dtype=object)
 
 
-def _normalised(counts: sp.csr_matrix, genes: Sequence[str]) -> tuple[tuple[str, ...], sp.csr_matrix]:
+def _summed(counts: sp.csr_matrix, genes: Sequence[str]) -> tuple[tuple[str, ...], sp.csr_matrix]:
     symbols, column = np.unique(np.asarray(genes, dtype=str), return_inverse=True)
     sums = sp.csr_matrix((np.ones(len(column)), (np.arange(len(column)), column)), shape=(len(column), len(symbols)))
-    merged = sp.csr_matrix(counts, dtype=np.float64) @ sums
-    library = np.asarray(merged.sum(axis=1)).ravel()
-    scale = np.divide(_CP10K, library, out=np.zeros_like(library), where=library > 0)
-    return tuple(symbols.tolist()), sp.csr_matrix(sp.diags(scale) @ merged)
+    return tuple(symbols.tolist()), sp.csr_matrix(sp.csr_matrix(counts, dtype=np.float64) @ sums)

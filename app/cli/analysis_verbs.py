@@ -13,8 +13,8 @@ from app.cli.output import show
 from app.cli.questions import one_query, open_engine
 from app.hit_tables import index_provenance
 from search.cohorts import By
-from search.composition import Source
-from search.decomposition import Method
+from search.composition import Manner, Source
+from search.decomposition import Method, ShareOf
 from search.prediction import PREDICTION_K, Mode
 from search.query import Query
 
@@ -88,6 +88,7 @@ def decompose(
     merge: Merge = None,
     source: Annotated[Source, typer.Option("--source", help="Own counts, or those of the hits.")] = "auto",
     method: Annotated[Method, typer.Option("--method", help="How genes are weighted.")] = "reweighted",
+    of: Annotated[ShareOf, typer.Option("--of", help="Shares of the cells, or of the RNA.")] = "cells",
     options: AnalysisOptions,
 ) -> None:
     """Tell the cell types of a query, from its own counts or from those of its hits."""
@@ -98,7 +99,7 @@ def decompose(
         query,
         cells,
         source=source,
-        method=method,
+        manner=Manner(method=method, of=of),
         k=options.k or 50,
         where=options.where,
         exclude=options.exclude,

@@ -54,7 +54,9 @@ def show_cell_types(query: Query, terms: Terms) -> None:
                 column_config={
                     "type": "cell type",
                     "proportion": st.column_config.NumberColumn("share", format="percent"),
-                    "sd": st.column_config.NumberColumn("spread over hits", format="percent"),
+                    "sd": st.column_config.NumberColumn("sd", format="percent"),
+                    "low": st.column_config.NumberColumn("from (90 %)", format="percent"),
+                    "high": st.column_config.NumberColumn("to (90 %)", format="percent"),
                     "n_cells": "cells in the reference",
                 },
                 alt=f"Shares of cell types {source}",
