@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import runs_verbs, tuning_verbs, upkeep_verbs
+from app.cli import runs_verbs, safety_verbs, tuning_verbs, upkeep_verbs
 from app.cli.options import DEFAULT_DB, AsJson, Db
 from app.cli.output import FAILED, show
 from app.cli.progress import bars
@@ -16,6 +16,7 @@ def register(command: typer.Typer) -> None:
     verbs.command("stats")(stats)
     verbs.command("verify")(verify)
     runs_verbs.register(verbs)
+    safety_verbs.register(verbs)
     upkeep_verbs.register(verbs)
     tuning_verbs.register(verbs)
     command.add_typer(verbs, name="index")
