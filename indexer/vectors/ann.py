@@ -6,6 +6,7 @@ high enough for them to order candidates, else whole. A scan gives estimates; `i
 lists are scanned and how many candidates are compared again on full-precision vectors.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -162,6 +163,18 @@ class AnnIndex:
         np.save(folder / RADII_FILE, np.stack([self._lists.radii, self._lists.max_radii, sizes]))
         if self._lists.basis is not None:
             np.save(folder / BASIS_FILE, self._lists.basis)
+
+    def numbers_of_codes(self) -> Iterator[Floats]:
+        """The two numbers FAISS keeps with each RaBitQ code, list by list, float32 `(size, 2)`."""
+        faiss = _faiss()
+        kept = faiss.downcast_InvertedLists(self._index.invlists)
+        for number, size in enumerate(self.lists.sizes.tolist()):
+            n_blocks = -(-size // kept.n_per_block)
+            blocks = faiss.rev_swig_ptr(kept.get_codes(number), n_blocks * kept.block_size) if size else b""
+            of_codes = np.frombuffer(blocks, dtype=np.uint8).reshape(n_blocks, -1)[
+                :, kept.n_per_block * self.dim // 8 :
+            ]
+            yield np.ascontiguousarray(of_codes).view(np.float32).reshape(-1, 2)[:size]
 
     @property
     def lists(self) -> Lists:

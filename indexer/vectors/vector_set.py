@@ -1,5 +1,6 @@
 """The vectors of one modality of an index, and the nearest of them to a query."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,10 +14,12 @@ from indexer.errors import StoreError
 from indexer.vectors.ann import AnnIndex, dots, dots_at, is_small
 from indexer.vectors.batching import search_many
 from indexer.vectors.evidence import Evidence, Radii, measure, radii_of
+from indexer.vectors.full_scan import FullScan
 from indexer.vectors.mapping import populate
 from indexer.vectors.probing import Prober, Trace
 from indexer.vectors.selection import Mask, Rows, Selection
 
+_LOG = logging.getLogger(__name__)
 Strategy = Literal["exact", "ann"]
 #: More hits than this are found by comparing every allowed row.
 _MANY = 2_000
@@ -156,7 +159,7 @@ class VectorSet:
     def use(self, evidence: Evidence) -> None:
         """Search with other bounds from now on."""
         ann = self.ann
-        for name, value in (("_opened", (ann, evidence)), ("_prober", None)):
+        for name, value in (("_opened", (ann, evidence)), ("_prober", None), ("_full_scan", None)):
             self.__dict__.pop(name, None)
             if value is not None:
                 self.__dict__[name] = value
@@ -250,27 +253,33 @@ class VectorSet:
         return Neighbours(rows, np.array([scores for _, scores in found], dtype=np.float32).reshape(len(batch), width))
 
     def nearest(self, query: Vectors, k: int, allowed: Mask | Selection | None = None, *, exact: bool = False) -> Found:
-        """As `search` for one query `(dim,)`, with how it went; `exact` compares every allowed vector."""
+        """As `search` for one query `(dim,)`, with how it went; `exact` leaves none out that could be a hit."""
         selection = self._selection(allowed)
         return self._nearest(self._check(query)[0], max(0, min(k, selection.count)), selection, exact=exact)
 
     def _nearest(self, query: Vectors, k: int, selection: Selection, *, exact: bool) -> Found:
         if k == 0:
             return Found(np.empty(0, np.int64), np.empty(0, np.float32), "exact", Trace(0, 0, 0, 0, 0, "None allowed."))
-        if exact or self.strategy(selection, k) == "exact" or self.evidence is None:
+        strategy: Strategy = "exact" if exact else self.strategy(selection, k)
+        found = None
+        if self.strategy(selection, k) == "ann" and self.evidence is not None:
+            search = self._prober.search if strategy == "ann" else self._full_search
+            found = search(query, k, selection.head(len(self.base)))
+        if found is None:
             places, scores = self._all(query, selection)
             trace = Trace(0, 0, selection.count, selection.count, 0, "Every allowed vector was compared.")
-            strategy: Strategy = "exact"
+            strategy = "exact"
         else:
-            n_base = len(self.base)
-            places, scores, trace = self._prober.search(query, k, selection.head(n_base))
+            places, scores, trace = found
             if len(self.tail):
-                late = selection.after(n_base)
+                late = selection.after(len(self.base))
                 places = np.concatenate([places, late])
-                scores = np.concatenate([scores, dots_at(self.tail, query, late - n_base)])
-            strategy = "ann"
+                scores = np.concatenate([scores, dots_at(self.tail, query, late - len(self.base))])
         best, its = _best(places, scores, k)
         return Found(self.item_of[best], its, strategy, trace)
+
+    def _full_search(self, query: Vectors, k: int, selection: Selection) -> tuple[Rows, Floats, Trace] | None:
+        return None if self._full_scan is None else self._full_scan.search(query, k, selection)
 
     def _nearest_many(self, queries: Vectors, k: int, selection: Selection) -> list[tuple[Rows, Floats]]:
         n_base = len(self.base)
@@ -329,6 +338,14 @@ class VectorSet:
             raise StoreError(f"The {self.modality} vectors have no lists to search.")
         populate(self.base)
         return Prober(self.ann, self.base, self.evidence, self._radii)
+
+    @cached_property
+    def _full_scan(self) -> FullScan | None:
+        try:
+            return FullScan(self._prober)
+        except ValueError as error:
+            _LOG.debug("Every vector is compared where all are to be: %s", error)
+            return None
 
     def _check(self, queries: Vectors) -> Vectors:
         batch = np.ascontiguousarray(np.atleast_2d(np.asarray(queries, dtype=np.float32)))
