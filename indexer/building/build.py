@@ -6,12 +6,13 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from encoders.aggregators import MEAN, open_aggregator
 from encoders.errors import HistoSeekError, SpaceMismatchError, UnknownSpaceError, WeightsMissingError
 from encoders.space import Space
+from indexer.building.bulk import ingest_samples, is_bulk
 from indexer.building.encoded import SlideEncoder
 from indexer.building.items import item_tables, slide_row
 from indexer.building.report import BuildReport, FailedSlide, SlideRun, slides_with
@@ -124,6 +125,7 @@ def _ingest(
 ) -> list[SlideRun]:
     runs: list[SlideRun] = []
     names: set[str] = set()
+    samples: list[SlideSource] = []  # thousands of which share a commit
     folding = Folding(writer, encoder.progress)
     for done, source in enumerate(sources):
         slide = source.facts.slide
@@ -133,6 +135,9 @@ def _ingest(
             if slide in names:
                 raise JoinError(f"Slide {slide} is given twice; expected one source for each. Rename one of them.")
             names.add(slide)
+            if is_bulk(source) and writer.settings.aggregator == MEAN:
+                samples.append(source)
+                continue
             run = _ingest_one(source, writer, encoder, notes, again=again)
             folding.after_commit()
         except _FATAL:
@@ -144,6 +149,11 @@ def _ingest(
                 writer.commit_failure(slide, type(error).__name__, str(error))
         spent = {stage: round(s - before.get(stage, 0.0), 3) for stage, s in encoder.clock.seconds.items()}
         runs.append(replace(run, seconds={stage: s for stage, s in spent.items() if s}))
+    content_of = partial(content_sha256, settings=writer.settings)
+    for some in ingest_samples(samples, writer, encoder, notes, content_of=content_of, again=again):
+        runs += some
+        folding.after_commit()
+        encoder.progress.update("slides", len(runs), len(sources), "")
     encoder.progress.update("slides", len(sources), len(sources), "")
     return runs
 

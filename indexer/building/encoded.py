@@ -11,6 +11,7 @@ from encoders.aggregates import Aggregate, SlideAggregator
 from encoders.aggregators import MEAN
 from encoders.contracts import Floats, Modality, Vectors
 from encoders.space import Space
+from indexer.building.panel_counts import on_panel
 from indexer.errors import CountsError, JoinError, SlideError
 from indexer.features.tiled import TileEncoder
 from indexer.features.tiled_slides import TiledSlide
@@ -188,21 +189,14 @@ class SlideEncoder:
         # A section's spots and a data set's cells share a batch effect; bulk samples are each a batch of their own.
         rows = encoder.encode_counts(counts, genes, by_section=source.kind != "transcriptome")
         whole = encoder.encode_counts(sp.csr_matrix(counts.sum(axis=0)), genes, by_section=False)
-        columns = self.panel.columns_of(genes)
-        inside = np.flatnonzero(columns >= 0)
-        placing = sp.csr_matrix(
-            (np.ones(len(inside), dtype=np.float32), (inside, columns[inside])), shape=(len(genes), len(self.panel))
-        )
-        panel_counts = sp.csr_matrix(counts @ placing, dtype=np.float32)
-        panel_counts.sort_indices()
-        panel_counts.eliminate_zeros()
+        panel_counts, n_outside = on_panel(self.panel, counts, genes)
         return ExpressionSide(
             expression=expression,
             vectors=rows.vectors,
             slide_vector=whole.vectors[0],
             panel_counts=panel_counts,
             totals=np.asarray(counts.sum(axis=1), dtype=np.float32).ravel(),
-            n_outside_panel=len(genes) - len(inside),
+            n_outside_panel=n_outside,
             aggregate=self._aggregate_rows(expression),
         )
 

@@ -1,6 +1,6 @@
 """Rows of the `items` and `slides` tables, made from an encoded slide."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from encoders.contracts import Vectors
 from indexer.building.encoded import EncodedSlide, ExpressionSide
 from indexer.errors import SlideError
 from indexer.schema import SHARED_FACTS, SLIDES_SCHEMA, items_schema
+from indexer.slides import SlideFacts
 from indexer.tissue.patches import ImageSide
 
 _PART_ROWS = 8_192
@@ -36,7 +37,21 @@ def item_tables(encoded: EncodedSlide, dim: int, side_um: float) -> list[pa.Tabl
         parts.append(_tile_part(encoded, encoded.image, side_um))
     if encoded.expression is not None:
         parts += _row_parts(encoded, encoded.expression, side_um)
-    return [_table(encoded, dim, part) for part in parts]
+    return [_table([encoded.facts] * len(part["names"]), dim, part) for part in parts]
+
+
+def sample_tables(samples: Sequence[EncodedSlide], dim: int) -> list[pa.Table]:
+    """Items of many bulk samples of one row each, `items_schema`: as slides, then as transcriptomes."""
+    sides = [one.expression for one in samples if one.expression is not None]
+    columns = {
+        "total_counts": np.concatenate([side.totals for side in sides]),
+        "expression_vector": np.concatenate([side.vectors for side in sides]),
+        **_gene_lists(sp.csr_matrix(sp.vstack([side.panel_counts for side in sides]))),
+    }
+    facts = [one.facts for one in samples]
+    slides = {"kind": "slide", "names": [one.slide for one in facts]} | columns
+    rows = {"kind": "transcriptome", "names": [side.expression.names[0] for side in sides]} | columns
+    return [_table(facts, dim, slides), _table(facts, dim, rows)]
 
 
 def slide_row(encoded: EncodedSlide, content_sha256: str) -> pa.Table:
@@ -130,10 +145,10 @@ def _gene_lists(counts: sp.csr_matrix) -> dict[str, Any]:
     }
 
 
-def _table(encoded: EncodedSlide, dim: int, part: dict[str, Any]) -> pa.Table:
-    names, kind, facts = part["names"], part["kind"], encoded.facts
-    columns: dict[str, Any] = {field.name: [getattr(facts, field.name)] * len(names) for field in SHARED_FACTS}
-    columns["id"] = [item_id(facts.slide, kind, name) for name in names]
+def _table(facts: Sequence[SlideFacts], dim: int, part: dict[str, Any]) -> pa.Table:
+    names, kind = part["names"], part["kind"]
+    columns: dict[str, Any] = {field.name: [getattr(one, field.name) for one in facts] for field in SHARED_FACTS}
+    columns["id"] = [item_id(one.slide, kind, name) for one, name in zip(facts, names, strict=True)]
     columns["kind"] = [kind] * len(names)
     columns |= {name: values for name, values in part.items() if name not in ("names", "kind")}
     schema = items_schema(dim)
@@ -143,7 +158,7 @@ def _table(encoded: EncodedSlide, dim: int, part: dict[str, Any]) -> pa.Table:
         if values is None:
             arrays.append(pa.nulls(len(names), field.type))
         elif field.name.endswith("_vector"):
-            arrays.append(_vector_array(values, dim, facts.slide))
+            arrays.append(_vector_array(values, dim, facts[0].slide))
         else:
             arrays.append(values if isinstance(values, pa.Array) else pa.array(values, field.type))
     return pa.Table.from_arrays(arrays, schema=schema)
