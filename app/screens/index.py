@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from app.screens.session import engine, items, options, slides
+from app.screens.runs_view import show_failed, show_runs
+from app.screens.session import engine, errors_as_sentences, items, options, slides
 from encoders.space import SpaceCard
 
 _SLIDE_COLUMNS = [
@@ -30,17 +31,20 @@ def show() -> None:
     _show_counts()
     st.subheader("Slides")
     st.dataframe(slides()[_SLIDE_COLUMNS], hide_index=True, alt="Slides of the index with their metadata")
+    st.subheader("Failed slides")
+    show_failed(engine().index)
     left, right = st.columns([7, 5], gap="large")
     with left:
         st.subheader("How good the space is")
         _show_space(engine().space.card)
     with right:
-        st.subheader("Failed slides")
-        _show_failed()
         st.subheader("Licences and citations")
         _show_licences()
         st.subheader("Versions")
         _show_versions()
+    st.subheader("Runs")
+    with errors_as_sentences():
+        show_runs(engine().index)
 
 
 def _show_counts() -> None:
@@ -70,14 +74,6 @@ def _show_space(card: SpaceCard) -> None:
         },
     )
     st.caption("Every figure stands beside what chance, and colour alone, reach on the same gallery.")
-
-
-def _show_failed() -> None:
-    failed = engine().index.failed().to_pandas()
-    if failed.empty:
-        st.success("None.", icon=":material/check:")
-    else:
-        st.dataframe(failed, hide_index=True, alt="Slides that could not be read, with the reason")
 
 
 def _show_licences() -> None:

@@ -1,4 +1,4 @@
-"""What is in an index twice is found: turned, mirrored, cropped, saved anew; neighbouring sections are not taken for it."""
+"""What is in an index twice is found: turned, mirrored, cropped, saved anew; neighbouring sections are not."""
 
 import io
 import warnings
@@ -116,7 +116,7 @@ def test_a_neighbour_of_the_same_outline_is_not():
 
 def test_the_turn_is_told():
     picture = tissue(3)
-    found = register((jpeg(picture), UM_PER_PX), COPIES["turned by 90"](picture)[:1] + (UM_PER_PX,))
+    found = register((jpeg(picture), UM_PER_PX), (COPIES["turned by 90"](picture)[0], UM_PER_PX))
     assert found.turned_deg == pytest.approx(90, abs=1)
     assert not found.mirrored
 
