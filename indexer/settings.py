@@ -1,4 +1,4 @@
-"""What a machine says about itself: where the data mirror and the cache lie."""
+"""What a machine says about itself: where the data mirror, the cache and the public collections lie."""
 
 from pathlib import Path
 
@@ -15,12 +15,21 @@ class Settings(BaseSettings):
         Folder or http(s) address that holds the manifest's files by their `path`.
     cache_dir : Path
         Where downloads go, and the notes of which files were verified.
+    hub_url, gdc_url, gtex_url, gtex_files_url, gtex_slides_url, hgnc_url : str
+        Addresses of the Hugging Face hub, the GDC's API, the GTEx portal, its files, its slides, and HGNC's table;
+        another one is a mirror that speaks the same.
     """
 
     model_config = SettingsConfigDict(env_prefix="HISTOSEEK_")
 
     mirror: str | None = None
     cache_dir: Path = Path("~/.cache/histoseek")
+    hub_url: str = "https://huggingface.co"
+    gdc_url: str = "https://api.gdc.cancer.gov"
+    gtex_url: str = "https://gtexportal.org"
+    gtex_files_url: str = "https://storage.googleapis.com/adult-gtex"
+    gtex_slides_url: str = "https://brd.nci.nih.gov/brd/imagedownload"
+    hgnc_url: str = "https://storage.googleapis.com/public-download-files/hgnc/tsv/tsv/hgnc_complete_set.txt"
 
     @field_validator("mirror")
     @classmethod
@@ -31,6 +40,11 @@ class Settings(BaseSettings):
     @classmethod
     def _expand_home(cls, cache_dir: Path) -> Path:
         return cache_dir.expanduser()
+
+    @field_validator("hub_url", "gdc_url", "gtex_url", "gtex_files_url", "gtex_slides_url", "hgnc_url")
+    @classmethod
+    def _without_last_slash(cls, url: str) -> str:
+        return url.rstrip("/")
 
     @property
     def mirror_folder(self) -> Path | None:

@@ -1,10 +1,11 @@
-"""`histoseek data list | fetch | verify`: the public data sets of the manifest."""
+"""`histoseek data`: the data sets of the manifest and the public collections, fetched and verified."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli.collection_verbs import get_collection, list_collections
 from app.cli.options import AsJson, ManifestPath
 from app.cli.output import DONE_WITH_FAILURES, say, show
 from app.cli.progress import bars
@@ -12,6 +13,9 @@ from app.data_tables import dataset_row, datasets_table, files_table
 from app.table_view import size_text
 from indexer.datasets.manifest import Dataset, Manifest, load_manifest
 from indexer.errors import FetchError
+
+if TYPE_CHECKING:
+    from indexer.datasets.digests import FileState
 
 Names = Annotated[list[str] | None, typer.Argument(help="Data sets of the manifest; all by default.")]
 Slides = Annotated[list[str] | None, typer.Option("--slide", help="Only this slide's files; may be repeated.")]
@@ -23,6 +27,8 @@ def register(command: typer.Typer) -> None:
     verbs.command("list")(list_datasets)
     verbs.command("fetch")(fetch_datasets)
     verbs.command("verify")(verify_datasets)
+    verbs.command("collections")(list_collections)
+    verbs.command("get")(get_collection)
     verbs.command("aliases")(make_aliases)
     command.add_typer(verbs, name="data")
 
@@ -78,16 +84,27 @@ def make_aliases(
     show({"aliases": len(aliases), "ambiguous": several, "path": path}, [line], as_json=as_json)
 
 
-def verify_datasets(names: Names = None, *, manifest: ManifestPath = None, as_json: AsJson = False) -> None:
-    """Check every local file against its SHA-256; nothing is downloaded."""
+def verify_datasets(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Data sets of the manifest, or folders of `data get`; all data sets.")
+    ] = None,
+    *,
+    manifest: ManifestPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check every local file of data sets, or of folders that `data get` filled; nothing is downloaded."""
     from indexer.datasets.download import verify
+    from indexer.datasets.receiving import RECORD, recorded_files, verify_folder
+    from indexer.settings import Settings
 
     states: dict[str, list[dict[str, Any]]] = {}
-    for dataset in _chosen(load_manifest(manifest), names):
-        states[dataset.name] = [
-            {"path": state.path, "bytes": dataset.file(state.path).bytes, "state": state.state, "note": state.reason}
-            for state in verify(dataset)
-        ]
+    folders = [name for name in names or () if (Path(name) / RECORD).is_file()]
+    others = [name for name in names or () if name not in folders]
+    for name in folders:
+        sizes = {file.path: file.bytes for file in recorded_files(Path(name))}
+        states[name] = [_state_row(state, sizes[state.path]) for state in verify_folder(Path(name), Settings())]
+    for dataset in _chosen(load_manifest(manifest), others) if others or not folders else ():
+        states[dataset.name] = [_state_row(state, dataset.file(state.path).bytes) for state in verify(dataset)]
     wrong = {name: [row for row in rows if row["state"] != "verified"] for name, rows in states.items()}
     lines = [
         f"{name}: {len(rows) - len(wrong[name])} of {len(rows)} files are here and match"
@@ -102,6 +119,10 @@ def verify_datasets(names: Names = None, *, manifest: ManifestPath = None, as_js
             if rows
         ]
     )
+
+
+def _state_row(state: "FileState", n_bytes: int | None) -> dict[str, Any]:
+    return {"path": state.path, "bytes": n_bytes, "state": state.state, "note": state.reason}
 
 
 def _chosen(manifest: Manifest, names: list[str] | None) -> list[Dataset]:

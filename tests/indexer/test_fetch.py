@@ -9,9 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from indexer.datasets import digests, download
+from indexer.datasets import digests
 from indexer.datasets.download import fetch, verify
 from indexer.datasets.manifest import DataFile, Dataset
+from indexer.datasets.transfer import Transfer
 from indexer.errors import FetchError
 from indexer.settings import Settings
 
@@ -54,7 +55,7 @@ def server() -> Iterator[Server]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
         state.url = f"http://127.0.0.1:{httpd.server_address[1]}"
-        thread = threading.Thread(target=httpd.serve_forever)
+        thread = threading.Thread(target=httpd.serve_forever, args=(0.01,))
         thread.start()
         yield state
         httpd.shutdown()
@@ -104,7 +105,7 @@ def test_a_verified_file_is_not_read_again_until_it_changes(tmp_path, monkeypatc
     own = settings(tmp_path, str(tmp_path / "m"))
     fetch(dataset(), settings=own)
     read = []
-    monkeypatch.setattr(digests, "sha256_of", lambda path: read.append(path) or "0" * 64)
+    monkeypatch.setattr(digests, "digest_of", lambda path, _: read.append(path) or "0" * 64)
     fetch(dataset(), settings=own)
     assert read == []
     file.write_bytes(CONTENT[::-1])
@@ -207,12 +208,12 @@ def test_a_file_without_address(tmp_path):
 
 
 def test_a_full_disk_keeps_what_came(tmp_path, server, monkeypatch):
-    def full(answer, part, *_: object) -> None:
+    def full(_self, answer, part, *_: object) -> None:
         part.write_bytes(CONTENT[:1_000])
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(download, "_write_blocks", full)
+        patch.setattr(Transfer, "_write", full)
         with pytest.raises(FetchError, match=r"no space left.*1,023,000 more bytes.*HISTOSEEK_CACHE_DIR"):
             fetch(dataset(url=server.url), settings=settings(tmp_path))
     fetch(dataset(url=server.url), settings=settings(tmp_path))

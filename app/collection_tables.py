@@ -1,0 +1,107 @@
+"""Public collections, and what would be fetched of one, as tables."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from app.table_view import NONE, Column, TableView, size_text
+from indexer.datasets.collection import Collection, Plan
+
+
+def collection_row(one: Collection) -> dict[str, Any]:
+    """What `histoseek data collections --json` says of one."""
+    return {
+        "name": one.name,
+        "title": one.title,
+        "licence": one.licence,
+        "access": one.access,
+        "size": one.size,
+        "route": one.route,
+        "choose_by": sorted(one.takes),
+        "parts": dict(one.parts),
+        "usual_parts": list(one.usual),
+        "citation": one.citation,
+        "page": one.page,
+    }
+
+
+def collections_table(collections: Iterable[Collection]) -> TableView:
+    """Every collection on a line."""
+    listed = list(collections)
+    return TableView(
+        title="Public collections",
+        columns=(
+            Column("name"),
+            Column("what", wrap=True),
+            Column("licence", wrap=True),
+            Column("access", wrap=True),
+            Column("size", wrap=True),
+            Column("route", wrap=True),
+            Column("parts (usual ones first)", wrap=True),
+        ),
+        rows=[
+            (one.name, one.title, one.licence, one.access, one.size, one.route, ", ".join(_usual_first(one)))
+            for one in listed
+        ],
+        caption="See what it would be with `histoseek data get NAME --to FOLDER --dry-run`, narrowed by --ids, --organ "
+        "... Cite: " + "; ".join(f"{one.name}: {one.citation}" for one in listed),
+    )
+
+
+def plan_row(plan: Plan) -> dict[str, Any]:
+    """What `histoseek data get --json` says of a plan."""
+    return {
+        "collection": plan.collection.name,
+        "revision": plan.revision,
+        "licence": plan.licence,
+        "access": plan.collection.access,
+        "files": [
+            {"path": one.expected.path, "bytes": one.expected.bytes, "digest": one.expected.digest}
+            for one in plan.files
+        ],
+        "bytes": plan.bytes,
+        "slides": len(plan.slides),
+        "samples": len(plan.samples),
+        "notes": list(plan.notes),
+    }
+
+
+def plan_table(plan: Plan) -> TableView:
+    """Files and sizes by folder, with licence and notes below."""
+    sums: dict[str, list[int | None]] = {}
+    for file in plan.files:
+        folder, _, name = file.expected.path.rpartition("/")
+        sums.setdefault(folder or name, []).append(file.expected.bytes)
+    rows = [(folder, f"{len(sizes):,}", _size(sizes)) for folder, sizes in sums.items()]
+    rows.append(("all", f"{len(plan.files):,}", _size([file.expected.bytes for file in plan.files])))
+    who = [f"{len(rows):,} {what}" for what, rows in (("slides", plan.slides), ("samples", plan.samples)) if rows]
+    lines = [
+        f"Licence: {plan.licence}. Access: {plan.collection.access}. Revision: {plan.revision}.",
+        f"Cite: {plan.collection.citation}.",
+        *plan.notes,
+    ]
+    return TableView(
+        title=f"{plan.collection.title}: {', '.join(who) or 'files only'}",
+        columns=(Column("folder"), Column("files", "right"), Column("size", "right")),
+        rows=rows,
+        caption="\n".join(lines),
+    )
+
+
+def failures_table(failed: Mapping[str, str]) -> TableView:
+    """Files that did not come, each with its reason."""
+    return TableView(
+        title="Files that did not come",
+        columns=(Column("file"), Column("reason", wrap=True)),
+        rows=list(failed.items()),
+    )
+
+
+def _size(sizes: list[int | None]) -> str:
+    """Sum of sizes, with how many are not known."""
+    unknown = sum(size is None for size in sizes)
+    known = size_text(sum(size or 0 for size in sizes)) if unknown < len(sizes) else NONE
+    return f"{known} + {unknown:,} of unknown size" if unknown else known
+
+
+def _usual_first(one: Collection) -> list[str]:
+    return [*one.usual, *(part for part in one.parts if part not in one.usual)]

@@ -1,0 +1,266 @@
+"""TCGA from the GDC: slides and STAR counts that are open, found by its search, each with its MD5."""
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from indexer.datasets.collection import Collection, Plan, RemoteFile, Row, Selection, checked_path, is_chosen, some
+from indexer.datasets.digests import Expected
+from indexer.datasets.web import ask_json
+from indexer.errors import FetchError, RefusedError
+from indexer.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
+
+PAGE = 1_000
+TAKES = frozenset({"ids", "organ", "project"})
+COUNTS = "counts"
+_FIELDS = (
+    "file_id,file_name,file_size,md5sum,access,data_category,data_type,experimental_strategy,cases.submitter_id,"
+    "cases.primary_site,cases.disease_type,cases.project.project_id,cases.project.name,cases.samples.submitter_id,"
+    "cases.samples.sample_type"
+)
+_SHEET = ("File ID", "File Name", "Data Category", "Data Type", "Project ID", "Case ID", "Sample ID", "Sample Type")
+
+#: What the GDC calls the files of a part.
+PARTS: Mapping[str, Mapping[str, str]] = {
+    COUNTS: {"data_type": "Gene Expression Quantification", "analysis.workflow_type": "STAR - Counts"},
+    "diagnostic-slides": {"data_type": "Slide Image", "experimental_strategy": "Diagnostic Slide"},
+    "tissue-slides": {"data_type": "Slide Image", "experimental_strategy": "Tissue Slide"},
+}
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A file as the GDC describes it, with its first case and sample."""
+
+    file: RemoteFile
+    name: str
+    part: str
+    about: Mapping[str, Any]
+    case: Mapping[str, Any]
+    sample: Mapping[str, Any]
+
+    @property
+    def normal(self) -> bool:
+        """Whether the sample is normal tissue."""
+        return "normal" in str(self.sample.get("sample_type", "")).lower()
+
+
+def plan_of(
+    collection: Collection, program: str, client: "httpx.Client", selection: Selection, settings: Settings
+) -> Plan:
+    """Files of a program of the GDC. Raises `FetchError`."""
+    release = ask_json(client, f"{settings.gdc_url}/status").get("data_release", "unknown")
+    if selection.revision not in {None, release}:
+        raise FetchError(
+            f"The GDC is at {release!r}; it serves no earlier release, and {selection.revision!r} was asked."
+        )
+    hits, closed = [], 0
+    for part in selection.part or collection.usual:
+        wanted = filters_of(program, part, selection)
+        hits += [_hit(one, part, settings) for one in _search(client, settings, wanted, "open")]
+        closed += _count(client, settings, wanted, "controlled")
+    hits = [hit for hit in hits if is_chosen(hit.file.expected.path, selection.pattern)]
+    hits = sorted(hits, key=lambda hit: (hit.case.get("submitter_id", ""), hit.name))
+    if selection.limit is not None:
+        cases = list(dict.fromkeys(hit.case.get("submitter_id") for hit in hits))[: selection.limit]
+        hits = [hit for hit in hits if hit.case.get("submitter_id") in cases]
+    notes = [_closed(closed)] if closed else []
+    if not hits:
+        raise FetchError(
+            f"The GDC has no open file of {collection.name} for that choice. " + " ".join([*notes, _advice(selection)])
+        )
+    lost = [one for one in selection.ids if not any(_is_of(hit, one) for hit in hits)]
+    if lost and selection.limit is None:
+        notes.append(f"Nothing open of {some(lost)}.")
+    counted = sorted((hit for hit in hits if hit.part == COUNTS), key=lambda hit: hit.name)
+    return Plan(
+        collection,
+        str(release),
+        collection.licence,
+        tuple(hit.file for hit in hits),
+        slides=tuple(_row(hit, hit.name.rsplit(".", 1)[0], collection) for hit in hits if hit.part != COUNTS),
+        samples=tuple(_row(hit, name, collection) for name, hit in _sample_names(counted).items()),
+        sheets=_sheet(counted),
+        notes=tuple(notes),
+    )
+
+
+def filters_of(program: str, part: str, selection: Selection) -> list[dict[str, Any]]:
+    """Conditions of the GDC's search; ids are files, cases or samples."""
+    wanted = [_in("cases.project.program.name", (program,))]
+    wanted += [_in(name, (value,)) for name, value in PARTS[part].items()]
+    if selection.project:
+        wanted.append(_in("cases.project.project_id", tuple(one.upper() for one in selection.project)))
+    if selection.organ:  # as the GDC writes them: "Breast", "Bronchus and lung"
+        wanted.append(_in("cases.primary_site", tuple(one[:1].upper() + one[1:].lower() for one in selection.organ)))
+    if selection.ids:
+        fields = ("cases.submitter_id", "cases.samples.submitter_id", "file_id")
+        wanted.append({"op": "or", "content": [_in(name, selection.ids) for name in fields]})
+    return wanted
+
+
+def explain(error: RefusedError, settings: Settings) -> str:
+    """What to do about a refusal of the GDC."""
+    if error.status in {401, 403}:
+        return _closed(1)
+    return f"See {settings.gdc_url}/status and https://portal.gdc.cancer.gov; run again later."
+
+
+def _closed(n: int) -> str:
+    return (
+        f"{n:,} more of the files are controlled: ask for the study on dbGaP (https://gdc.cancer.gov/access-data), "
+        "then get them with the GDC's own gdc-client and your token; HistoSeek fetches open files only."
+    )
+
+
+def _in(name: str, values: tuple[str, ...]) -> dict[str, Any]:
+    return {"op": "in", "content": {"field": name, "value": list(values)}}
+
+
+def _search(
+    client: "httpx.Client", settings: Settings, wanted: list[dict[str, Any]], access: str
+) -> Iterator[dict[str, Any]]:
+    """Files that match, page by page."""
+    start = 0
+    while True:
+        data = _page(client, settings, wanted, access, start, PAGE)
+        yield from data["hits"]
+        start += len(data["hits"])
+        if not data["hits"] or start >= data["pagination"]["total"]:
+            return
+
+
+def _count(client: "httpx.Client", settings: Settings, wanted: list[dict[str, Any]], access: str) -> int:
+    return int(_page(client, settings, wanted, access, 0, 0)["pagination"]["total"])
+
+
+def _page(
+    client: "httpx.Client", settings: Settings, wanted: list[dict[str, Any]], access: str, start: int, size: int
+) -> dict[str, Any]:
+    body = {
+        "filters": {"op": "and", "content": [*wanted, _in("access", (access,))]},
+        "fields": _FIELDS,
+        "format": "JSON",
+        "sort": "file_id:asc",
+        "from": start,
+        "size": size,
+    }
+    answer = ask_json(client, f"{settings.gdc_url}/files", method="POST", body=body)
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if (
+        not isinstance(data, dict)
+        or not isinstance(data.get("hits"), list)
+        or "total" not in data.get("pagination", {})
+    ):
+        raise FetchError(f"{settings.gdc_url}/files answered without hits and pagination; expected the GDC's search.")
+    return data
+
+
+def _hit(one: dict[str, Any], part: str, settings: Settings) -> Hit:
+    try:
+        name, folder = str(one["file_name"]), "counts" if part == COUNTS else "slides"
+        if "/" in name:
+            checked_path(f"/{name}")
+        expected = Expected(checked_path(f"{folder}/{name}"), int(one["file_size"]), f"md5:{one['md5sum'].lower()}")
+        file = RemoteFile(expected, f"{settings.gdc_url}/data/{checked_path(str(one['file_id']))}")
+        case = (one.get("cases") or [{}])[0]
+        return Hit(file, name, part, one, case, (case.get("samples") or [{}])[0])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FetchError(
+            f"The GDC describes a file without {error}; expected name, size, MD5 and id. Run again."
+        ) from error
+
+
+def _is_of(hit: Hit, one: str) -> bool:
+    samples = [sample.get("submitter_id") for sample in hit.case.get("samples") or ()]
+    return one in {hit.about.get("file_id"), hit.case.get("submitter_id"), *samples}
+
+
+def _sample_names(hits: list[Hit]) -> dict[str, Hit]:
+    """Samples by the name that the format `gdc-star` gives them, in order of their files."""
+    named: dict[str, Hit] = {}
+    for hit in hits:
+        name = str(hit.sample.get("submitter_id") or hit.name)
+        named[f"{name}_{hit.name[:8]}" if name in named else name] = hit
+    return named
+
+
+def _sheet(hits: list[Hit]) -> dict[str, str]:
+    """Sample sheet as the portal's cart gives it; its name is of the files it lists."""
+    if not hits:
+        return {}
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerow(_SHEET)
+    for hit in hits:
+        said = (hit.about.get("data_category"), hit.about.get("data_type"), _project(hit), hit.case.get("submitter_id"))
+        sample = (hit.sample.get("submitter_id"), hit.sample.get("sample_type"))
+        writer.writerow([hit.about["file_id"], hit.name, *(value or "" for value in (*said, *sample))])
+    digest = hashlib.sha256(text.getvalue().encode()).hexdigest()[:8]
+    return {f"gdc_sample_sheet.{digest}.tsv": text.getvalue()}
+
+
+def _project(hit: Hit) -> str:
+    return str((hit.case.get("project") or {}).get("project_id", ""))
+
+
+def _row(hit: Hit, name: str, collection: Collection) -> Row:
+    project = hit.case.get("project") or {}
+    diagnosis = "normal" if hit.normal else str(project.get("name") or hit.case.get("disease_type") or "unknown")
+    is_slide = hit.part != COUNTS
+    return {
+        "slide": name,
+        "patient_id": str(hit.case.get("submitter_id") or name),
+        "mpp": "",
+        "organ": str(hit.case.get("primary_site") or "unknown").lower(),
+        "diagnosis": diagnosis,
+        "cohort": str(project.get("project_id") or collection.name),
+        "technology": str(hit.about.get("experimental_strategy") or "histology") if is_slide else "bulk RNA-seq",
+        "species": "human",
+        "licence": collection.licence,
+        "citation": collection.citation,
+        "image": hit.file.expected.path if is_slide else "",
+        "counts": "",
+    }
+
+
+def _advice(selection: Selection) -> str:
+    if selection.organ:
+        return "Organs are the GDC's primary sites, such as Breast or 'Bronchus and lung'."
+    return "Check the project (TCGA-BRCA) and the ids (TCGA-A2-A04R, TCGA-A2-A04R-01A, or ids of files)."
+
+
+def _plan(client: "httpx.Client", selection: Selection, settings: Settings) -> Plan:
+    return plan_of(TCGA, "TCGA", client, selection, settings)
+
+
+TCGA = Collection(
+    name="tcga",
+    title="The Cancer Genome Atlas: slides and RNA-seq of 33 cancers",
+    licence="open access at the GDC, NIH Genomic Data Sharing policy; no attempt to identify participants",
+    citation="The results are based upon data generated by the TCGA Research Network: https://www.cancer.gov/tcga",
+    page="https://portal.gdc.cancer.gov",
+    access="open; raw reads and genotypes are controlled",
+    size="11,000 FFPE slides, often over 1 GB each, and counts of a few MB a sample",
+    route="GDC API, MD5",
+    takes=TAKES,
+    parts={
+        COUNTS: "STAR gene counts, a file a sample",
+        "diagnostic-slides": "FFPE slides, svs",
+        "tissue-slides": "frozen slides, svs",
+    },
+    usual=(COUNTS,),
+    ingest=(
+        "histoseek ingest {to} --format gdc-star --slides {to}/samples.csv --db INDEX",
+        "histoseek ingest --slides {to}/slides.csv --db INDEX",
+    ),
+    plan=_plan,
+    explain=explain,
+    keeps_revision=False,
+)

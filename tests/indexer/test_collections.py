@@ -1,0 +1,371 @@
+"""Public collections against a server in this process: what is chosen, fetched, verified and written."""
+
+import csv
+import json
+import shutil
+from collections import namedtuple
+from contextlib import closing
+
+import pytest
+
+from indexer.datasets import receiving, web
+from indexer.datasets.catalogue import COLLECTIONS, choose_collection, plan_collection
+from indexer.datasets.collection import Selection, checked_path
+from indexer.datasets.receiving import RECORD, receive_plan, verify_folder
+from indexer.errors import FetchError
+from indexer.formats import find_slides
+from indexer.readers.table_slide import read_slide_table
+from indexer.settings import Settings
+from tests.indexer.collection_server import SHA, TOKEN, World, full_world, serving
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    with serving(full_world(tmp_path_factory.mktemp("world"))) as world:
+        yield world
+
+
+@pytest.fixture
+def world(served, monkeypatch, tmp_path):
+    served.asked.clear()
+    served.faults.clear()
+    served.gated = True
+    for name in ("HUB_URL", "GDC_URL", "GTEX_URL", "GTEX_FILES_URL", "GTEX_SLIDES_URL"):
+        monkeypatch.setenv(f"HISTOSEEK_{name}", served.url + "/")
+    monkeypatch.setenv("HISTOSEEK_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    served.pauses = []
+    monkeypatch.setattr(web, "pause", lambda seconds, _=None: served.pauses.append(seconds))
+    monkeypatch.setattr("indexer.datasets.transfer.pause", lambda seconds, _=None: served.pauses.append(seconds))
+    return served
+
+
+def get(name, folder, *, workers=2, **chosen):
+    plan = plan_collection(name, Selection(**chosen), folder=folder)
+    return plan, receive_plan(plan, folder, Settings(), workers=workers)
+
+
+def paths(plan):
+    return sorted(file.expected.path for file in plan.files)
+
+
+def rows(path):
+    with path.open(newline="") as stream:
+        return {row["slide"]: row for row in csv.DictReader(stream)}
+
+
+def test_hest_becomes_a_folder_that_is_read_as_it_is(world: World, tmp_path):
+    folder = tmp_path / "hest"
+    plan, report = get("hest", folder, organ=("breast",), technology=("visium",))
+    assert plan.revision == SHA
+    assert plan.licence == "cc-by-nc-sa-4.0"
+    assert sorted(report.fetched) == paths(plan) == ["metadata/TENX1.json", "st/TENX1.h5ad", "wsis/TENX1.tif"]
+    assert report.failed == {}
+    assert plan.bytes == sum((folder / path).stat().st_size for path in paths(plan))
+    slide = read_slide_table(folder / "slides.csv")["TENX1"]
+    assert slide.facts.patient == "Study, one: Patient 1"  # patients are numbered study by study
+    assert (slide.facts.mpp, slide.facts.organ, slide.facts.species) == (2.5, "breast", "human")
+    assert slide.facts.licence == "CC-BY-NC-SA-4.0 (HEST-1k); source: Creative Commons Attribution"
+    assert slide.read_expression().counts.toarray().sum() == 36
+    with closing(slide.open_image()) as image:
+        assert image.size_px == (150, 140)
+    assert "CC-BY-NC-SA" in (folder / "LICENCE.txt").read_text().upper()
+    assert {state.state for state in verify_folder(folder, Settings())} == {"verified"}
+
+
+def test_the_token_goes_to_the_hub_and_nowhere_else(world: World, tmp_path):
+    get("hest", tmp_path / "h", ids=("TENX2",))
+    sent = {(one.port, "Authorization" in one.headers) for one in world.asked}
+    hub, cdn = (int(url.rpartition(":")[2]) for url in (world.url, world.cdn))
+    assert sent == {(hub, True), (cdn, False)}
+
+
+def test_what_is_there_is_not_fetched_again_and_more_is_added(world: World, tmp_path):
+    get("hest", tmp_path / "h", ids=("TENX1",))
+    world.asked.clear()
+    _, report = get("hest", tmp_path / "h", ids=("TENX1", "zen*"))
+    assert len(report.kept) == 3
+    assert len(report.fetched) == 3
+    assert not [one for one in world.of("/cdn/") if "TENX1" in one.path]
+    assert world.of("/api/datasets")[0].path.endswith(f"/revision/{SHA}")  # stays at the commit of the first run
+    assert set(rows(tmp_path / "h" / "slides.csv")) == {"TENX1", "ZEN3"}
+    assert len(verify_folder(tmp_path / "h", Settings())) == 6
+
+
+@pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        ("", "gated: accept its terms .CC-BY-NC-SA-4.0. on .*/datasets/MahmoodLab/hest, make a token.*set HF_TOKEN"),
+        ("hf_other", "not on the list of MahmoodLab/hest: open .*accept its terms"),
+    ],
+)
+def test_gated_data_say_what_to_do(world: World, tmp_path, monkeypatch, token, said):
+    monkeypatch.setenv("HF_TOKEN", token)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "nobody"))
+    with pytest.raises(FetchError, match=said):
+        plan_collection("hest", Selection(ids=("TENX1",)))
+
+
+def test_a_token_file_does_as_well(world: World, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    assert paths(plan_collection("hest", Selection(ids=("TENX1",), part=("st",)))) == ["st/TENX1.h5ad"]
+
+
+def test_stimage_is_read_as_its_format(world: World, tmp_path):
+    plan, report = get("stimage", tmp_path / "s", species=("human",))
+    assert len(report.fetched) == 3
+    assert any("mpp" in note for note in plan.notes)
+    table = tmp_path / "s" / "slides.csv"
+    row = rows(table)["Human_Breast_A1"]
+    assert (row["patient_id"], row["diagnosis"], row["mpp"]) == ("PMID 34650042", "cancer", "")
+    (slide,) = find_slides(tmp_path / "s", "stimage")
+    assert slide.read_expression().counts.toarray().tolist() == [[3, 4], [5, 6]]
+
+
+def test_tcga_counts_and_slides_come_with_their_sheets(world: World, tmp_path):
+    folder = tmp_path / "t"
+    plan, report = get("tcga", folder, project=("tcga-brca",), part=("counts", "diagnostic-slides"))
+    assert len(report.fetched) == 4
+    assert len(world.of("/files")) > 3
+    assert any(note.startswith("1 more of the files are controlled") for note in plan.notes)
+    found = {one.facts.slide: one for one in find_slides(folder, "gdc-star")}
+    assert (
+        set(found) == set(rows(folder / "samples.csv")) == {"TCGA-A2-A04R-01A", "TCGA-A2-A04R-11A", "TCGA-BH-A18H-01A"}
+    )
+    assert found["TCGA-A2-A04R-11A"].facts.patient == "TCGA-A2-A04R"
+    assert found["TCGA-A2-A04R-11A"].read_expression().counts.toarray()[0, 0] == 200
+    assert rows(folder / "samples.csv")["TCGA-A2-A04R-11A"]["diagnosis"] == "normal"
+    slide = read_slide_table(folder / "slides.csv")["TCGA-A2-A04R-01A-DX1.s1"]
+    assert slide.facts.patient == "TCGA-A2-A04R"
+    with closing(slide.open_image()) as image:
+        assert image.size_px == (60, 40)
+
+
+@pytest.mark.parametrize("one", ["TCGA-A2-A04R", "TCGA-A2-A04R-11A", "c2"])
+def test_gdc_ids_are_cases_samples_or_files(world: World, one):
+    assert "counts/c2.rna_seq.augmented_star_gene_counts.tsv" in paths(plan_collection("tcga", Selection(ids=(one,))))
+
+
+def test_cptac_says_where_its_slides_are(world: World, tmp_path):
+    plan, _ = get("cptac", tmp_path / "c", project=("CPTAC-3",))
+    assert set(rows(tmp_path / "c" / "samples.csv")) == {"C3L-00001-01"}
+    assert "cancerimagingarchive" in plan.notes[-1]
+    with pytest.raises(FetchError, match="no open file of cptac"):
+        plan_collection("cptac", Selection(ids=("TCGA-A2-A04R",)))
+
+
+def test_gtex_counts_by_tissue_with_their_donors(world: World, tmp_path):
+    _, report = get("gtex", tmp_path / "g", tissue=("whole_*",))
+    assert report.fetched == ("counts/gene_reads_v10_whole_blood.gct.gz",)
+    found = find_slides(tmp_path / "g" / "counts", "gct")
+    assert {one.facts.slide for one in found} == set(rows(tmp_path / "g" / "samples.csv"))
+    assert {row["patient_id"] for row in rows(tmp_path / "g" / "samples.csv").values()} == {"GTEX-1117F"}
+    record = json.loads((tmp_path / "g" / RECORD).read_text())
+    assert record["files"][0]["digest"].startswith("md5:")
+    assert record["revision"] == "v10"
+
+
+def test_gtex_slides_have_no_digest_and_a_page_of_html_is_no_slide(world: World, tmp_path):
+    plan, report = get("gtex", tmp_path / "g", organ=("liver",), part=("slides",))
+    assert report.fetched == ("slides/GTEX-1117F-0126.svs",)
+    assert "other first bytes" in report.failed["slides/GTEX-111FC-0126.svs"]
+    assert not list((tmp_path / "g" / "slides").glob("*.part"))
+    assert "neither size nor digest" in plan.notes[0]
+
+
+def test_a_release_that_is_not_there(world: World):
+    with pytest.raises(FetchError, match="'v3' is not known; expected one of v8, v10"):
+        plan_collection("gtex", Selection(tissue=("Liver",), revision="v3"))
+    with pytest.raises(FetchError, match=r"404.*no file of this tissue"):
+        plan_collection("gtex", Selection(tissue=("Liver",)))
+
+
+# What goes wrong on the way
+
+
+def test_a_cut_connection_goes_on_where_it_ended(world: World, tmp_path):
+    world.faults["/cdn/"] = [("cut", 5_000)]
+    _, report = get("hest", tmp_path / "h", ids=("TENX1",), part=("st",))
+    assert report.fetched == ("st/TENX1.h5ad",)
+    assert [one.headers.get("Range") for one in world.of("/cdn/")] == [None, "bytes=5000-"]
+
+
+def test_a_part_of_an_earlier_run_goes_on(world: World, tmp_path):
+    content = world.hub["MahmoodLab/hest"]["st/TENX1.h5ad"]
+    (tmp_path / "h" / "st").mkdir(parents=True)
+    (tmp_path / "h" / "st" / "TENX1.h5ad.part").write_bytes(content[:777])
+    get("hest", tmp_path / "h", ids=("TENX1",), part=("st",))
+    assert [one.headers.get("Range") for one in world.of("/cdn/")] == ["bytes=777-"]
+    assert (tmp_path / "h" / "st" / "TENX1.h5ad").read_bytes() == content
+
+
+def test_other_bytes_are_kept_out_and_the_others_come(world: World, tmp_path):
+    size = len(world.gdc_data["c1"])
+    world.faults["/data/c1"] = [("body", b"!" * size)]
+    _, report = get("tcga", tmp_path / "t", project=("TCGA-BRCA",))
+    ((path, reason),) = report.failed.items()
+    assert path.startswith("counts/c1")
+    assert "MD5" in reason
+    assert "thrown away" in reason
+    assert len(report.fetched) == 2
+    assert not (tmp_path / "t" / path).exists()
+    assert [one.state for one in verify_folder(tmp_path / "t", Settings())].count("missing") == 1
+    _, again = get("tcga", tmp_path / "t", project=("TCGA-BRCA",))
+    assert again.fetched == (path,)
+    assert len(again.kept) == 2
+
+
+def test_a_busy_server_is_waited_for_as_it_asks(world: World, tmp_path):
+    world.faults = {
+        "/tree/": [("status", (429, {"Retry-After": "7"}))],
+        "/cdn/": [("status", (503, {})), ("status", (429, {"Retry-After": "3"}))],
+    }
+    _, report = get("hest", tmp_path / "h", ids=("TENX1",), part=("st",))
+    assert report.failed == {}
+    assert world.pauses == [7.0, 1.0, 3.0]
+
+
+def test_a_server_that_stays_busy_is_left(world: World, tmp_path):
+    world.faults["/data/c1"] = [("status", (503, {}))] * 9
+    _, report = get("tcga", tmp_path / "t", ids=("c1",))
+    assert "answered 503" in next(iter(report.failed.values()))
+    assert world.pauses == [1.0, 2.0, 4.0, 8.0]
+
+
+def test_terms_withdrawn_on_the_way_stop_the_run_once(world: World, tmp_path):
+    plan = plan_collection("hest", Selection(everything=True))
+    world.faults["/resolve/"] = [("status", (403, {"X-Error-Code": "GatedRepo"}))] * 99
+    with pytest.raises(FetchError, match=r"403.*not on the list"):
+        receive_plan(plan, tmp_path / "h", Settings(), workers=1)
+    assert len(world.of("/resolve/")) == 2  # the table, and one file
+
+
+def test_a_small_disk_is_said_before_anything_comes(world: World, tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1, 1, 1_000))
+    with pytest.raises(FetchError, match=r"GB are to come, and .* has 0\.0 GB free"):
+        get("hest", tmp_path / "h", ids=("TENX1",))
+    assert not world.of("/cdn/")
+    assert not (tmp_path / "h" / RECORD).exists()
+
+
+def test_a_disk_that_fills_up_keeps_what_came(world: World, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("indexer.datasets.transfer.Transfer._write", full)
+        with pytest.raises(FetchError, match=r"no space left on the device.*what was downloaded is kept"):
+            get("hest", tmp_path / "h", ids=("TENX1",))
+    assert len(get("hest", tmp_path / "h", ids=("TENX1",))[1].fetched) == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["../x.tsv", "/etc/x.tsv", "a/../../x.tsv", "a\\x.tsv", "C:x.tsv", "a\nb.tsv", "sub/x.tsv"]
+)
+def test_names_that_lead_elsewhere_are_refused(world: World, monkeypatch, name):
+    strange = {**world.gdc[0], "file_name": name}
+    monkeypatch.setattr(world, "gdc", [strange])
+    with pytest.raises(FetchError, match="expected a plain path inside the folder"):
+        plan_collection("tcga", Selection(project=("TCGA-BRCA",)))
+
+
+@pytest.mark.parametrize("path", ["st/../../x.h5ad", "/st/x", "", "st//x", "./x", "st/x/"])
+def test_only_plain_paths_pass(path):
+    with pytest.raises(FetchError, match="Nothing was fetched"):
+        checked_path(path)
+
+
+def test_a_link_out_of_the_folder_is_not_followed(world: World, tmp_path):
+    (tmp_path / "h").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "h" / "st").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FetchError, match="over a link"):
+        get("hest", tmp_path / "h", ids=("TENX1",), part=("st",))
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_list_of_files_that_goes_on_elsewhere_is_refused(world: World, monkeypatch):
+    monkeypatch.setattr(world, "url", world.cdn)  # so the link to the next page is of another host
+    with pytest.raises(FetchError, match="sends us on to"):
+        plan_collection("hest", Selection(ids=("TENX1",)))
+    hub = {one.port for one in world.of("/api/")}
+    assert int(world.cdn.rpartition(":")[2]) not in hub
+
+
+# What is chosen
+
+
+def test_nobody_gets_all_of_it_by_mistake(world: World):
+    with pytest.raises(FetchError, match=r"All of hest would be about 1\.9 TB.*choose|Choose by diagnosis, ids"):
+        plan_collection("hest", Selection())
+    assert world.asked == []
+    assert len(plan_collection("hest", Selection(everything=True)).files) == 9
+    assert {row["slide"] for row in plan_collection("hest", Selection(limit=2)).slides} == {"TENX1", "TENX2"}
+
+
+def test_a_choice_that_matches_nothing_lists_what_there_is(world: World):
+    with pytest.raises(FetchError, match=r"nothing for organ pancreas\. It has organ: Breast, Skin"):
+        plan_collection("hest", Selection(organ=("pancreas",)))
+    plan = plan_collection("hest", Selection(ids=("TENX1", "TENX77")))
+    assert plan.notes == ("HEST-1k has no sample TENX77.",)
+
+
+def test_a_choice_that_does_not_fit_says_what_does(world: World):
+    with pytest.raises(FetchError, match="hest cannot be chosen by project; expected some of: diagnosis, ids"):
+        plan_collection("hest", Selection(project=("TCGA-BRCA",)))
+    with pytest.raises(FetchError, match=r"no part bams; expected some of: counts .STAR gene counts"):
+        plan_collection("tcga", Selection(ids=("x",), part=("bams",)))
+    with pytest.raises(FetchError, match="no collection 'x'; expected one of: hest, stimage, tcga, gtex, cptac"):
+        choose_collection("x")
+
+
+def test_parts_and_patterns_narrow_the_files(world: World):
+    plan = plan_collection("hest", Selection(everything=True, part=("st", "thumbnails"), pattern=("*TENX*",)))
+    assert paths(plan) == [
+        "st/TENX1.h5ad",
+        "st/TENX2.h5ad",
+        "thumbnails/TENX1_downscaled_fullres.jpeg",
+        "thumbnails/TENX2_downscaled_fullres.jpeg",
+    ]
+
+
+def test_a_folder_is_of_one_collection_and_one_run(world: World, tmp_path):
+    get("tcga", tmp_path / "t", ids=("c1",))
+    with pytest.raises(FetchError, match="holds 'tcga', not 'hest'"):
+        plan_collection("hest", Selection(ids=("TENX1",)), folder=tmp_path / "t")
+    plan = plan_collection("tcga", Selection(ids=("c2",)), folder=tmp_path / "t")
+    with receiving.FileLock(tmp_path / "t" / ".histoseek.lock"), pytest.raises(FetchError, match="Another run"):
+        receive_plan(plan, tmp_path / "t", Settings())
+    (tmp_path / "t" / RECORD).write_text("{")
+    with pytest.raises(FetchError, match="no readable"):
+        verify_folder(tmp_path / "t", Settings())
+
+
+def test_a_changed_file_is_found(world: World, tmp_path):
+    get("tcga", tmp_path / "t", ids=("c1",))
+    (path,) = (tmp_path / "t" / "counts").iterdir()
+    path.write_bytes(b"!" * path.stat().st_size)
+    (state,) = verify_folder(tmp_path / "t", Settings())
+    assert state.state == "wrong"
+    assert "MD5" in state.reason
+
+
+def test_answers_of_other_shapes_are_told(world: World, monkeypatch):
+    monkeypatch.setattr(world, "gdc", [{**world.gdc[0], "md5sum": None}])
+    with pytest.raises(FetchError, match="describes a file without"):
+        plan_collection("tcga", Selection(project=("TCGA-BRCA",)))
+    monkeypatch.setitem(world.hub, "MahmoodLab/hest", {"HEST_v1_2_0.csv": b"a,b\n1,2\n"})
+    with pytest.raises(FetchError, match="no column 'id'"):
+        plan_collection("hest", Selection(ids=("x",)))
+
+
+def test_every_collection_says_its_licence_and_page():
+    for one in COLLECTIONS.values():
+        assert one.licence
+        assert one.citation
+        assert one.access
+        assert one.page.startswith("https://")
+        assert set(one.usual) <= set(one.parts)
