@@ -31,7 +31,7 @@ Role = Literal[
 ]
 ROLES: tuple[Role, ...] = get_args(Role)
 
-DEFAULT_MANIFEST = Path(__file__).resolve().parents[2] / "data_manifest.yaml"
+_MANIFEST = "data_manifest.yaml"
 
 Text = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -202,20 +202,26 @@ class Manifest(_Entry):
         return self.datasets[name]
 
 
+def default_manifest() -> Path:
+    """`data_manifest.yaml`: the one at the top of a checkout, in an installation the copy beside this module."""
+    top = Path(__file__).resolve().parents[2] / _MANIFEST
+    return top if top.is_file() else Path(__file__).with_name(_MANIFEST)
+
+
 def load_manifest(path: Path | None = None) -> Manifest:
     """Read and check a manifest.
 
     Parameters
     ----------
     path : Path, optional
-        Defaults to `data_manifest.yaml` of this repository.
+        Defaults to `default_manifest`.
 
     Raises
     ------
     ManifestError
         If the file is missing or says something wrong; the message names data set, slide and key.
     """
-    path = DEFAULT_MANIFEST if path is None else path
+    path = default_manifest() if path is None else path
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

@@ -1,11 +1,14 @@
 """The manifest in the repository, and what a wrong one is told."""
 
 import copy
+import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
+from indexer.datasets import manifest
 from indexer.datasets.manifest import load_manifest
 from indexer.errors import ManifestError
 
@@ -147,3 +150,17 @@ def test_every_file_of_the_mirror_is_the_listed_one(mirror):
         states = verify(dataset)
         assert [state.reason for state in states if state.state != "verified"] == []
         assert all(state.where is not None and state.where.is_relative_to(mirror) for state in states)
+
+
+def test_an_installation_has_the_manifest_beside_its_module(monkeypatch, tmp_path):
+    """The wheel's build copies what this link leads to; a folder without the checkout's top finds the copy."""
+    package = tmp_path / "indexer" / "datasets"
+    package.mkdir(parents=True)
+    source = Path(manifest.__file__).with_name("data_manifest.yaml")
+    with (Path(__file__).parents[2] / "pyproject.toml").open("rb") as stream:
+        data = tomllib.load(stream)["tool"]["setuptools"]["package-data"]
+    assert source.name in data["indexer.datasets"]
+    shutil.copy(source, package)
+    monkeypatch.setattr(manifest, "__file__", str(package / "manifest.py"))
+    assert manifest.default_manifest() == package / "data_manifest.yaml"
+    assert "her2st" in load_manifest().datasets
