@@ -46,7 +46,7 @@ class HistoSeek:
             column, operator, value = found
             where = f"{_COLUMN.get(column, column)} {operator} {value!r}"
             result = engine.search(VectorQuery(query), target="image", k=K, where=where)
-        return [int(item.rsplit("/", maxsplit=1)[1]) for item in result.table.column("id").to_pylist()]
+        return [int(hit["id"].rsplit("/", maxsplit=1)[1]) for hit in result.to_list()]
 
     def ask_many(self, queries: Floats, knob: object) -> list[list[int]]:  # noqa: ARG002
         """All queries as one batch, on the vectors themselves."""

@@ -178,7 +178,7 @@ class Catalogue:
 
     def generated_note(self, rows: Rows) -> tuple[str, ...]:
         """A sentence for the user if some of these items are generated, not measured."""
-        n = sum(self.index.columns.array("generated").take(pa.array(rows)).to_pylist())
+        n = sum(self.index.columns.values_of("generated", rows))
         return (f"{n:,} of {len(rows):,} items here are generated data, not measured tissue.",) if n else ()
 
 

@@ -1,16 +1,16 @@
-"""From scored items to the table a user reads."""
+"""From scored items to the hits a user reads."""
 
 from typing import Literal
 
 import numpy as np
-import pyarrow as pa
 
 from encoders.contracts import Floats, Modality
+from indexer.vectors.columns import FEW_ROWS
 from search.calibration import Significance
 from search.catalogue import Catalogue, Rows
 from search.errors import QueryError
 from search.plan import Scored
-from search.result import HITS_SCHEMA
+from search.result import HitColumns
 
 GroupBy = Literal["slide", "patient"]
 
@@ -37,7 +37,7 @@ def pick(scored: Scored, catalogue: Catalogue, k: int, group_by: GroupBy | None,
     return np.flatnonzero((place_in_group < per_group) & (best[which] < k))
 
 
-def hits_table(
+def hits_columns(
     scored: Scored,
     places: Rows,
     significance: Significance,
@@ -45,19 +45,19 @@ def hits_table(
     modality: Modality,
     *,
     first_rank: int = 1,
-) -> pa.Table:
-    """Hits with their provenance, `HITS_SCHEMA`, best first."""
-    n = len(places)
-    columns: dict[str, pa.Array] = {
-        "rank": pa.array(np.arange(first_rank, first_rank + n, dtype=np.int32)),
-        "score": pa.array(scored.scores[places]),
+) -> HitColumns:
+    """Hits with their provenance, a column for each field of `HITS_SCHEMA`, best first."""
+    n, rows = len(places), scored.rows[places]
+    columns = catalogue.index.columns
+    return {
+        "rank": list(range(first_rank, first_rank + n)),
+        "score": scored.scores[places].tolist(),
         "p_value": _or_nulls(significance.p_values, places),
         "fdr": _or_nulls(significance.fdr, places),
-        "modality": pa.array([modality] * n, pa.string()),
-        **catalogue.index.columns.take(scored.rows[places]),
+        "modality": [modality] * n,
+        **(columns.values(rows) if n <= FEW_ROWS else columns.take(rows)),
     }
-    return pa.Table.from_arrays([columns[field.name] for field in HITS_SCHEMA], schema=HITS_SCHEMA)
 
 
-def _or_nulls(values: Floats | None, places: Rows) -> pa.Array:
-    return pa.nulls(len(places), pa.float32()) if values is None else pa.array(values[places])
+def _or_nulls(values: Floats | None, places: Rows) -> list[float | None]:
+    return [None] * len(places) if values is None else list(values[places].tolist())

@@ -1,6 +1,8 @@
 """What a search returns: hits as an Arrow table, with the plan that found them and what the user should know."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -21,6 +23,9 @@ HITS_SCHEMA = pa.schema(
         *ITEM_METADATA,
     ]
 )
+
+#: Values of each field of `HITS_SCHEMA`, best hit first.
+HitColumns = dict[str, Sequence[Any] | pa.Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +74,14 @@ class Findings:
         return {"query": self.query, "notes": list(self.notes), **figures, "rows": self.table.to_pylist()}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SearchResult:
     """Hits and where they come from.
 
     Attributes
     ----------
-    table : pyarrow.Table
-        `HITS_SCHEMA`, best hit first.
+    columns : dict
+        Values of each field of `HITS_SCHEMA`, best hit first.
     query : dict
         What was asked, ready to be saved and asked again.
     plan : Plan
@@ -87,14 +92,26 @@ class SearchResult:
         Sentences the user should read, such as what was excluded and whether anything similar was found.
     """
 
-    table: pa.Table
+    columns: HitColumns
     query: dict[str, Any]
     plan: Plan
     genes: GeneReport | None = None
     notes: tuple[str, ...] = field(default=())
 
     def __len__(self) -> int:
-        return int(self.table.num_rows)
+        return len(self.columns["rank"])
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """`HITS_SCHEMA`, best hit first."""
+        return pa.Table.from_arrays(
+            [_array(self.columns[field.name], field.type) for field in HITS_SCHEMA], schema=HITS_SCHEMA
+        )
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Hits as dictionaries, best first; quicker than by the table where there are few."""
+        columns = {name: _plain(self.columns[name]) for name in HITS_SCHEMA.names}
+        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
     def to_pandas(self) -> "pd.DataFrame":
         """Hits as a data frame, best first."""
@@ -120,5 +137,13 @@ class SearchResult:
                 "stage_ms": self.plan.stage_ms,
             }
             | ({} if self.plan.explained is None else {"explained": self.plan.explained}),
-            "hits": self.table.to_pylist(),
+            "hits": self.to_list(),
         }
+
+
+def _array(values: Sequence[Any] | pa.Array, kind: pa.DataType) -> pa.Array:
+    return values if isinstance(values, pa.Array) else pa.array(values, kind)
+
+
+def _plain(values: Sequence[Any] | pa.Array) -> Sequence[Any]:
+    return list(values.to_pylist()) if isinstance(values, pa.Array) else values

@@ -14,7 +14,7 @@ from search.catalogue import Catalogue, Mask
 from search.encoding import EncodedQuery
 from search.errors import QueryError
 from search.filters import Exclude, Scope, scope_of
-from search.hits import GroupBy, hits_table, pick
+from search.hits import GroupBy, hits_columns, pick
 from search.plan import Scored, StageTimer, score
 from search.result import Plan, SearchResult
 
@@ -101,7 +101,7 @@ def retrieve(
         key = f"{query.null}->{request.target}"
         worth = significance(scored.scores, scored.n_allowed, calibration, key)
     with timer.stage("metadata"):
-        table = hits_table(scored, places, worth, catalogue, request.target, first_rank=request.offset + 1)
+        hits = hits_columns(scored, places, worth, catalogue, request.target, first_rank=request.offset + 1)
     generated = catalogue.generated_note(scored.rows[places])
     notes = (*scope.notes, *_count_notes(len(places), scored, request), *worth.notes, *generated)
     described = query.description | {
@@ -116,7 +116,7 @@ def retrieve(
     described |= {name: value for name, value in _asked_besides(request).items() if value}
     explained = _explained(scored, selection, catalogue, request) if request.explain else None
     plan = Plan(scored.strategy, scored.n_allowed, len(scored.rows), timer.stage_ms, explained)
-    return Retrieval(SearchResult(table, described, plan, query.genes, notes), scope, scored)
+    return Retrieval(SearchResult(hits, described, plan, query.genes, notes), scope, scored)
 
 
 def check_request(request: Request) -> None:

@@ -12,7 +12,7 @@ from indexer.index import Index
 from search.calibration import Significance
 from search.catalogue import Catalogue
 from search.errors import QueryError
-from search.hits import hits_table
+from search.hits import hits_columns
 from search.plan import Scored
 from search.result import Findings, SearchResult
 from search.retrieval import Retrieval
@@ -109,11 +109,11 @@ def ordered_by_parts(
     )
     order = np.lexsort((rows, -scores))[:k]
     scored = Scored(rows[order], scores[order], found.scored.n_allowed, found.scored.strategy)
-    table = hits_table(scored, np.arange(len(order)), Significance(None, None, ()), catalogue, side)
+    hits = hits_columns(scored, np.arange(len(order)), Significance(None, None, ()), catalogue, side)
     what = "one learned vector each" if len(own.shares) == 1 else f"up to {len(own.shares)} prototypes and their shares"
     note = f"Ordered by {what} ({parts.aggregator}, {asked.match}), among the {len(rows):,} nearest by their means."
     query = found.result.query | {"aggregator": parts.aggregator, "match": asked.match}
-    return replace(found.result, table=table, query=query, notes=(*found.result.notes, note))
+    return replace(found.result, columns=hits, query=query, notes=(*found.result.notes, note))
 
 
 def slide_parts(parts: PartsOfSlides, asked: AskedSlide, other: str) -> SlideParts:

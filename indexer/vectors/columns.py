@@ -13,10 +13,12 @@ import pyarrow as pa
 from indexer.schema import ITEM_COLUMNS, ITEM_METADATA
 
 COLUMNS_FILE, ROW_IDS_FILE = "items.arrow", "row_ids.npy"
-_FEW = 256
+#: Up to so many rows are taken value by value.
+FEW_ROWS = 256
 RowIds = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+_Taker = Callable[[Rows], list[Any]]
 
 
 @dataclass(frozen=True)
@@ -90,16 +92,25 @@ class ItemColumns:
         """All columns as one batch, from which rows are taken quickest."""
         return pa.RecordBatch.from_arrays([self.array(name) for name in ITEM_COLUMNS], names=list(ITEM_COLUMNS))
 
-    def take(self, rows: Rows) -> dict[str, pa.Array]:
-        """Columns of some rows, plain."""
-        if len(rows) > _FEW:
-            found = self.batch.take(pa.array(rows))
-            return {name: _plain(found.column(i)) for i, name in enumerate(ITEM_COLUMNS)}
+    def values(self, rows: Rows) -> dict[str, list[Any]]:
+        """Columns of some rows as plain Python values, `None` where there are none: for a few rows, quickest so."""
         return {name: take(rows) for name, take in self._takers.items()}
 
+    def values_of(self, name: str, rows: Rows) -> list[Any]:
+        """The same of one column."""
+        return self._takers[name](rows)
+
+    def take(self, rows: Rows) -> dict[str, pa.Array]:
+        """Columns of some rows, plain."""
+        if len(rows) > FEW_ROWS:
+            found = self.batch.take(pa.array(rows))
+            return {name: _plain(found.column(i)) for i, name in enumerate(ITEM_COLUMNS)}
+        values = self.values(rows)
+        return {field.name: pa.array(values[field.name], field.type) for field in ITEM_METADATA}
+
     @cached_property
-    def _takers(self) -> dict[str, Callable[[Rows], pa.Array]]:
-        return {field.name: _taker(self.array(field.name), field.type) for field in ITEM_METADATA}
+    def _takers(self) -> dict[str, _Taker]:
+        return {field.name: _taker(self.array(field.name)) for field in ITEM_METADATA}
 
     def plain(self) -> pa.Table:
         """The whole table with plain columns, `ITEM_METADATA`."""
@@ -120,48 +131,54 @@ def encoded(table: pa.Table) -> pa.Table:
     return pa.table(columns, names=list(ITEM_COLUMNS)).unify_dictionaries().combine_chunks()
 
 
-def _taker(array: pa.Array, kind: pa.DataType) -> Callable[[Rows], pa.Array]:
-    """What gives a few rows of a column: NumPy over Arrow's buffers is quicker at that than Arrow's own functions."""
+def _taker(array: pa.Array) -> _Taker:
+    """What gives the values of a few rows: NumPy over Arrow's buffers is quicker at that than Arrow's own functions."""
     if array.null_count == len(array):
-        return lambda rows: pa.nulls(len(rows), kind)
+        return lambda rows: [None] * len(rows)
     if array.offset:  # its buffers begin elsewhere
-        return lambda rows: _plain(array.take(pa.array(rows)))
+        return lambda rows: list(array.take(pa.array(rows)).to_pylist())
     if pa.types.is_dictionary(array.type):
-        return _text_taker(array, kind)
+        return _text_taker(array)
     if pa.types.is_large_string(array.type):
-        return _id_taker(array, kind)
+        return _id_taker(array)
     return _number_taker(array)
 
 
-def _number_taker(array: pa.Array) -> Callable[[Rows], pa.Array]:
+def _number_taker(array: pa.Array) -> _Taker:
     there = _validity(array)
     if pa.types.is_boolean(array.type):
         bits = np.frombuffer(array.buffers()[1], dtype=np.uint8)
-        return lambda rows: pa.array(_bits(bits, rows), mask=None if there is None else ~_bits(there, rows))
-    values = np.frombuffer(array.buffers()[1], dtype=array.type.to_pandas_dtype(), count=len(array))
-    if there is None:
-        return lambda rows: pa.array(values[rows])
-    return lambda rows: pa.array(values[rows], mask=~_bits(there, rows))
+        return lambda rows: _where_there(_bits(bits, rows).tolist(), there, rows)
+    numbers = np.frombuffer(array.buffers()[1], dtype=array.type.to_pandas_dtype(), count=len(array))
+    return lambda rows: _where_there(numbers[rows].tolist(), there, rows)
 
 
-def _text_taker(array: pa.DictionaryArray, kind: pa.DataType) -> Callable[[Rows], pa.Array]:
+def _text_taker(array: pa.DictionaryArray) -> _Taker:
     indices, there = array.indices, _validity(array.indices)
     codes = np.frombuffer(indices.buffers()[1], dtype=np.int32, count=len(array))
-    texts = np.array([*array.dictionary.to_pylist(), None], dtype=object)
+    texts = array.dictionary.to_pylist()
+    # The code of a null may be any number.
     if there is None:
-        return lambda rows: pa.array(texts[codes[rows]], kind)
-    return lambda rows: pa.array(texts[np.where(_bits(there, rows), codes[rows], -1)], kind)
+        return lambda rows: [texts[code] for code in codes[rows].tolist()]
+    texts.append(None)
+    return lambda rows: [texts[code] for code in np.where(_bits(there, rows), codes[rows], -1).tolist()]
 
 
-def _id_taker(array: pa.LargeStringArray, kind: pa.DataType) -> Callable[[Rows], pa.Array]:
+def _id_taker(array: pa.LargeStringArray) -> _Taker:
     _, offsets, data = array.buffers()
     starts, letters = np.frombuffer(offsets, dtype=np.int64), memoryview(data)
 
-    def take(rows: Rows) -> pa.Array:
+    def take(rows: Rows) -> list[Any]:
         ends = zip(starts[rows].tolist(), starts[rows + 1].tolist(), strict=True)
-        return pa.array([str(letters[start:end], "utf-8") for start, end in ends], kind)
+        return [str(letters[start:end], "utf-8") for start, end in ends]
 
     return take
+
+
+def _where_there(values: list[Any], there: npt.NDArray[np.uint8] | None, rows: Rows) -> list[Any]:
+    if there is None:
+        return values
+    return [value if is_there else None for value, is_there in zip(values, _bits(there, rows).tolist(), strict=True)]
 
 
 def _validity(array: pa.Array) -> npt.NDArray[np.uint8] | None:
