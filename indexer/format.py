@@ -29,11 +29,14 @@ class Circumstances:
         What is known of gene names.
     cohort : str
         Of slides of which nothing is said.
+    label_column : str or None
+        Column of the rows' own table that names their region or cell type.
     """
 
     said: Mapping[str, Said] = field(default_factory=dict)
     tables: GeneTables = field(default_factory=GeneTables)
     cohort: str = ""
+    label_column: str | None = None
 
     def facts(self, slide: str, *, patient: str | None = None, technology: str) -> SlideFacts:
         """Facts of a slide: the user's, else what the format knows; a slide of no known patient is one of its own."""
@@ -69,11 +72,14 @@ class Format:
         Which files, in a few words, as shown in lists.
     find : callable
         Slides of a place, none of them read; raises `DataError` if the place holds none.
+    labels : bool
+        Whether its files have columns that can label rows.
     """
 
     name: str
     reads: str
     find: Callable[[Path, Circumstances], list[SlideSource]]
+    labels: bool = False
 
 
 def files_at(place: Path, suffixes: tuple[str, ...], *, what: str) -> list[Path]:

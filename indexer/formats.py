@@ -5,7 +5,7 @@ from pathlib import Path
 
 from indexer.errors import DataError
 from indexer.format import Circumstances, Format
-from indexer.readers import gct, gdc_star, h5ad, slide_folder, stimage, tenx, visium, visium_hd, xena, xenium
+from indexer.readers import gct, gdc_star, h5ad, hest, slide_folder, stimage, tenx, visium, visium_hd, xena, xenium
 from indexer.readers.count_tables import CELLS_BY_GENES, GENES_BY_CELLS, GENES_BY_SAMPLES, SAMPLES_BY_GENES
 from indexer.readers.measured import MeasuredSlide
 from indexer.readers.table_slide import TableSlide
@@ -18,6 +18,7 @@ FORMATS: Mapping[str, Format] = {
         visium.FORMAT,
         visium_hd.FORMAT,
         xenium.FORMAT,
+        hest.FORMAT,
         stimage.FORMAT,
         h5ad.FORMAT,
         tenx.FORMAT,
@@ -50,7 +51,14 @@ def find_slides(place: Path, format_name: str, around: Circumstances | None = No
         If there is no such format, which lists them all, or the place holds no slide of it.
     """
     told = around or Circumstances()
-    found = choose_format(format_name).find(place, told)
+    chosen = choose_format(format_name)
+    if told.label_column is not None and not chosen.labels:
+        able = ", ".join(one.name for one in FORMATS.values() if one.labels)
+        raise DataError(
+            f"Files of {format_name} have no column {told.label_column!r} to label rows by; formats with such columns "
+            f"are {able}."
+        )
+    found = chosen.find(place, told)
     names = {_name(source) for source in found} if told.said else set()
     if told.said and not names & set(told.said):
         raise DataError(

@@ -17,6 +17,7 @@ from indexer.features.tile_files import TileFormat
 if TYPE_CHECKING:
     from indexer.building.report import BuildReport
     from indexer.datasets.manifest import Manifest
+    from indexer.format import Circumstances
     from indexer.readers.table_slide import TableSlide
     from indexer.slides import SlideSource
 
@@ -26,6 +27,10 @@ Names = Annotated[
 ]
 Format = Annotated[
     str | None, typer.Option("--format", help="Format of the files: visium, 10x ...; a wrong name lists them all.")
+]
+Labels = Annotated[
+    str | None,
+    typer.Option("--label-column", help="Column of h5ad, HEST or SpatialData tables with regions or cell types."),
 ]
 Only = Annotated[list[str] | None, typer.Option("--slide", help="Only this slide; may be repeated.")]
 Stride = Annotated[
@@ -86,6 +91,7 @@ def ingest(
     slide: Only = None,
     slides: Table = None,
     format_name: Format = None,
+    label_column: Labels = None,
     features: Features = None,
     features_format: Annotated[
         TileFormat | None, typer.Option("--features-format", help="Whose layout; by default told from each file.")
@@ -119,33 +125,39 @@ def ingest(
     """
     if not names and (format_name is not None or (features is None and slides is None)):
         raise typer.BadParameter("give data sets of the manifest, files with --format, --features or --slides.")
+    if label_column is not None and names and format_name is None:
+        raise typer.BadParameter("--label-column is a column of files given with --format, --slides or --features.")
     if format_name is not None and features is not None:
         raise typer.BadParameter("give --format or --features, one of them.")
     if tile_stride_um is not None and overlap is not None:
         raise typer.BadParameter("give --tile-stride-um or --overlap, one of them.")
     if annotations is not None and features is not None:
         raise typer.BadParameter("--annotations choose where tiles are cut; those of --features were cut elsewhere.")
-    from app.cli.format_sources import check_names, sources_at
+    from app.cli.format_sources import check_names, circumstances, sources_at
     from encoders.registry import open_space
     from indexer.building.build import build_index
     from indexer.datasets.manifest import load_manifest
+    from indexer.formats import choose_format
     from indexer.readers.table_slide import read_slide_table
     from indexer.sources import local_gene_table, open_sources
     from indexer.tissue.annotated import annotate
 
     loaded = load_manifest(manifest)
-    described = None if slides is None else read_slide_table(slides)
-    placed = [] if format_name is None else sources_at(names or (), format_name, described, loaded)
     if format_name is None:
         check_names(names or (), loaded)
+    else:
+        choose_format(format_name)  # a misspelt name is told before anything is read
     opened = open_space(space, device=device)
+    around = circumstances(loaded, opened, db, label_column=label_column)
+    described = None if slides is None else read_slide_table(slides, around)
+    placed = [] if format_name is None else sources_at(names or (), format_name, described, around)
     with bars() as progress:
         datasets = (names or ()) if format_name is None else ()
         sources = [source for name in datasets for source in open_sources(name, manifest=loaded, slides=slide)]
         tiles = None
         if features is not None:
             tiles = _Tiles(features, features_format, features_encoder, features_side_px, patches)
-        own = placed if format_name is not None else _own_sources(described, tiles, loaded)
+        own = placed if format_name is not None else _own_sources(described, tiles, loaded, around)
         sources += [source for source in own if slide is None or source.facts.slide in slide]
         if annotations is not None:
             sources = annotate(sources, annotations, drop=drop_class or ())
@@ -184,7 +196,7 @@ def _show_report(db: str, report: "BuildReport", *, as_json: bool) -> None:
 
 
 def _own_sources(
-    described: "dict[str, TableSlide] | None", tiles: _Tiles | None, manifest: "Manifest"
+    described: "dict[str, TableSlide] | None", tiles: _Tiles | None, manifest: "Manifest", around: "Circumstances"
 ) -> "list[SlideSource]":
     """Slides of a table, with the tiles of files where there are some."""
     from indexer.features.tiled_slides import open_tiled_slides
@@ -201,6 +213,7 @@ def _own_sources(
             encoder=tiles.encoder,
             table=described,
             of_manifest=lambda name: open_slide(name, manifest=manifest),
+            around=around,
         )
     )
 

@@ -1,6 +1,5 @@
 """Slides whose tiles come from a file instead of being cut: which files belong to which slide."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,14 +9,16 @@ from typing import Any, Literal
 
 from indexer.errors import ManifestError, SlideError
 from indexer.features.tile_files import TileFile, clashing_mpp, tile_files
+from indexer.format import Circumstances
+from indexer.genes.report import GeneReport, ReportsGenes
 from indexer.readers.features import HestPatches, TileFeatures
+from indexer.readers.hest_metadata import hest_facts, hest_metadata
 from indexer.readers.table_slide import TableSlide
-from indexer.slides import Expression, SlideFacts, SlideImage, SlideSource
+from indexer.slides import Expression, HasRemarks, SlideFacts, SlideImage, SlideSource
 
 _LOG = logging.getLogger(__name__)
 #: TRIDENT rounds um/px to a magnification; scanners of one magnification differ by up to this much.
 _TRIDENT_TOLERANCE = 0.25
-_HEST_MPP = ("pixel_size_um_estimated", "pixel_size_um_embedded")  # HEST cuts its patches by the first
 _PICTURES = (".tif", ".tiff", ".svs", ".ndpi", ".mrxs", ".png", ".jpg")
 
 
@@ -60,6 +61,19 @@ class TiledSlide:
         """Where the picture lies, if there is one."""
         return self.base.image_path
 
+    @property
+    def read_with(self) -> str:
+        """What besides files and facts decides the rows of the slide itself."""
+        return self.base.read_with if isinstance(self.base, HasRemarks) else ""
+
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should know of the slide itself."""
+        return self.base.remarks() if isinstance(self.base, HasRemarks) else ()
+
+    def gene_report(self) -> GeneReport | None:
+        """What became of the genes of the slide."""
+        return self.base.gene_report() if isinstance(self.base, ReportsGenes) else None
+
     def open_image(self) -> SlideImage | None:
         """Picture of the slide, or `None`. Raises `SlideError`."""
         return self.base.open_image()
@@ -98,6 +112,7 @@ def tiled_slides(
     *,
     table: Mapping[str, TableSlide] | None = None,
     of_manifest: Callable[[str], SlideSource | None] | None = None,
+    around: Circumstances | None = None,
 ) -> list[TiledSlide]:
     """Slides with the tiles of some files, described by a table, else by the manifest, else by HEST's own metadata.
 
@@ -109,13 +124,15 @@ def tiled_slides(
         From `read_slide_table`; a HEST slide without picture or counts there takes those of HEST's folders.
     of_manifest : callable, optional
         Gives the source of a slide by its name, `None` where there is no such slide.
+    around : Circumstances, optional
+        Tables of gene names, and the column of the spots' labels, for counts of HEST.
 
     Raises
     ------
     ManifestError
         If nothing describes a slide; names all such slides.
     """
-    described = [(file, _base_of(file, table or {}, of_manifest)) for file in files]
+    described = [(file, _base_of(file, table or {}, of_manifest, around or Circumstances())) for file in files]
     unknown = [file.slide for file, base in described if base is None]
     if unknown:
         named = f"{', '.join(unknown[:5])}{' ...' if len(unknown) > 5 else ''}"
@@ -138,16 +155,20 @@ def open_tiled_slides(
     encoder: str | None = None,
     table: Mapping[str, TableSlide] | None = None,
     of_manifest: Callable[[str], SlideSource | None] | None = None,
+    around: Circumstances | None = None,
 ) -> list[TiledSlide]:
     """`tiled_slides` of the `tile_files` at a place; see there for arguments and errors."""
     files = tile_files(place, layout=layout, patches=patches, side_px=side_px, encoder=encoder)
-    return tiled_slides(files, table=table, of_manifest=of_manifest)
+    return tiled_slides(files, table=table, of_manifest=of_manifest, around=around)
 
 
 def _base_of(
-    file: TileFile, table: Mapping[str, TableSlide], of_manifest: Callable[[str], SlideSource | None] | None
+    file: TileFile,
+    table: Mapping[str, TableSlide],
+    of_manifest: Callable[[str], SlideSource | None] | None,
+    around: Circumstances,
 ) -> SlideSource | None:
-    own = _hest_slide(file) if file.format == "hest" else None
+    own = _hest_slide(file, around) if file.format == "hest" else None
     if file.slide in table:
         told = table[file.slide]
         if own is None:
@@ -155,44 +176,24 @@ def _base_of(
         facts = told.given_facts
         if facts.mpp is None and own.given_facts.mpp is not None:
             facts = replace(facts, mpp=own.given_facts.mpp, mpp_source=own.given_facts.mpp_source)
-        return TableSlide(facts, told.image_path or own.image_path, told.counts or own.counts)
+        return TableSlide(facts, told.image_path or own.image_path, told.counts or own.counts, around)
     found = None if of_manifest is None else of_manifest(file.slide)
     if found is not None:
         return found
     return own if own is not None and own.given_facts.patient else None
 
 
-def _hest_slide(file: TileFile) -> TableSlide:
-    """The sample as HEST's folders beside `patches` have it; without `metadata/<id>.json` the patient is empty."""
+def _hest_slide(file: TileFile, around: Circumstances) -> TableSlide:
+    """The sample as HEST's folders beside `patches` have it; where HEST does not know it the patient is empty."""
     root, name = file.path.parent.parent, file.slide
-    known = _hest_metadata(root / "metadata" / f"{name}.json")
-    mpp = next((float(known[key]) for key in _HEST_MPP if known.get(key)), None)
+    known = hest_metadata(root, name)
     if known and not known.get("patient"):
         _LOG.warning("%s: HEST names no patient; the slide counts as a patient of its own", name)
     counts, image = root / "st" / f"{name}.h5ad", [root / "wsis" / f"{name}{suffix}" for suffix in _PICTURES]
-    facts = SlideFacts(
-        slide=name,
-        patient=str(known.get("patient") or name) if known else "",
-        cohort=str(known.get("dataset_title") or "HEST-1k"),
-        organ=str(known.get("organ") or "unknown").lower(),
-        diagnosis=str(known.get("oncotree_code") or known.get("disease_state") or "unknown"),
-        technology=str(known.get("st_technology") or "unknown"),
-        species=str(known.get("species") or "unknown"),
-        licence=str(known.get("license") or "CC-BY-NC-SA-4.0 (HEST-1k)"),
-        citation=str(known.get("study_link") or "HEST-1k, Jaume et al., NeurIPS 2024"),
-        mpp=mpp,
-        mpp_source=None if mpp is None else "file",
-    )
+    facts = hest_facts(name, known)
     return TableSlide(
-        facts, next((path for path in image if path.is_file()), None), counts if counts.is_file() else None
+        facts if known else replace(facts, patient=""),
+        next((path for path in image if path.is_file()), None),
+        counts if counts.is_file() else None,
+        around,
     )
-
-
-def _hest_metadata(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ManifestError(f"{path} is no JSON ({error}); get the sample's metadata again.") from error
-    return content if isinstance(content, dict) else {}

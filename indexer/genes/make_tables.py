@@ -67,7 +67,7 @@ def main() -> None:
         for row in genes
         if row["status"] == "Approved"
     )
-    mouse = _mouse_rows(*(csv.DictReader(io.StringIO(_text(one))) for one in (ensembl, hcop)), human)
+    mouse = _mouse_rows(csv.DictReader(io.StringIO(_text(ensembl))), csv.DictReader(io.StringIO(_text(hcop))), human)
     _write(FOLDER / HUMAN, human)
     _write(FOLDER / MOUSE, mouse)
     sources = [_HGNC | {"genes": str(len(human))}, _ENSEMBL | {"genes": str(len(mouse))}, _HCOP]

@@ -6,8 +6,8 @@ from pathlib import Path
 import scipy.sparse as sp
 
 from indexer.format import Circumstances, Format, files_at, slide_names
+from indexer.readers.anndata_file import checked_counts
 from indexer.readers.dense_table import SUFFIXES, read_column_names, read_dense, read_first_column
-from indexer.readers.h5ad_cells import checked_counts
 from indexer.readers.measured import GeneColumns, Measured, MeasuredSlide
 from indexer.readers.samples import open_samples
 from indexer.slides import SlideSource

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from indexer.errors import CountsError, DataError, ManifestError
 from indexer.format import Circumstances, Format, files_at
-from indexer.readers.h5ad_cells import checked_counts
+from indexer.readers.anndata_file import checked_counts
 from indexer.readers.measured import GeneColumns, Measured, MeasuredSlide
 from indexer.slides import SlideSource
 

@@ -1,7 +1,8 @@
 """Format `h5ad`: AnnData in the layout of scanpy and squidpy, spots where it has positions, else cells.
 
-Counts are `layers["counts"]`, else `X`. Positions are `obsm["spatial"]`, `(x, y)` in pixels of the full-resolution
-image; array positions in `obs` (`array_row`, `array_col`) give the mpp of Visium and tell swapped axes.
+Counts are `layers["counts"]`, else `X`, else `raw` (see `raw_counts`); labels are a column of `obs` that the user
+names. Positions are `obsm["spatial"]`, `(x, y)` in pixels of the full-resolution image; array positions in `obs`
+(`array_row`, `array_col`) give the mpp of Visium and tell swapped axes.
 """
 
 from functools import partial
@@ -13,32 +14,33 @@ import numpy.typing as npt
 
 from indexer.errors import JoinError
 from indexer.format import Circumstances, Format, files_at, slide_names
-from indexer.readers.anndata_file import open_h5ad
-from indexer.readers.h5ad_cells import checked_counts
+from indexer.readers.anndata_file import gene_columns, labels_of, open_h5ad, raw_counts
 from indexer.readers.measured import GeneColumns, Kind, Measured, MeasuredSlide
 from indexer.readers.pictures import open_picture
 from indexer.readers.visium_spots import PITCH_UM, SPOT_UM, VisiumSpots, pitch_px
-from indexer.slides import MppSource, SlideSource
+from indexer.slides import MppSource, SlideFacts, SlideSource
 
 _SPATIAL = "spatial"
-_IDS = ("gene_ids", "gene_id", "ensembl_id")
-_SYMBOLS = ("gene_name", "gene_symbols", "feature_name")
 _ARRAY = ("array_col", "array_row")
 
 
 def _find(place: Path, around: Circumstances) -> list[SlideSource]:
     paths = files_at(place, (".h5ad",), what="h5ad files")
-    return [_slide(name, path, around) for name, path in slide_names(paths, place, (".h5ad",)).items()]
+    return [
+        open_h5ad_slide(around.facts(name, technology="unknown"), path, around, around.image(name))
+        for name, path in slide_names(paths, place, (".h5ad",)).items()
+    ]
 
 
-def _slide(name: str, path: Path, around: Circumstances) -> MeasuredSlide:
-    picture = around.image(name)
-    facts = around.facts(name, technology="unknown")
+def open_h5ad_slide(
+    facts: SlideFacts, path: Path, around: Circumstances, picture: Path | None, *, remarks: tuple[str, ...] = ()
+) -> MeasuredSlide:
+    """The spots or cells of a file, nothing of it read; positions are in pixels of `picture` where there is one."""
     return MeasuredSlide(
         facts,
         _kind(path),
         (path, *([] if picture is None else [picture])),
-        partial(_read, path, facts.mpp),
+        partial(_read, path, facts.mpp, around.label_column, remarks),
         partial(_columns, path),
         around.tables,
         picture,
@@ -47,31 +49,34 @@ def _slide(name: str, path: Path, around: Circumstances) -> MeasuredSlide:
     )
 
 
-def _read(path: Path, given_mpp: float | None) -> Measured:
+def _read(path: Path, given_mpp: float | None, label_column: str | None, remarks: tuple[str, ...]) -> Measured:
     file = open_h5ad(path, backed=None)
-    layered = "counts" in file.layers
-    counts = checked_counts(file.layers["counts"] if layered else file.X, path.name)
+    counts, genes, said = raw_counts(file, path.name)
     xy = _positions(file, path)
     found = None if xy is None else _pitch(file, xy, path)
-    remarks = [] if layered or _is_whole(counts.data) else ["X holds values that are no whole numbers, taken as counts"]
     mpp = given_mpp or (None if found is None else PITCH_UM / found)
     diameter = _diameter_px(file.uns)
     by_diameter = None if diameter is None or mpp is None else diameter * mpp
     return Measured(
         tuple(map(str, file.obs_names)),
         counts,
-        _genes(file),
+        genes,
         xy,
         None if xy is None else SPOT_UM if found is not None else by_diameter,
-        remarks=tuple(remarks),
+        labels_of(file.obs, label_column, path.name),
+        (*remarks, *said),
     )
 
 
 def _columns(path: Path) -> GeneColumns:
+    """Genes of the counts; which of `X` and `raw` holds them is told by what is in `X`, as in `raw_counts`."""
     file = open_h5ad(path, backed="r")
-    genes = _genes(file)
+    if file.raw is None or "counts" in file.layers:
+        genes = gene_columns(file.var, file.var_names)
+        file.file.close()
+        return genes
     file.file.close()
-    return genes
+    return raw_counts(open_h5ad(path, backed=None), path.name)[1]
 
 
 def _mpp(path: Path) -> tuple[float, MppSource] | None:
@@ -110,15 +115,6 @@ def _positions(file: Any, path: Path) -> npt.NDArray[np.float64] | None:
     return xy
 
 
-def _genes(file: Any) -> GeneColumns:
-    symbols = next((name for name in _SYMBOLS if name in file.var), None)
-    ids = next((name for name in _IDS if name in file.var), None)
-    return GeneColumns(
-        tuple(map(str, file.var_names if symbols is None else file.var[symbols])),
-        None if ids is None else tuple(map(str, file.var[ids])),
-    )
-
-
 def _diameter_px(uns: Any) -> float | None:
     libraries = uns.get(_SPATIAL)
     for library in libraries.values() if isinstance(libraries, dict) else ():
@@ -139,8 +135,4 @@ def _kind(path: Path) -> Kind:
         return "cell"
 
 
-def _is_whole(values: npt.NDArray[np.float32]) -> bool:
-    return bool((values == np.rint(values)).all())
-
-
-FORMAT = Format("h5ad", "AnnData of scanpy or squidpy (spots with obsm['spatial'], else cells)", _find)
+FORMAT = Format("h5ad", "AnnData of scanpy or squidpy (spots with obsm['spatial'], else cells)", _find, labels=True)

@@ -4,19 +4,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
-import scipy.sparse as sp
+from typing import Literal
 
 from indexer.datasets.manifest import Role
-from indexer.errors import CountsError
 from indexer.genes.panel import sum_duplicates, unique_genes
-from indexer.readers.anndata_file import open_h5ad
+from indexer.readers.anndata_file import checked_counts, labels_of, open_h5ad
 from indexer.slides import Expression, SlideFacts
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _LOG = logging.getLogger(__name__)
 
@@ -76,47 +69,5 @@ class CellsSlide:
             counts=counts,
             genes=genes,
             xy_px=None,
-            labels=None if self.label_column is None else self._labels(cells.obs, self.label_column),
+            labels=labels_of(cells.obs, self.label_column, self.cells.name),
         )
-
-    def _labels(self, obs: "pd.DataFrame", column: str) -> tuple[str | None, ...]:
-        if column not in obs.columns:
-            known = ", ".join(map(str, obs.columns)) or "none"
-            raise CountsError(f"{self.cells.name} has no cell-type column '{column}'; expected one of: {known}.")
-        missing = obs[column].isna().to_numpy()
-        values = obs[column].astype(str)
-        return tuple(None if gone else value for value, gone in zip(values, missing, strict=True))
-
-
-def checked_counts(values: Any, where: str) -> sp.csr_matrix:
-    """Matrix `(n, n_genes)` as sparse float32 counts.
-
-    Raises
-    ------
-    CountsError
-        If a value is not a finite number of at least zero; scaled or centred values are no counts.
-    """
-    if not sp.issparse(values) and not isinstance(values, np.ndarray):
-        raise CountsError(f"{where}: X is a {type(values).__name__}; expected a matrix of raw counts.")
-    if values.dtype.kind not in "iufb":
-        raise CountsError(f"{where}: X holds {values.dtype}; expected raw counts, numbers of at least 0.")
-    try:
-        if sp.issparse(values):
-            values.check_format(full_check=True)  # indices that point outside would be followed outside
-        counts = sp.csr_matrix(values)
-    except ValueError as error:
-        raise CountsError(
-            f"{where}: X is no sparse matrix that holds together: {error}. Get the file again."
-        ) from error
-    if counts.shape[0] == 0 or counts.shape[1] == 0:
-        raise CountsError(f"{where}: X has the shape {counts.shape}; expected at least one row and one gene.")
-    counts = counts.astype(np.float32)
-    counts.sum_duplicates()
-    bad = np.flatnonzero(~(np.isfinite(counts.data) & (counts.data >= 0)))
-    if bad.size:
-        row = int(np.searchsorted(counts.indptr, bad[0], side="right")) - 1
-        raise CountsError(
-            f"{where}, row {row}, column {counts.indices[bad[0]]}: got {counts.data[bad[0]]:g}; expected raw counts, "
-            "finite numbers of at least 0. Take the layer that holds the raw counts."
-        )
-    return counts

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from indexer.errors import DataError
+from indexer.errors import CountsError, DataError
 from indexer.genes.names import name_columns, name_genes
 from indexer.genes.report import GeneReport
 from indexer.genes.species import detect_species
@@ -140,6 +140,7 @@ class MeasuredSlide:
         """Counts over current symbols. Raises `CountsError` or `JoinError`."""
         found = self.read_counts()
         counts, genes, report = name_columns(found.counts, found.genes.symbols, found.genes.ids, self.tables)
+        _check_orientation(found.names, report, self.tables, self.given_facts.slide)
         self._remarks, self._genes = (), report
         for remark in (report.sentence(), *found.remarks):
             self.add_remark(remark)
@@ -150,4 +151,18 @@ class MeasuredSlide:
             xy_px=found.xy_px,
             spot_um=found.spot_um,
             labels=found.labels,
+        )
+
+
+def _check_orientation(names: Sequence[str], report: GeneReport, tables: GeneTables, slide: str) -> None:
+    """Raise `CountsError` if the rows are genes and the columns are not: the table lies on its side."""
+    known = len(report.genes["mapped"]) + len(report.genes["renamed"])
+    if known or not names:
+        return
+    found = name_genes(names, None, tables)[1].counts
+    if 2 * (found["mapped"] + found["renamed"]) > len(names):
+        columns = sum(report.counts.values())
+        raise CountsError(
+            f"Slide {slide}: its {len(names)} rows are genes, such as {names[0]!r}, and none of its {columns} columns "
+            "is; expected a row for each spot or cell. Transpose the table."
         )

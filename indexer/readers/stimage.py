@@ -12,9 +12,9 @@ import scipy.sparse as sp
 
 from indexer.errors import CountsError, JoinError
 from indexer.format import Circumstances, Format, files_at
+from indexer.readers.anndata_file import checked_counts
 from indexer.readers.dense_table import read_dense, read_header
 from indexer.readers.flat_image import FlatImage
-from indexer.readers.h5ad_cells import checked_counts
 from indexer.readers.measured import GeneColumns, Measured, MeasuredSlide
 from indexer.readers.pictures import open_picture
 from indexer.slides import SlideSource

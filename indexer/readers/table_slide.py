@@ -3,14 +3,17 @@
 import csv
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from indexer.errors import CountsError, ManifestError
+from indexer.format import Circumstances
+from indexer.genes.report import GeneReport
+from indexer.readers.h5ad import open_h5ad_slide
+from indexer.readers.measured import MeasuredSlide
 from indexer.readers.pictures import open_picture, picture_mpp
-from indexer.readers.spots_h5ad import read_spot_genes, read_spots
 from indexer.slides import Expression, SlideFacts, SlideImage
 
 _LOG = logging.getLogger(__name__)
@@ -43,42 +46,74 @@ class TableSlide:
         Picture: PNG, JPEG, TIFF, or what OpenSlide reads.
     counts : Path or None
         Spots with counts, h5ad.
+    around : Circumstances
+        Tables of gene names, and the column of the spots' labels.
     """
 
     given_facts: SlideFacts
     image_path: Path | None = None
     counts: Path | None = None
+    around: Circumstances = field(default_factory=Circumstances, compare=False, repr=False)
 
     kind: Literal["spot"] = "spot"
 
     @cached_property
     def facts(self) -> SlideFacts:
-        """Metadata, with the picture's mpp where none was given and the picture says it."""
+        """Metadata: an mpp that was not given is the picture's, else that of the spots' array."""
+        return self._pictured if self._spots is None else self._spots.facts
+
+    @cached_property
+    def _pictured(self) -> SlideFacts:
+        """Metadata with the mpp of the picture, where none was given and the picture says it."""
         facts, path = self.given_facts, self.image_path
         if facts.mpp is not None or path is None:
             return facts
         mpp = picture_mpp(path)
         return replace(facts, mpp=mpp, mpp_source=None if mpp is None else "file")
 
+    @cached_property
+    def _spots(self) -> MeasuredSlide | None:
+        if self.counts is None or self.counts.suffix != ".h5ad":
+            return None
+        return open_h5ad_slide(self._pictured, self.counts, self.around, None)
+
     @property
     def files(self) -> tuple[Path, ...]:
         """Picture and counts."""
         return tuple(path for path in (self.image_path, self.counts) if path is not None)
+
+    @property
+    def read_with(self) -> str:
+        """Digest of the tables of gene names, if there are counts."""
+        return "" if self._spots is None else self._spots.read_with
+
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should know, once the counts were read."""
+        return () if self._spots is None else self._spots.remarks()
+
+    def gene_report(self) -> GeneReport | None:
+        """What became of the genes, once the counts were read."""
+        return None if self._spots is None else self._spots.gene_report()
 
     def open_image(self) -> SlideImage | None:
         """Picture of the slide, or `None`. Raises `SlideError`."""
         return None if self.image_path is None else open_picture(self.image_path)
 
     def read_genes(self) -> Sequence[str]:
-        """Unique symbols of the genes, without reading the counts. Raises `CountsError`."""
-        return () if self.counts is None else read_spot_genes(_h5ad(self.counts))
+        """Unique current symbols of the genes, without reading the counts. Raises `CountsError`."""
+        return () if self.counts is None else self._needed_spots(self.counts).read_genes()
 
     def read_expression(self) -> Expression | None:
-        """Counts of the spots, or `None`. Raises `CountsError` or `JoinError`."""
-        return None if self.counts is None else read_spots(_h5ad(self.counts), mpp=self.facts.mpp)
+        """Counts of the spots over current symbols, or `None`. Raises `CountsError` or `JoinError`."""
+        return None if self.counts is None else self._needed_spots(self.counts).read_expression()
+
+    def _needed_spots(self, counts: Path) -> MeasuredSlide:
+        if self._spots is None:
+            raise CountsError(f"Counts {counts.name} of a table of slides are read from h5ad only; convert them.")
+        return self._spots
 
 
-def read_slide_table(path: Path) -> dict[str, TableSlide]:
+def read_slide_table(path: Path, around: Circumstances | None = None) -> dict[str, TableSlide]:
     """Slides that a csv describes, by name.
 
     Parameters
@@ -86,6 +121,8 @@ def read_slide_table(path: Path) -> dict[str, TableSlide]:
     path : Path
         One line a slide; columns of `COLUMNS`, `slide` and `patient_id` at least. `mpp` is micrometres per level-0
         pixel; `image` and `counts` are files, relative to the table. Other columns are not read, and are told.
+    around : Circumstances, optional
+        Tables of gene names, and the column of the spots' labels.
 
     Raises
     ------
@@ -94,7 +131,7 @@ def read_slide_table(path: Path) -> dict[str, TableSlide]:
     """
     slides: dict[str, TableSlide] = {}
     for line, row in _rows(path):
-        slide = _slide(row, path, line)
+        slide = _slide(row, path, line, around or Circumstances())
         name = slide.given_facts.slide
         if name in slides:
             raise ManifestError(f"{path.name}, line {line}: slide {name!r} is there twice; expected one line a slide.")
@@ -125,7 +162,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     return rows
 
 
-def _slide(row: Mapping[str, str | None], path: Path, line: int) -> TableSlide:
+def _slide(row: Mapping[str, str | None], path: Path, line: int, around: Circumstances) -> TableSlide:
     values = {name: (row.get(name) or "").strip() or default for name, default in COLUMNS.items()}
     empty = [name for name, value in values.items() if value is None]
     if empty:
@@ -146,7 +183,7 @@ def _slide(row: Mapping[str, str | None], path: Path, line: int) -> TableSlide:
         mpp_source=None if mpp is None else "user",
     )
     image, counts = (_beside(path, text[name]) for name in ("image", "counts"))
-    return TableSlide(facts, image, counts)
+    return TableSlide(facts, image, counts, around)
 
 
 def _mpp(text: str, where: str) -> float | None:
@@ -163,9 +200,3 @@ def _mpp(text: str, where: str) -> float | None:
 
 def _beside(table: Path, text: str) -> Path | None:
     return (table.parent / text) if text else None
-
-
-def _h5ad(path: Path) -> Path:
-    if path.suffix != ".h5ad":
-        raise CountsError(f"Counts {path.name} of a table of slides are read from h5ad only; convert them.")
-    return path

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from indexer.errors import CountsError, DataError
 from indexer.format import Circumstances, Format, files_at, slide_names
-from indexer.readers.h5ad_cells import checked_counts
+from indexer.readers.anndata_file import checked_counts
 from indexer.readers.measured import GeneColumns, Measured, MeasuredSlide
 from indexer.slides import SlideSource
 

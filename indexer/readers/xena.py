@@ -8,8 +8,8 @@ import scipy.sparse as sp
 
 from indexer.errors import CountsError
 from indexer.format import Circumstances, Format, files_at
+from indexer.readers.anndata_file import checked_counts
 from indexer.readers.dense_table import read_dense, read_header
-from indexer.readers.h5ad_cells import checked_counts
 from indexer.readers.measured import GeneColumns, Measured
 from indexer.readers.samples import open_samples
 from indexer.slides import SlideSource

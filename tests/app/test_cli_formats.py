@@ -35,8 +35,8 @@ def test_aliases_of_hgnc_rename_genes_at_the_next_ingest(histoseek, tmp_path, mo
     monkeypatch.setenv("HISTOSEEK_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("HISTOSEEK_MIRROR", raising=False)
     rows = (
-        "ERBB2\tApproved\tHER2|NEU\tNGL",
-        "NGL\tApproved\t\t",  # current, so no alias of ERBB2
+        "ERBB2\tApproved\tHER2|NEU\tCD8A",
+        "CD8A\tApproved\t\t",  # current, so no alias of ERBB2
         "KRT19\tApproved\tK19\tNEW",
         "VIM\tApproved\tK19\t",
         "GONE\tEntry Withdrawn\tOLD\t",
@@ -45,7 +45,7 @@ def test_aliases_of_hgnc_rename_genes_at_the_next_ingest(histoseek, tmp_path, mo
     table.write_text("\n".join(["symbol\tstatus\talias_symbol\tprev_symbol", *rows]) + "\n")
     made = json.loads(histoseek("data", "aliases", table, "--json").stdout)
     assert (made["aliases"], made["ambiguous"]) == (4, 1)  # HER2, NEU, K19, NEW
-    (tmp_path / "cells.csv").write_text("cell,HER2,K19,VIM,NGL\na,1,2,3,4\nb,5,6,7,8\n")
+    (tmp_path / "cells.csv").write_text("cell,HER2,K19,VIM,CD8A\na,1,2,3,4\nb,5,6,7,8\n")
     where = (tmp_path / "cells.csv", "--format", "cells-by-genes", "--db", tmp_path / "db", "--json")
     (note,) = json.loads(histoseek("ingest", *where).stdout)["report"]["notes"]
     assert "1 renamed (HER2 -> ERBB2), 1 ambiguous (K19)" in note

@@ -8,7 +8,8 @@ import pytest
 import scipy.sparse as sp
 
 from indexer.errors import CountsError
-from indexer.readers.h5ad_cells import CellsSlide, checked_counts
+from indexer.readers.anndata_file import checked_counts
+from indexer.readers.h5ad_cells import CellsSlide
 
 
 @pytest.fixture

@@ -224,7 +224,7 @@ def test_patches_of_hest_are_encoded_and_paired_by_barcode(hest, tmp_path, coord
     (slide,) = open_tiled_slides(hest(coords=coords))
     assert (slide.facts.patient, slide.facts.organ, slide.facts.mpp) == ("H3", "breast", 1.0)
     report = build_index(tmp_path / "db", [slide], SPACE)
-    assert report.notes == ("T1: 6 of 7 spots joined to a patch by barcode",)
+    assert "T1: 6 of 7 spots joined to a patch by barcode" in report.notes
     index = Index.open(tmp_path / "db")
     assert index.card.counts == {"slide": 1, "spot": 7}
     images = vectors_of(tmp_path / "db", "spot")
