@@ -1,14 +1,13 @@
-"""Where the peers live: an environment of their own, made once in the cache folder, and a process for each engine."""
+"""The peers of search at size, and a process for each engine."""
 
 import json
 import os
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 from typing import Any
 
-from indexer.settings import Settings
+from benchmarks.environments import PeerError, python_with
 
 #: Engines that come with the project, and the packages the others are installed from.
 OWN = ("HistoSeek", "LanceDB IVF_RQ", "LanceDB IVF_HNSW_SQ", "LanceDB defaults")
@@ -26,32 +25,9 @@ SLOW_BUILDERS = ("LanceDB IVF_HNSW_SQ", "qdrant-edge", "Chroma", "Milvus-lite", 
 _REPO = Path(__file__).resolve().parents[1]
 
 
-class PeerError(Exception):
-    """A peer that cannot be measured, with the reason."""
-
-
 def python_of(engine: str) -> Path:
     """Interpreter that has an engine, whose packages are installed first; raises `PeerError`."""
-    if engine not in PACKAGES:
-        return Path(sys.executable)
-    folder = Settings().cache_dir / "benchmarks" / "peers"
-    python = folder / "bin" / "python"
-    if not python.exists():
-        _run([sys.executable, "-m", "venv", str(folder)])
-        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        # What the project has is not installed again; the peers' own packages come first on the path.
-        (folder / "lib" / version / "site-packages" / "project.pth").write_text(sysconfig.get_path("purelib"))
-    noted = folder / f"{engine}.installed"
-    if not noted.exists():
-        _run([str(python), "-m", "pip", "install", "--quiet", *PACKAGES[engine]])
-        noted.touch()
-    return python
-
-
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # fixed commands
-    if done.returncode:
-        raise PeerError(f"not installed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1][:200]}")
+    return python_with("peers", engine, PACKAGES[engine]) if engine in PACKAGES else Path(sys.executable)
 
 
 class EngineProcess:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.ann_data import FILTERS, Data
-from benchmarks.ann_peers import EngineProcess, PeerError
+from benchmarks.ann_peers import EngineProcess
+from benchmarks.environments import PeerError
 
 
 @dataclass(frozen=True, slots=True)

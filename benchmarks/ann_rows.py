@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.ann_data import FILTERS, Data
-from benchmarks.ann_peers import EngineProcess, PeerError
+from benchmarks.ann_peers import EngineProcess
 from benchmarks.ann_rounds import Measured
+from benchmarks.environments import PeerError
 from benchmarks.report import Row
 
 OURS = "HistoSeek"

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.errors import CellReferenceError
+from search.least_squares import nonnegative
 from search.profiles import Doubles
 from search.reference import CellReference
 
@@ -22,6 +23,7 @@ _SCALE_ROUNDS = 2
 _SCALE_RANGE = (0.05, 20.0)
 MIN_SCALE_ROWS = 30  # fewer rows say too little of how two technologies differ in a gene
 _MARKERS_PER_TYPE = 60
+_CHUNK = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,17 +131,17 @@ def amounts_of(
     -------
     float64 (n, n_types)
     """
-    from scipy.optimize import nnls  # slow to import, and not needed for a search
-
     profiles = system.profiles if scales is None else system.profiles * scales
-    first = 1.0 / (profiles.std(axis=0) + _SD_FLOOR)
-    amounts = np.zeros((len(values), len(profiles)))
-    for i, row in enumerate(values):
-        amounts[i] = nnls((profiles * first).T, row * first)[0]
-        for _ in range(_ROUNDS if method == "reweighted" else 0):
-            fitted = amounts[i] @ profiles
-            weights = 1.0 / np.sqrt(fitted + _DISPERSION * fitted**2 + _SD_FLOOR)
-            amounts[i] = nnls((profiles * weights).T, row * weights)[0]
+    amounts = [_solved(profiles, values[i : i + _CHUNK], method) for i in range(0, len(values), _CHUNK)]
+    return np.concatenate(amounts) if amounts else np.empty((0, len(profiles)))
+
+
+def _solved(profiles: Doubles, values: Doubles, method: Method) -> Doubles:
+    amounts = nonnegative(profiles, values, 1.0 / (profiles.std(axis=0) + _SD_FLOOR))
+    for _ in range(_ROUNDS if method == "reweighted" else 0):
+        fitted = amounts @ profiles
+        weights = 1.0 / np.sqrt(fitted + _DISPERSION * fitted**2 + _SD_FLOOR)
+        amounts = nonnegative(profiles, values, weights, amounts)
     return amounts
 
 

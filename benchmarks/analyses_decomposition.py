@@ -1,0 +1,160 @@
+"""Cell types told from spots of known composition, against plain least squares, Tangram and the mean."""
+
+import json
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+
+from benchmarks.environments import PeerError, python_with
+from benchmarks.report import Row
+from indexer.datasets.manifest import load_manifest
+from indexer.sources import open_sources
+from search.decomposition import MarkerSystem, amounts_of, gene_scales, marker_system, shares_of
+from search.mixtures import MixedSpots, mix_spots
+from search.profiles import PER, Doubles
+from search.reference import reference_from_counts
+
+#: Eight types: ten cells of normal epithelium go with the others of their kind.
+MERGE = {"Normal Epithelial": "Cancer Epithelial"}
+TANGRAM = ("tangram-sc==1.0.4",)
+_REPO = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Halves:
+    """Cells that make the reference, and spots mixed from the others."""
+
+    counts: sp.csr_matrix
+    labels: list[str]
+    genes: list[str]
+    spots: MixedSpots
+
+
+def decomposition_rows(*, n_spots: int, epochs: int, seed: int = 0) -> Iterator[Row]:
+    """Error of each method on spots mixed from half of the cells, with the other half as reference."""
+    halves = _halves(n_spots, seed)
+    reference = reference_from_counts(halves.counts, halves.genes, halves.labels)
+    system = marker_system(reference, halves.genes)
+    found = {
+        "HistoSeek": _timed(lambda: _ours(system, halves.spots)),
+        "plain NNLS": _timed(lambda: _plain(system, halves.spots)),
+    }
+    found["mean of all spots"] = (np.repeat(halves.spots.cells.mean(axis=0, keepdims=True), n_spots, axis=0), 0.0)
+    rng = np.random.default_rng(seed)
+    found["random"] = (rng.permutation(halves.spots.cells), 0.0)
+    reason = ""
+    try:
+        found["Tangram"] = _tangram(halves, system, epochs)
+    except PeerError as error:
+        reason = str(error)
+    yield from _rows(found, halves.spots, reason)
+
+
+def _ours(system: MarkerSystem, spots: MixedSpots) -> Doubles:
+    values = _per_10k(system, spots)
+    return shares_of(system, amounts_of(system, values, scales=gene_scales(system, values)))
+
+
+def _plain(system: MarkerSystem, spots: MixedSpots) -> Doubles:
+    return shares_of(system, amounts_of(system, _per_10k(system, spots), method="plain"), "rna")
+
+
+def _per_10k(system: MarkerSystem, spots: MixedSpots) -> Doubles:
+    totals = np.asarray(spots.counts.sum(axis=1), dtype=np.float64)
+    return np.asarray(spots.counts[:, system.columns].toarray() / totals * PER)
+
+
+def _tangram(halves: Halves, system: MarkerSystem, epochs: int) -> tuple[Doubles, float]:
+    python = python_with("tangram", "tangram", TANGRAM)
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "in.npz"), Path(folder, "out.npy")
+        np.savez(
+            source,
+            cells=halves.counts.toarray(),
+            spots=halves.spots.counts.toarray(),
+            genes=np.array(halves.genes),
+            labels=np.array(halves.labels),
+            markers=np.array(system.genes),
+            epochs=epochs,
+        )
+        done = subprocess.run(  # noqa: S603  # our own worker
+            [str(python), "-m", "benchmarks.tangram_worker", str(source), str(target)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=_REPO,
+        )
+        if done.returncode:
+            raise PeerError(f"failed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1][:200]}")
+        return np.load(target), float(json.loads(done.stdout.splitlines()[-1])["seconds"])
+
+
+def _rows(found: dict[str, tuple[Doubles, float]], spots: MixedSpots, reason: str) -> Iterator[Row]:
+    n = len(spots.cells)
+    for name, unit, measure in (("JSD", "bits", _jsd), ("RMSE", "share", _rmse), ("PCC", "r", _pcc)):
+        for method, (shares, _) in found.items():
+            row = f"decompose {name}" + ("" if method == "HistoSeek" else f" ({method})")
+            against = None if method == "random" else f"decompose {name} (random)"
+            yield Row("analyses", row, measure(shares, spots.cells), unit, against, n)
+        for peer in ("Tangram", "plain NNLS"):
+            against = f"decompose {name} ({peer})"
+            if peer not in found:
+                yield Row("analyses", f"decompose {name} / {peer} {name}", None, "times", against, n, reason)
+                continue
+            ratio = measure(found["HistoSeek"][0], spots.cells) / measure(found[peer][0], spots.cells)
+            yield Row("analyses", f"decompose {name} / {peer} {name}", ratio, "times", against, n)
+    seconds = {method: took for method, (_, took) in found.items() if took}
+    for method, took in seconds.items():
+        row = "decompose time" + ("" if method == "HistoSeek" else f" ({method})")
+        yield Row("analyses", row, took, "s", None, n, "the reference's markers chosen before")
+    if "Tangram" in seconds:
+        ratio = seconds["HistoSeek"] / seconds["Tangram"]
+        yield Row("analyses", "decompose time / Tangram time", ratio, "times", "decompose time (Tangram)", n)
+
+
+def _jsd(found: Doubles, true: Doubles) -> float:
+    """Mean Jensen-Shannon divergence over the spots, in bits."""
+    middle = (found + true) / 2
+
+    def divergence(p: Doubles) -> Doubles:
+        return np.asarray((p * np.log2(np.divide(p, middle, out=np.ones_like(p), where=p > 0))).sum(axis=1))
+
+    return float(((divergence(found) + divergence(true)) / 2).mean())
+
+
+def _rmse(found: Doubles, true: Doubles) -> float:
+    """Root mean square error of each type over the spots, then the mean over the types."""
+    return float(np.sqrt(((found - true) ** 2).mean(axis=0)).mean())
+
+
+def _pcc(found: Doubles, true: Doubles) -> float:
+    """Pearson correlation of each type over the spots, then the mean over the types; 0 for a constant."""
+    pairs = zip(found.T, true.T, strict=True)
+    return float(np.mean([np.corrcoef(f, t)[0, 1] if f.std() > 0 and t.std() > 0 else 0.0 for f, t in pairs]))
+
+
+def _halves(n_spots: int, seed: int) -> Halves:
+    (source,) = open_sources("wu2021", manifest=load_manifest())
+    read = source.read_expression()
+    if read is None or read.labels is None:
+        raise ValueError("wu2021 has no labelled cells.")
+    labels = np.array([MERGE.get(str(label), str(label)) for label in read.labels])
+    rng = np.random.default_rng(seed)
+    first = np.zeros(len(labels), dtype=bool)
+    for name in np.unique(labels):
+        own = rng.permutation(np.flatnonzero(labels == name))
+        first[own[: len(own) // 2]] = True
+    counts = sp.csr_matrix(read.counts, dtype=np.float64)
+    spots = mix_spots(counts[~first], labels[~first].tolist(), n_spots, seed=seed)
+    return Halves(counts[first], labels[first].tolist(), list(read.genes), spots)
+
+
+def _timed(run: Callable[[], Doubles]) -> tuple[Doubles, float]:
+    start = time.perf_counter()
+    return run(), time.perf_counter() - start
