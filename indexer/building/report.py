@@ -1,8 +1,12 @@
 """What a build did: of the run, and of each slide."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from indexer.genes.report import ReportsGenes
+from indexer.safety.leaks import Leak
+from indexer.slides import SlideSource
 
 Outcome = Literal["added", "replaced", "skipped", "failed"]
 
@@ -34,6 +38,10 @@ class SlideRun:
         added or replaced.
     error, reason : str
         Class and sentence of what it failed with, else empty.
+    left_out : dict
+        Tiles of its grid that were not taken, by reason.
+    genes : dict or None
+        What became of its gene identifiers (`GeneReport.as_row`), where its reader says it.
     """
 
     slide: str
@@ -43,6 +51,8 @@ class SlideRun:
     n_items: int = 0
     error: str = ""
     reason: str = ""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    genes: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +68,8 @@ class BuildReport:
     n_items : int
         Items in the index now.
     seconds : dict
-        Seconds by stage: `read`, `tile`, `encode`, `write`, `sidecar`, summed over slides, of which several may have
-        been worked on at once.
+        Seconds by stage: `read`, `tile`, `encode`, `write`, `sidecar` and `leaks`, summed over slides, of which several
+        may have been worked on at once.
     peak_rss_mb : float
         Largest resident memory so far, MiB, of the process and of those that read for it together.
     notes : tuple of str
@@ -68,6 +78,10 @@ class BuildReport:
         What became of each slide, in the order in which they were done.
     wall_s : float
         Seconds from the first slide's start to the index being ready.
+    run_id : str
+        The record of the run, `runs/<id>` in the index.
+    leaks : tuple of Leak
+        Near-duplicates that new slides take part in, and their patients who are in other cohorts too.
     """
 
     added: tuple[str, ...]
@@ -80,8 +94,16 @@ class BuildReport:
     notes: tuple[str, ...] = ()
     slides: tuple[SlideRun, ...] = ()
     wall_s: float = 0.0
+    run_id: str = ""
+    leaks: tuple[Leak, ...] = ()
 
 
 def slides_with(runs: Iterable[SlideRun], outcome: Outcome) -> tuple[str, ...]:
     """Names of the slides with an outcome, in order."""
     return tuple(run.slide for run in runs if run.outcome == outcome)
+
+
+def genes_row(source: SlideSource) -> Mapping[str, Any] | None:
+    """What became of the gene identifiers of a slide that was read, where its reader says it."""
+    report = source.gene_report() if isinstance(source, ReportsGenes) else None
+    return None if report is None else report.as_row()

@@ -1,15 +1,13 @@
 """The record of one run of an ingest, `runs/<id>/run.json` in the folder of the index."""
 
 import re
-import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from encoders.space import SpaceCard
-from indexer.genes.report import FATES, GeneReport
 
 Outcome = Literal["added", "replaced", "skipped", "failed"]
 OUTCOMES: tuple[Outcome, ...] = ("added", "replaced", "skipped", "failed")
@@ -20,8 +18,7 @@ RUNS = "runs"
 RECORD = "run.json"
 SUMMARY = "summary.md"
 
-_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
-_N_EXAMPLES = 5
+_ID = re.compile(r"\d{8}-\d{6}-\d{6}")
 
 
 class SlideRecord(BaseModel):
@@ -97,7 +94,7 @@ class RunRecord(BaseModel):
     Attributes
     ----------
     id : str
-        UTC time of the start and four random digits; ids sort by time.
+        UTC time of the start, to the microsecond.
     state : str
         See `State`.
     started_at, updated_at : str
@@ -172,7 +169,7 @@ class RunRecord(BaseModel):
 
 def new_id(now: datetime | None = None) -> str:
     """Id of a run that starts now."""
-    return f"{(now or datetime.now(UTC)):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return f"{(now or datetime.now(UTC)):%Y%m%d-%H%M%S-%f}"
 
 
 def is_id(name: str) -> bool:
@@ -185,15 +182,11 @@ def space_facts(card: SpaceCard) -> dict[str, str]:
     return {"name": card.name, "revision": card.revision, "dim": str(card.dim), "licence": card.licence}
 
 
-def gene_record(report: GeneReport) -> GeneRecord:
-    """Counts and examples of a report on gene identifiers."""
-    examples = {
-        str(fate): [_example(old, new) for old, new in report.genes[fate][:_N_EXAMPLES]]
-        for fate in FATES[1:]
-        if report.genes[fate]
-    }
-    counts = {str(fate): count for fate, count in report.counts.items()}
-    return GeneRecord(species=report.species, counts=counts, examples=examples, n_summed=len(report.summed))
+def gene_record(row: Mapping[str, Any]) -> GeneRecord:
+    """Counts and examples of a report on gene identifiers, as `GeneReport.as_row` gives them."""
+    counts = {name: int(value) for name, value in row.items() if name not in {"species", "summed", "examples"}}
+    examples = {str(fate).replace(" ", "_"): list(some) for fate, some in row["examples"].items()}
+    return GeneRecord(species=row["species"], counts=counts, examples=examples, n_summed=row["summed"])
 
 
 def add_genes(known: list[GeneRecord], found: GeneRecord, slides: Sequence[str]) -> None:
@@ -203,7 +196,3 @@ def add_genes(known: list[GeneRecord], found: GeneRecord, slides: Sequence[str])
             record.slides += slides
             return
     known.append(found.model_copy(update={"slides": list(slides)}))
-
-
-def _example(old: str, new: str) -> str:
-    return f"{old or '(empty)'} -> {new}" if new not in {"", old} else old or "(empty)"
