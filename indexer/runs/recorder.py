@@ -115,8 +115,9 @@ class RunRecorder:
 
     def slide(
         self,
-        facts: SlideFacts,
+        slide: str,
         outcome: Outcome,
+        facts: SlideFacts | None = None,
         *,
         n_tiles: int = 0,
         n_items: int = 0,
@@ -127,7 +128,7 @@ class RunRecorder:
         """Note that a slide was added, replaced or skipped."""
         self._add(
             SlideRecord(
-                slide=facts.slide,
+                slide=slide,
                 outcome=outcome,
                 n_tiles=n_tiles,
                 n_items=n_items,
@@ -136,8 +137,9 @@ class RunRecorder:
             )
         )
         if genes is not None:
-            add_genes(self.record.genes, genes, [facts.slide])
-        self._add_licence(facts)
+            add_genes(self.record.genes, genes, [slide])
+        if facts is not None:
+            self._add_licence(facts)
         self._keep_up()
 
     def failure(self, slide: str, error: str, reason: str) -> None:
