@@ -159,9 +159,12 @@ class ExpressionEncoder(Protocol):
         """Unit vector of a short weighted gene list such as `ERBB2:2 KRT19 -VIM`."""
 
 
-def unit_rows(values: Floats) -> Vectors:
-    """Scale rows to norm 1, the only place where HistoSeek normalises; rows of zeros stay zero."""
-    norms = np.linalg.norm(values, axis=1, keepdims=True)
+def unit_rows(values: Floats, norms: Floats | None = None) -> Vectors:
+    """Scale rows to norm 1, the only place where HistoSeek normalises; rows of zeros stay zero.
+
+    `norms` are those of the rows where they are known.
+    """
+    found = np.linalg.norm(values, axis=1, keepdims=True) if norms is None else norms[:, None]
     scaled: Vectors = np.zeros_like(values, dtype=np.float32)
-    np.divide(values, norms, out=scaled, where=norms > 0, casting="same_kind")
+    np.divide(values, found, out=scaled, where=found > 0, casting="same_kind")
     return scaled

@@ -17,12 +17,14 @@ from indexer.errors import IndexFormatError
 from indexer.schema import FAILED_SCHEMA, GENES_SCHEMA, ITEM_COLUMNS, ITEM_METADATA, SLIDES_SCHEMA
 from indexer.store.card import CARD_NAME, IndexCard, check_space
 from indexer.store.location import Location, locate
+from indexer.store.manifests import fragments_of, read_manifest
 from indexer.store.opening import Opener, fetch_sidecars, resolve
-from indexer.store.tables import TABLES, RowIds, Store, manifest_names
+from indexer.store.tables import TABLES, RowIds, Store
 from indexer.store.versions import card_of, split_version
 from indexer.vectors.columns import ItemColumns
 from indexer.vectors.conditions import compile_where
-from indexer.vectors.sidecar import VectorTable, open_items
+from indexer.vectors.sidecar import open_items, read_vectors
+from indexer.vectors.sidecar_card import VectorTable
 from indexer.vectors.vector_set import VectorSet
 
 Rows = npt.NDArray[np.int64]
@@ -183,34 +185,30 @@ class Index:
 
     def vector_table(self) -> VectorTable:
         """What the sidecars of this state are derived from."""
+        version = self.card.table_versions["items"]
+        manifest = read_manifest(self.location, "items", version)
         return VectorTable(
-            version=self.card.table_versions["items"],
-            manifest=_manifest_digest(self.location, "items", self.card.table_versions["items"]),
+            version=version,
+            manifest=hashlib.sha256(manifest).hexdigest() if manifest else "",
             space_revision=self.card.space.revision,
             dim=self.card.space.dim,
             identity=lambda: self.store.identity,
-            row_ids=lambda: self._row_ids,
+            fragments=lambda: fragments_of(manifest),
             count=lambda: self.store.count("items"),
-            items=self._items_of,
-            vectors=self._vectors_of,
+            row_ids=self._row_ids_after,
+            items=self._items_after,
+            vectors=lambda modality, after: self.store.stream("items", f"{modality}_vector", after),
         )
 
     def stored_vectors(self, modality: Modality) -> tuple[Rows, Vectors]:
-        """Vectors as the table holds them: row numbers int64 `(m,)` and float32 `(m, dim)`."""
-        return self._vectors_of(modality, None)
+        """Vectors as the table holds them: row numbers int64 `(m,)` and float32 `(m, dim)`, all in memory."""
+        return read_vectors(self._table, modality, None, self._row_ids)
 
-    def _vectors_of(self, modality: Modality, row_ids: RowIds | None) -> tuple[Rows, Vectors]:
-        name = f"{modality}_vector"
-        found = self.store.read("items", [name])[0] if row_ids is None else self.store.take("items", row_ids, [name])
-        array = found.column(0).combine_chunks()
-        present = np.asarray(array.is_valid())
-        values = np.asarray(array.flatten(), dtype=np.float32).reshape(-1, self.card.space.dim)
-        return np.flatnonzero(present), np.ascontiguousarray(values)
+    def _row_ids_after(self, after: int | None) -> RowIds:
+        return self._row_ids if after is None else self.store.matching("items", f"_rowid > {after}")
 
-    def _items_of(self, row_ids: RowIds | None) -> tuple[pa.Table, RowIds]:
-        if row_ids is None:
-            return self._items
-        return self.store.take("items", row_ids, list(ITEM_COLUMNS)), row_ids
+    def _items_after(self, after: int | None) -> tuple[pa.Table, RowIds]:
+        return self._items if after is None else self.store.read("items", ITEM_COLUMNS, after)
 
     @cached_property
     def _opener(self) -> Opener:
@@ -243,18 +241,8 @@ class Index:
         return self.store.take("items", self.columns.row_ids[rows], columns)
 
 
-def _manifest_digest(location: Location, table: str, version: int) -> str:
-    """SHA-256 of the file that says what a version of a table holds; empty if there is none."""
-    for name in manifest_names(table, version):
-        try:
-            return hashlib.sha256(location.read(name)).hexdigest()
-        except OSError:
-            continue
-    return ""
-
-
 def _has_manifests(location: Location, card: IndexCard) -> bool:
-    return all(_manifest_digest(location, table, card.table_versions.get(table, -1)) for table in TABLES)
+    return all(read_manifest(location, table, card.table_versions.get(table, -1)) for table in TABLES)
 
 
 def _card_stamp(location: Location) -> str:

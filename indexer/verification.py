@@ -14,7 +14,7 @@ from indexer.index import Index
 from indexer.store.lance_index import lance_index
 from indexer.store.versions import history, read_tags
 from indexer.upkeep.inventory import leftovers, version_problems
-from indexer.vectors.sidecar import MODALITIES
+from indexer.vectors.sidecar_card import MODALITIES
 
 _UNIT_TOLERANCE = 1e-3
 _ASKED = 16

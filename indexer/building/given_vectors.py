@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from encoders.contracts import Floats, Modality, Vectors, unit_rows
 from encoders.space import SpaceCard
@@ -24,6 +26,7 @@ from indexer.store.writer import IndexWriter
 from indexer.upkeep.maintenance import refresh_after_writing
 
 _PANEL = Panel((), ())
+_SHARED_NULLS = 8_192
 _FACTS = tuple(field.name for field in SHARED_FACTS)
 #: Metadata that may be given for each row.
 ROW_COLUMNS = tuple(field.name for field in ITEM_METADATA if field.name not in ("id", "kind", *_FACTS))
@@ -118,7 +121,7 @@ def _checked(slide: GivenVectors, dim: int) -> Vectors:
             f"Slide {name}: got vectors {found.dtype} {found.shape} for {n} names; expected floats ({n}, {dim}), "
             "at least one."
         )
-    norms = np.linalg.norm(found, axis=1)
+    norms = np.sqrt(np.einsum("ij,ij->i", found, found))  # several times as fast as NumPy's own norm of rows
     wrong = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))
     if len(wrong):
         raise SlideError(
@@ -131,15 +134,16 @@ def _checked(slide: GivenVectors, dim: int) -> Vectors:
         raise SlideError(f"Slide {name}: no column {strange[0]!r}; a row may have {', '.join(ROW_COLUMNS)}.")
     if short := [column for column, values in slide.columns.items() if len(values) != n]:
         raise SlideError(f"Slide {name}: column {short[0]!r} has {len(slide.columns[short[0]])} values for {n} rows.")
-    return unit_rows(found.astype(np.float32, copy=False))
+    return unit_rows(found.astype(np.float32, copy=False), norms)
 
 
 def _table(
     slide: GivenVectors, kind: str, names: Sequence[str], vectors: Vectors, columns: Mapping[str, Any]
 ) -> pa.Table:
     n, schema = len(names), items_schema(vectors.shape[1])
+    first_part = pa.scalar(item_id(slide.facts.slide, kind, ""))
     given: dict[str, pa.Array] = {
-        "id": pa.array([item_id(slide.facts.slide, kind, name) for name in names], pa.string()),
+        "id": pc.binary_join_element_wise(first_part, pa.array(names, pa.string()), ""),
         "kind": pa.repeat(pa.scalar(kind), n),
         f"{slide.modality}_vector": pa.FixedSizeListArray.from_arrays(
             pa.array(np.ascontiguousarray(vectors).ravel()), vectors.shape[1]
@@ -149,7 +153,20 @@ def _table(
         value = getattr(slide.facts, column)
         given[column] = pa.repeat(pa.scalar(value, schema.field(column).type), n)
     given |= {name: pa.array(values, schema.field(name).type) for name, values in columns.items()}
-    return pa.Table.from_arrays([given.get(field.name, pa.nulls(n, field.type)) for field in schema], schema=schema)
+    arrays = [given[field.name] if field.name in given else _nulls(n, field.type) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _nulls(n: int, kind: pa.DataType) -> pa.Array:
+    """Nulls, those of all slides in the same memory: a null vector takes as much of it as any other."""
+    if n > _SHARED_NULLS:
+        return pa.nulls(n, kind)
+    return _many_nulls(_SHARED_NULLS if n > 1 else 1, kind).slice(0, n)
+
+
+@lru_cache(maxsize=64)
+def _many_nulls(n: int, kind: pa.DataType) -> pa.Array:
+    return pa.nulls(n, kind)
 
 
 def _slide_row(slide: GivenVectors) -> pa.Table:

@@ -19,7 +19,8 @@ from indexer.store.tables import Store
 from indexer.vectors.ann import INDEX_FILE, LIST_OF_FILE, RADII_FILE, AnnIndex, is_small
 from indexer.vectors.columns import RowIds, Rows
 from indexer.vectors.gpu_vectors import on_device
-from indexer.vectors.sidecar import MODALITIES, VECTORS_FILE, VectorTable, open_rows, open_vectors, sidecar_folder
+from indexer.vectors.sidecar import open_rows, open_vectors
+from indexer.vectors.sidecar_card import MODALITIES, VECTORS_FILE, VectorTable, sidecar_folder
 from indexer.vectors.table_vector_set import TableVectorSet
 from indexer.vectors.vector_set import VectorSet
 

@@ -9,7 +9,7 @@ from indexer.store.lance_vectors import LanceVectorSet
 from indexer.store.location import SIDECAR
 from indexer.store.versions import history, read_tags
 from indexer.vectors.knobs import Tuning, read_tuning
-from indexer.vectors.sidecar import MODALITIES, sidecar_folder
+from indexer.vectors.sidecar_card import MODALITIES, sidecar_folder
 
 
 @dataclass(frozen=True, slots=True)

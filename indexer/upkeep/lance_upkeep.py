@@ -10,7 +10,7 @@ from indexer.store.location import locate
 from indexer.store.locks import writer_lock
 from indexer.store.writer import IndexWriter
 from indexer.upkeep.maintenance import refresh_sidecars
-from indexer.vectors.sidecar import MODALITIES
+from indexer.vectors.sidecar_card import MODALITIES
 
 
 def make_lance_indexes(

@@ -24,7 +24,8 @@ from indexer.store.opening import exceeds_memory
 from indexer.store.tables import TABLES
 from indexer.store.versions import history, read_tags, version_numbers
 from indexer.store.writer import IndexWriter
-from indexer.vectors.sidecar import MODALITIES, TAIL_ROWS, SidecarCard, refresh_sidecar
+from indexer.vectors.sidecar import refresh_sidecar
+from indexer.vectors.sidecar_card import MODALITIES, TAIL_ROWS, SidecarCard
 
 _LOG = logging.getLogger(__name__)
 #: A version that was the present one within this time is kept: a reader may still have it open.

@@ -15,7 +15,7 @@ from indexer.index import Index
 from indexer.vectors.ann import files_of
 from indexer.vectors.evidence import Evidence
 from indexer.vectors.knobs import Tuning, write_tuning
-from indexer.vectors.sidecar import sidecar_folder
+from indexer.vectors.sidecar_card import sidecar_folder
 from indexer.vectors.vector_set import VectorSet
 
 Source = Literal["own", "other side"]

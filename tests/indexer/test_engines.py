@@ -19,7 +19,7 @@ from indexer.store.writer import IndexWriter
 from indexer.upkeep import lance_upkeep
 from indexer.upkeep.lance_upkeep import make_lance_indexes
 from indexer.upkeep.maintenance import optimize_index, refresh_sidecars
-from indexer.vectors import ann, sidecar, table_vector_set
+from indexer.vectors import ann, sidecar_card, table_vector_set
 from indexer.verification import find_problems
 from tests.indexer.tiny_index import PANEL, tiny_settings, tiny_slide
 
@@ -181,7 +181,7 @@ def test_an_index_that_outgrew_the_memory_is_written_and_read_without_sidecars(t
     add(folder, ["S0", "S1"], centres, sidecars=False)
     make_lance_indexes(folder)  # with a sidecar still
     monkeypatch.setattr(opening, "memory_bytes", lambda: 1_000)
-    monkeypatch.setattr(sidecar, "TAIL_ROWS", 100)
+    monkeypatch.setattr(sidecar_card, "TAIL_ROWS", 100)
     before = sorted(folder.glob("sidecar/*/*"))
     add(folder, ["S2"], centres)
     optimize_index(folder)

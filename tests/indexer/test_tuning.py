@@ -14,7 +14,7 @@ from indexer.vectors import ann
 from indexer.vectors.ann import AnnIndex
 from indexer.vectors.evidence import measure
 from indexer.vectors.knobs import TUNING_FILE
-from indexer.vectors.sidecar import sidecar_folder
+from indexer.vectors.sidecar_card import sidecar_folder
 from tests.indexer.tiny_index import add
 
 

@@ -100,6 +100,7 @@ STEPS = (
     ("os", "", "fsync"),
     ("shutil", "", "rmtree"),
     ("numpy", "", "save"),
+    ("indexer.vectors.sidecar_files", "", "_stream_to"),
     ("indexer.vectors.ann", "AnnIndex", "save"),
 )
 

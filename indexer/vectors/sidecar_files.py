@@ -1,0 +1,119 @@
+"""Writing a sidecar: its vectors go from the table to the disk a batch at a time, and are mapped from there."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.contracts import Modality, Vectors
+from indexer.errors import WriteError
+from indexer.vectors.ann import AnnIndex, faiss_version, files_of
+from indexer.vectors.columns import COLUMNS_FILE, ROW_IDS_FILE, ItemColumns, RowIds
+from indexer.vectors.evidence import measure
+from indexer.vectors.knobs import TUNING_FILE, last_tuning
+from indexer.vectors.sidecar_card import (
+    CARD_FILE,
+    ROWS_FILE,
+    SIDECAR_FORMAT,
+    VECTORS_FILE,
+    SidecarCard,
+    VectorTable,
+)
+
+_SORTED_ROWS = 16_384
+
+
+def write_sidecar(folder: Path, modality: Modality, table: VectorTable) -> tuple[Path, SidecarCard]:
+    """Derive the sidecar of the table's rows and put it in place in one step; raises `WriteError`."""
+    digest = table.digest
+    path = folder / "sidecar" / modality / digest[:16]
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    items, row_ids = table.items(None)
+    try:
+        part.mkdir(parents=True, exist_ok=True)
+        ItemColumns.of_table(items, row_ids).save(part)
+        rows, vectors = _put_vectors(part, table, modality, row_ids)
+        np.save(part / ROWS_FILE, rows)
+        ann = AnnIndex.build(vectors)
+        ann.save(part)
+        names = (VECTORS_FILE, ROWS_FILE, COLUMNS_FILE, ROW_IDS_FILE, *files_of(ann.kind))
+        card = SidecarCard(
+            format=SIDECAR_FORMAT,
+            modality=modality,
+            items_version=table.version,
+            manifest=table.manifest,
+            identity=table.identity(),
+            n_items=len(row_ids),
+            n_vectors=len(rows),
+            dim=vectors.shape[1],
+            digest=digest,
+            space_revision=table.space_revision,
+            kind=ann.kind,
+            evidence=None if ann.kind == "flat" else measure(vectors, ann),
+            faiss_version=faiss_version(),
+            file_bytes={name: (part / name).stat().st_size for name in names},
+            fragments=tuple(sorted(table.fragments())),
+        )
+        (part / CARD_FILE).write_text(card.model_dump_json(indent=1))
+        tuning = last_tuning(path.parent) if card.evidence is not None else None
+        if tuning is not None:  # what was set goes on being used, until `index tune` measures again
+            (part / TUNING_FILE).write_text(tuning.model_dump_json(indent=1))
+        if path.exists():  # one that was refused
+            shutil.rmtree(path)
+        part.rename(path)
+    except (OSError, RuntimeError) as error:  # FAISS reports a failed write as RuntimeError
+        shutil.rmtree(part, ignore_errors=True)
+        raise WriteError(
+            f"The vector sidecar {path} could not be written: {error}. The rows themselves are committed; free some "
+            "space or mend the permissions and open the index again."
+        ) from error
+    return path, card
+
+
+def _put_vectors(
+    part: Path, table: VectorTable, modality: Modality, row_ids: RowIds
+) -> tuple[npt.NDArray[np.int64], Vectors]:
+    """Write the vectors of a modality; gives the item of each, and the vectors as they are mapped from the file."""
+    file = part / VECTORS_FILE
+    ids = _stream_to(file, table.vectors(modality, None), table.dim)
+    vectors = _mapped(file, len(ids))
+    if len(ids) and not (ids[1:] > ids[:-1]).all():  # Lance scans in order as a rule
+        order = np.argsort(ids)
+        ids = ids[order]
+        scanned = file.rename(part / "scanned.npy")
+        steps = range(0, len(order), _SORTED_ROWS)
+        sorted_ids = (
+            (vectors[order[start : start + _SORTED_ROWS]], ids[start : start + _SORTED_ROWS]) for start in steps
+        )
+        _stream_to(file, sorted_ids, table.dim)
+        scanned.unlink()
+        vectors = _mapped(file, len(ids))
+    return np.searchsorted(row_ids, ids), vectors
+
+
+def _stream_to(file: Path, batches: Iterable[tuple[Vectors, RowIds]], dim: int) -> RowIds:
+    """Write batches into one NumPy file behind each other; gives the row ids of all."""
+    ids = [np.empty(0, np.uint64)]
+    with file.open("wb") as sink:
+        _write_head(sink, 0, dim)
+        for vectors, its in batches:
+            sink.write(np.ascontiguousarray(vectors, dtype=np.float32).data)
+            ids.append(its)
+        n = sum(map(len, ids))
+        sink.seek(0)
+        _write_head(sink, n, dim)
+    return np.concatenate(ids)
+
+
+def _write_head(sink: BinaryIO, n_rows: int, dim: int) -> None:
+    # NumPy leaves room for the number of rows to grow, so this one takes the place of the first.
+    np.lib.format.write_array_header_1_0(sink, {"descr": "<f4", "fortran_order": False, "shape": (n_rows, dim)})
+
+
+def _mapped(file: Path, n_rows: int) -> Vectors:
+    found: Vectors = np.load(file, mmap_mode="r" if n_rows else None)  # the system maps no empty array
+    return found
