@@ -53,7 +53,7 @@ def plan_row(plan: Plan) -> dict[str, Any]:
         "collection": plan.collection.name,
         "revision": plan.revision,
         "licence": plan.licence,
-        "access": plan.collection.access,
+        "access": plan.access,
         "files": [
             {"path": one.expected.path, "bytes": one.expected.bytes, "digest": one.expected.digest}
             for one in plan.files
@@ -75,7 +75,7 @@ def plan_table(plan: Plan) -> TableView:
     rows.append(("all", f"{len(plan.files):,}", _size([file.expected.bytes for file in plan.files])))
     who = [f"{len(rows):,} {what}" for what, rows in (("slides", plan.slides), ("samples", plan.samples)) if rows]
     lines = [
-        f"Licence: {plan.licence}. Access: {plan.collection.access}. Revision: {plan.revision}.",
+        f"Licence: {plan.licence}. Access: {plan.access}. Revision: {plan.revision}.",
         f"Cite: {plan.collection.citation}.",
         *plan.notes,
     ]

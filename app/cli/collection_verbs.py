@@ -9,7 +9,7 @@ import typer
 
 from app.cli.options import AsJson
 from app.cli.output import DONE_WITH_FAILURES, say, show
-from app.cli.progress import bars
+from app.cli.progress import Bars, bars
 from app.collection_tables import (
     collection_row,
     collections_table,
@@ -22,6 +22,7 @@ from app.table_view import size_text
 if TYPE_CHECKING:
     from indexer.datasets.collection import Plan
     from indexer.datasets.receiving import Received
+    from indexer.datasets.transfer import FetchProgress
 
 Several = list[str] | None
 
@@ -90,9 +91,23 @@ def get_collection(
     if not yes:
         _ask(plan)
     with bars() as progress:
-        listen = progress.download(name, plan.bytes)
-        received = receive_plan(plan, to, settings, workers=parallel, progress=listen)
+        received = receive_plan(plan, to, settings, workers=parallel, progress=_bar(progress, plan))
     _show(plan, to, received, as_json=as_json)
+
+
+def _bar(progress: Bars, plan: "Plan") -> "FetchProgress":
+    """One bar over all files, in MB; without an end where a size is not known."""
+    had: dict[str, int] = {}
+    total = None if any(file.expected.bytes is None for file in plan.files) else plan.bytes / 1e6
+    done = 0
+
+    def listen(path: str, have: int, _: int) -> None:
+        nonlocal done
+        done += have - had.get(path, 0)
+        had[path] = have
+        progress.update(plan.collection.name, done / 1e6, total, path.rsplit("/", 1)[-1])
+
+    return listen
 
 
 def _ask(plan: "Plan") -> None:

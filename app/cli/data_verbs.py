@@ -64,18 +64,25 @@ def fetch_datasets(
 
 
 def make_aliases(
-    hgnc: Annotated[Path, typer.Argument(metavar="HGNC_COMPLETE_SET", help="hgnc_complete_set.txt of HGNC (CC0).")],
+    hgnc: Annotated[
+        Path | None,
+        typer.Argument(metavar="HGNC_COMPLETE_SET", help="hgnc_complete_set.txt of HGNC; by default it is fetched."),
+    ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Make the table of previous gene symbols and aliases that ingest renames genes by.
+    """Make a newer table of previous gene symbols and aliases than the one that comes with HistoSeek.
 
-    None ships with HistoSeek: get the file from https://www.genenames.org/download/ first.
+    HGNC's complete set (CC0) is fetched if no file is named; ingest then uses what is made of it as well.
     """
+    from indexer.datasets.gene_names import fetch_hgnc
     from indexer.genes.aliases import aliases_of_hgnc, write_aliases
     from indexer.settings import Settings
     from indexer.sources import ALIASES
 
+    if hgnc is None:
+        with bars() as progress:
+            hgnc = fetch_hgnc(Settings(), lambda _, have, size: progress.update("HGNC", have / 1e6, size / 1e6 or None))
     aliases = aliases_of_hgnc(hgnc)
     path = Settings().cache_dir / ALIASES
     write_aliases(aliases, path)

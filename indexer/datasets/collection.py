@@ -88,6 +88,8 @@ class Plan:
         What the user should know of this choice.
     headers : mapping
         Of every request for a file.
+    access : str
+        Who may have it, as the server says; default as the collection's page does.
     """
 
     collection: "Collection"
@@ -99,6 +101,11 @@ class Plan:
     sheets: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    access: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.access:
+            object.__setattr__(self, "access", self.collection.access)  # frozen; this is its construction
 
     @property
     def bytes(self) -> int:

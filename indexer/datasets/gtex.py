@@ -1,7 +1,5 @@
 """GTEx: read counts by tissue from its public storage, slides by its portal's list, samples by its portal."""
 
-import base64
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +14,8 @@ from indexer.datasets.collection import (
     nothing_found,
 )
 from indexer.datasets.digests import Expected
-from indexer.datasets.web import ask, ask_json
+from indexer.datasets.storage import stored_file
+from indexer.datasets.web import ask_json
 from indexer.errors import FetchError, RefusedError
 from indexer.settings import Settings
 
@@ -78,15 +77,8 @@ def _counts(client: "httpx.Client", settings: Settings, version: str, one: dict[
     """Counts of a tissue, with the size and MD5 that the storage states."""
     tissue = str(one["tissueSiteDetailId"]).lower()
     url = f"{settings.gtex_files_url}/{_FILES[version].format(tissue=checked_path(tissue))}"
-    try:
-        said = ask(client, url, method="HEAD", headers={"Accept-Encoding": "identity"}).headers
-    except RefusedError as error:
-        raise FetchError(f"{error}. {GTEX.explain(error, settings)}") from error
-    found = re.search(r"md5=([A-Za-z0-9+/]+={0,2})", ",".join(said.get_list("x-goog-hash")))
-    digest = f"md5:{base64.b64decode(found.group(1)).hex()}" if found else ""
-    size = said.get("Content-Length", "")
     path = f"counts/{url.rsplit('/', 1)[-1]}"
-    return RemoteFile(Expected(path, int(size) if size.isdigit() else None, digest), url, (b"\x1f\x8b",))
+    return stored_file(client, url, path, begins=(b"\x1f\x8b",))
 
 
 def _samples(client: "httpx.Client", settings: Settings, asked: dict[str, str], one: dict[str, Any]) -> Iterator[Row]:

@@ -64,6 +64,7 @@ def _plan(client: "httpx.Client", selection: Selection, settings: Settings) -> P
         slides=tuple(_slide(row, [file.expected.path for _, file in files]) for row in chosen),
         notes=tuple(notes),
         headers=hub.token_header(settings),
+        access=dataset.access,
     )
 
 

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from indexer.datasets.collection import Collection, RemoteFile, checked_path
 from indexer.datasets.digests import Expected
-from indexer.datasets.web import ask, ask_json, same_host
+from indexer.datasets.web import ask, ask_json
 from indexer.errors import FetchError, RefusedError
 from indexer.settings import Settings
 
@@ -46,21 +46,29 @@ class HubDataset:
     licence: str
     gated: str
 
+    @property
+    def access(self) -> str:
+        """Who may have it, as the hub says."""
+        if not self.gated:
+            return "open to everyone"
+        decide = "its authors decide on requests" if self.gated == "manual" else "given once its terms are accepted"
+        token = "a token is there" if token_header(self.settings) else "no token is there: set HF_TOKEN"
+        return f"gated, {decide} on {self.settings.hub_url}/datasets/{self.repo}; {token}"
+
     def files(self, folder: str = "", *, recursive: bool = True) -> Iterator[RemoteFile]:
         """Files of a folder of the data set, page by page. Raises `FetchError`."""
         place = f"/{quote(folder)}" if folder else ""
-        url: str | None = f"{self.settings.hub_url}/api/datasets/{self.repo}/tree/{self.sha}{place}"
-        params: dict[str, str] | None = {"recursive": "true"} if recursive else None
+        url = f"{self.settings.hub_url}/api/datasets/{self.repo}/tree/{self.sha}{place}"
+        params = {"recursive": "true"} if recursive else {}
         for _ in range(_MOST_PAGES):
-            if url is None:
-                return
-            if not same_host(url, self.settings.hub_url):  # the token would go there
-                raise FetchError(f"The hub sends us on to {url} for its list of files; expected its own address.")
             answer = ask(self.client, url, params=params, headers=token_header(self.settings))
             for entry in _entries(answer):
                 if entry["type"] == "file":
                     yield self.file(entry)
-            url, params = answer.links.get("next", {}).get("url"), None  # the link has the parameters
+            following = answer.links.get("next", {}).get("url")
+            if following is None:
+                return
+            params = dict(parse_qsl(urlsplit(following).query))  # its host is not asked: the token is not for it
         raise FetchError(f"The hub's list of files of {self.repo} does not end; choose fewer parts.")
 
     def file(self, entry: dict[str, Any]) -> RemoteFile:

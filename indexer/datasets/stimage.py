@@ -56,6 +56,7 @@ def _plan(client: "httpx.Client", selection: Selection, settings: Settings) -> P
         slides=tuple(_row(row, licence) for row in chosen),
         notes=(*notes, *_NOTES),
         headers=hub.token_header(settings),
+        access=dataset.access,
     )
 
 
@@ -104,7 +105,7 @@ STIMAGE = Collection(
     licence=_LICENCE,
     citation=_CITATION,
     page=f"https://huggingface.co/datasets/{REPO}",
-    access="gated: ask on its page, then a token in HF_TOKEN",
+    access="on the terms of its page; a token in HF_TOKEN where the hub wants one",
     size="1,149 slides with 4.3 million spots",
     route="Hugging Face hub, SHA-256",
     takes=frozenset(_FIELDS),

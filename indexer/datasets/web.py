@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from indexer.errors import FetchError, RefusedError, UnreachableError
 
@@ -118,9 +117,3 @@ def backoff_s(attempt: int) -> float:
 def pause(seconds: float, stop: threading.Event | None = None) -> None:
     """Wait, no longer than until `stop` is set."""
     (stop or threading.Event()).wait(seconds)
-
-
-def same_host(url: str, base: str) -> bool:
-    """Whether a token meant for `base` may go to `url`: scheme, host and port are the same."""
-    one, other = urlsplit(url), urlsplit(base)
-    return (one.scheme, one.netloc) == (other.scheme, other.netloc)
