@@ -5,7 +5,19 @@ from pathlib import Path
 
 from indexer.errors import DataError
 from indexer.format import Circumstances, Format
-from indexer.readers import gct, gdc_star, h5ad, hest, slide_folder, stimage, tenx, visium, visium_hd, xena, xenium
+from indexer.readers import (
+    gct,
+    gdc,
+    h5ad,
+    hest,
+    slide_folder,
+    stimage,
+    tenx,
+    visium,
+    visium_hd,
+    xena,
+    xenium,
+)
 from indexer.readers.count_tables import CELLS_BY_GENES, GENES_BY_CELLS, GENES_BY_SAMPLES, SAMPLES_BY_GENES
 from indexer.readers.measured import MeasuredSlide
 from indexer.readers.table_slide import TableSlide
@@ -27,8 +39,10 @@ FORMATS: Mapping[str, Format] = {
         SAMPLES_BY_GENES,
         GENES_BY_SAMPLES,
         gct.FORMAT,
-        gdc_star.FORMAT,
+        *gdc.STAR_FORMATS,
+        gdc.FPKM,
         xena.FORMAT,
+        xena.CPTAC,
     )
 }
 

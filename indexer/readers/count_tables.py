@@ -9,7 +9,8 @@ from indexer.format import Circumstances, Format, files_at, slide_names
 from indexer.readers.anndata_file import checked_counts
 from indexer.readers.dense_table import SUFFIXES, read_column_names, read_dense, read_first_column
 from indexer.readers.measured import GeneColumns, Measured, MeasuredSlide
-from indexer.readers.samples import open_samples
+from indexer.readers.sample_matrix import read_sample_matrix
+from indexer.readers.samples import SampleCounts, open_samples
 from indexer.slides import SlideSource
 
 
@@ -32,9 +33,17 @@ def _find_samples(place: Path, around: Circumstances, *, genes_first: bool) -> l
     found: list[SlideSource] = []
     for path in files_at(place, SUFFIXES, what="tables of samples, csv, tsv or parquet"):
         names = _sample_names(path, genes_first=genes_first)
-        read = partial(_read, path, genes_first=genes_first)
+        read = partial(_read_samples, path, genes_first=genes_first)
         found += open_samples(path, names, read, around, technology="bulk RNA-seq")
     return found
+
+
+def _read_samples(path: Path, *, genes_first: bool) -> SampleCounts:
+    if genes_first and path.suffix != ".parquet":
+        table = read_sample_matrix(path)
+        return SampleCounts(table.samples, table.rows, GeneColumns([text[0] for text in table.texts]))
+    found = _read(path, genes_first=genes_first)
+    return SampleCounts(found.names, found.counts, found.genes, found.remarks)
 
 
 def _sample_names(path: Path, *, genes_first: bool) -> list[str]:

@@ -5,14 +5,12 @@ import zlib
 from functools import partial
 from pathlib import Path
 
-import scipy.sparse as sp
-
 from indexer.errors import CountsError
 from indexer.format import Circumstances, Format, files_at
-from indexer.readers.anndata_file import checked_counts
-from indexer.readers.dense_table import read_dense, read_header
-from indexer.readers.measured import GeneColumns, Measured
-from indexer.readers.samples import open_samples
+from indexer.readers.dense_table import read_header
+from indexer.readers.measured import GeneColumns
+from indexer.readers.sample_matrix import read_sample_matrix
+from indexer.readers.samples import SampleCounts, open_samples
 from indexer.slides import SlideSource
 
 _SUFFIXES = (".gct", ".gct.gz")
@@ -28,18 +26,16 @@ def _find(place: Path, around: Circumstances) -> list[SlideSource]:
     return found
 
 
-def _read(path: Path) -> Measured:
+def _read(path: Path) -> SampleCounts:
     n_genes, n_samples = _declared(path)
-    table = read_dense(path, skip=2, leading=_LEADING)
-    if table.values.shape != (n_genes, n_samples):
+    table = read_sample_matrix(path, skip=2, leading=_LEADING)
+    if table.rows.shape != (n_samples, n_genes):
         raise CountsError(
-            f"{path} has {table.values.shape[0]} genes of {table.values.shape[1]} samples; expected {n_genes} and "
+            f"{path} has {table.rows.shape[1]} genes of {table.rows.shape[0]} samples; expected {n_genes} and "
             f"{n_samples} as its second line says. It is cut short: get it again."
         )
-    symbols = table.texts[0]
-    return Measured(
-        table.columns, checked_counts(sp.csr_matrix(table.values.T), path.name), GeneColumns(symbols, table.rows)
-    )
+    ids, symbols = zip(*table.texts, strict=True)
+    return SampleCounts(table.samples, table.rows, GeneColumns(symbols, ids))
 
 
 def _declared(path: Path) -> tuple[int, int]:

@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +24,16 @@ _MAX_LINE = 256 * 2**20  # bytes; longer lines are no genes
 _MISSING = {"", "na", "nan", "n/a"}
 
 
+class _Blocks:
+    """Blocks of samples by genes one after the other, in memory while they are few, else in a file without a name."""
+
+    def __init__(self) -> None:
+        self.file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed with its last reader
+
+    def __del__(self) -> None:
+        self.file.close()
+
+
 @dataclass(frozen=True, slots=True)
 class SampleRows:
     """Numbers of many samples, of which some rows are read at a time.
@@ -36,7 +45,7 @@ class SampleRows:
     """
 
     shape: tuple[int, int]
-    _store: IO[bytes]
+    _blocks: _Blocks
     _widths: tuple[int, ...]
 
     def __getitem__(self, rows: slice) -> sp.csr_matrix:
@@ -45,8 +54,8 @@ class SampleRows:
         whole = np.empty((stop - start, self.shape[1]), dtype=np.float32)
         at = 0
         for width in self._widths:
-            self._store.seek(4 * (at * self.shape[0] + start * width))
-            content = self._store.read(4 * (stop - start) * width)
+            self._blocks.file.seek(4 * (at * self.shape[0] + start * width))
+            content = self._blocks.file.read(4 * (stop - start) * width)
             whole[:, at : at + width] = np.frombuffer(content, dtype=np.float32).reshape(-1, width)
             at += width
         return sp.csr_matrix(whole)
@@ -68,7 +77,7 @@ class _Writer:
 
     n_samples: int
     check: Callable[[Block, Sequence[str]], Block]
-    store: IO[bytes] = field(default_factory=lambda: tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115
+    blocks: _Blocks = field(default_factory=_Blocks)
     widths: list[int] = field(default_factory=list)
     _lines: list[npt.NDArray[np.float64]] = field(default_factory=list)
     _genes: list[str] = field(default_factory=list)
@@ -82,13 +91,13 @@ class _Writer:
     def flush(self) -> None:
         if self._lines:
             block = self.check(np.stack(self._lines), self._genes)
-            self.store.write(np.ascontiguousarray(block.T, dtype=np.float32).tobytes())
+            self.blocks.file.write(np.ascontiguousarray(block.T, dtype=np.float32).tobytes())
             self.widths.append(len(self._lines))
             self._lines, self._genes = [], []
 
     def rows(self) -> SampleRows:
         self.flush()
-        return SampleRows((self.n_samples, sum(self.widths)), self.store, tuple(self.widths))
+        return SampleRows((self.n_samples, sum(self.widths)), self.blocks, tuple(self.widths))
 
 
 def read_sample_matrix(
@@ -135,7 +144,8 @@ def read_sample_matrix(
             text = tuple(cell.decode("utf-8").strip().strip('"') for cell in cells[:leading])
             values = _numbers(cells[-1], separator, len(samples)) if len(cells) > leading else None
             if values is None:
-                values = _one_by_one(line, separator, leading, samples, f"{path.name}, line {number}", drop_missing)
+                where = f"{path.name}, line {number}"
+                values = _one_by_one(line, separator, leading, samples, where, drop_missing=drop_missing)
             if values is None:
                 n_missing += 1
                 continue
@@ -205,7 +215,7 @@ def _numbers(cells: bytes, separator: bytes, n: int) -> npt.NDArray[np.float64] 
 
 
 def _one_by_one(
-    line: bytes, separator: bytes, leading: int, samples: Sequence[str], where: str, drop_missing: bool
+    line: bytes, separator: bytes, leading: int, samples: Sequence[str], where: str, *, drop_missing: bool
 ) -> npt.NDArray[np.float64] | None:
     """Cells of a line as numbers; `None` if some are missing and may be. Raises `CountsError`, which names the cell."""
     cells = next(csv.reader([line.decode("utf-8")], delimiter=separator.decode()))

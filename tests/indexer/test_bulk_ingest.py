@@ -30,7 +30,7 @@ def test_samples_of_a_table_share_commits_and_are_the_same_rows(tmp_path, monkey
     names = write_table(tmp_path / "bulk.tsv")
     monkeypatch.setattr(bulk, "BATCH", 5)
     together = ingest(tmp_path, "together")
-    monkeypatch.setattr("indexer.building.build.is_bulk", lambda source: False)
+    monkeypatch.setattr(bulk, "BATCH", 1)
     alone = ingest(tmp_path, "alone")
     assert together.added == alone.added == tuple(names)
     assert together.n_items == alone.n_items == 2 * len(names)

@@ -32,6 +32,9 @@ SHEET = (
 XENA = "sample\tTCGA-A2-A04R-01\tTCGA-A2-A04R-11\nERBB2\t3\t0\nVIM\t1\t10\n"
 
 
+_STAR = ".rna_seq.augmented_star_gene_counts.tsv"
+
+
 def table_of(slide):
     found = slide.read_expression()
     return dict(zip(found.genes, found.counts.toarray().T.tolist(), strict=True))
@@ -141,6 +144,63 @@ def test_star_counts_find_their_patient_in_the_sample_sheet(tmp_path):
     assert "1 dropped (N_unmapped)" in slide.remarks()[0]
 
 
+FULL_STAR = (
+    "# gene-model: GENCODE v36\ngene_id\tgene_name\tgene_type\tunstranded\tstranded_first\tstranded_second\t"
+    "tpm_unstranded\tfpkm_unstranded\tfpkm_uq_unstranded\nN_unmapped\t\t\t9\t9\t9\t\t\t\n"
+    "ENSG00000141736.14\tERBB2\tprotein_coding\t70\t1\t1\t7.5\t6.5\t5.5\n"
+    "ENSG00000026025.16\tVIM\tprotein_coding\t8\t1\t1\t0.5\t0.25\t0.125\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("end", "values"), [("-tpm", [7.5, 0.5]), ("-fpkm", [6.5, 0.25]), ("-fpkm-uq", [5.5, 0.125]), ("", [70, 8])]
+)
+def test_the_format_chooses_the_column_of_star_files(tmp_path, end, values):
+    names = [f"TCGA-A2-A0{number}R-01A{_STAR}" for number in (4, 5)]  # a barcode in the name needs no sheet
+    for name in names:
+        (tmp_path / name).write_text(FULL_STAR)
+    first, second = find_slides(tmp_path, f"gdc-star{end}", TABLES)
+    assert (first.facts.slide, first.facts.patient) == ("TCGA-A2-A04R-01A", "TCGA-A2-A04R")
+    assert table_of(first) == table_of(second) == dict(zip(("ERBB2", "VIM"), [[v] for v in values], strict=True))
+    assert len(first.remarks()) == 1
+    assert second.remarks() == ()  # their genes are the same
+
+
+def test_fpkm_uq_of_the_older_gdc(tmp_path):
+    text = "ENSG00000141736.12\t7.5\nENSG00000026025.13\t0\n"
+    (tmp_path / "abc.FPKM-UQ.txt.gz").write_bytes(gzip.compress(text.encode()))
+    sheet = SHEET.replace("abc.rna_seq.augmented_star_gene_counts.tsv", "abc.FPKM-UQ.txt.gz")
+    (tmp_path / "gdc_sample_sheet.tsv").write_text(sheet)
+    (sample,) = find_slides(tmp_path, "gdc-fpkm", TABLES)
+    assert (sample.facts.patient, sample.facts.cohort) == ("TCGA-A2-A04R", "TCGA-BRCA")
+    assert table_of(sample) == {"ERBB2": [7.5], "VIM": [0]}
+
+
+CPTAC = "idx\tC3L-00001\tC3N-00148.N\nENSG00000141736.14\t3\t0\nENSG00000026025.16\t1\tNA\nVIM\t2\t1\n"
+
+
+def test_cptac_is_turned_back_and_genes_with_gaps_are_told(tmp_path):
+    (tmp_path / "BRCA_RNAseq_gene_RSEM_coding_UQ_1500_log2_Tumor.txt").write_text(CPTAC)
+    tumour, normal = find_slides(tmp_path, "cptac", TABLES)
+    assert [tumour.facts.patient, normal.facts.patient] == ["C3L-00001", "C3N-00148"]
+    assert table_of(tumour) == {"ERBB2": [7], "VIM": [3]}
+    assert table_of(normal) == {"ERBB2": [0], "VIM": [1]}
+    assert "1 genes without a value in some sample are left out" in tumour.remarks()[-1]
+
+
+def test_many_samples_are_read_a_few_at_a_time(tmp_path, monkeypatch):
+    """From a file on disk, in blocks of samples and of genes that do not divide the table."""
+    monkeypatch.setattr("indexer.readers.sample_matrix._BLOCK_GENES", 4)
+    monkeypatch.setattr("indexer.readers.sample_matrix._IN_MEMORY", 100)
+    monkeypatch.setattr("indexer.readers.samples._BLOCK", 3)
+    values = np.arange(70).reshape(10, 7)
+    frame = pd.DataFrame(values, [f"G{i}" for i in range(10)], [f"S{i}" for i in range(7)])
+    frame.to_csv(tmp_path / "bulk.tsv", sep="\t", index_label="gene")
+    samples = find_slides(tmp_path, "genes-by-samples", TABLES)
+    found = np.concatenate([sample.read_expression().counts.toarray() for sample in samples])
+    np.testing.assert_array_equal(found, values.T)
+
+
 def test_xena_is_turned_back_from_its_logarithm(tmp_path):
     (tmp_path / "HiSeqV2").write_text(XENA)
     tumour, normal = find_slides(tmp_path / "HiSeqV2", "xena", TABLES)
@@ -175,6 +235,31 @@ BROKEN = {
     "no GCT": ("gct", "a.gct", CELLS.encode(), "as GCT"),
     "cut GCT": ("gct", "a.gct", harmed(GCT, ("3\t2\n", "5\t2\n")), "has 3 genes of 2 samples; expected 5 and 2"),
     "sample twice": ("gct", "a.gct", harmed(GCT, ("GTEX-111CU-1826-SM-5GZYN", "GTEX-1117F-0226-SM-5GZZ7")), "repeated"),
+    "negative sample": (
+        "genes-by-samples",
+        "a.csv",
+        b"gene,S1,S2\nVIM,1,-5\n",
+        "gene 'VIM', sample 'S2': got -5; expected a finite amount",
+    ),
+    "word in a sample": (
+        "genes-by-samples",
+        "a.csv",
+        b"gene,S1,S2\nVIM,1,x\n",
+        "line 2, gene 'VIM', sample 'S2': got 'x'",
+    ),
+    "empty sample cell": ("genes-by-samples", "a.csv", b"gene,S1,S2\nVIM,,1\n", "sample 'S1': got ''"),
+    "gap in GCT": (
+        "gct",
+        "a.gct",
+        harmed(GCT, ("\t3\t4", "\t\t4")),
+        "line 5, gene 'ENSG00000026025.13', sample 'GTEX-1117F",
+    ),
+    "cut sample line": ("genes-by-samples", "a.csv", b"gene,S1,S2\nVIM,1,2\nKRT8,1\n", "got 1 numbers; expected 2"),
+    "infinite": ("genes-by-samples", "a.csv", b"gene,S1,S2\nVIM,1,inf\n", "got inf"),
+    "log ratios": ("cptac", "a.tsv", harmed(CPTAC, ("\t3\t", "\t-0.3\t")), "log ratios of proteins"),
+    "STAR without its column": ("gdc-star-tpm", f"TCGA-A2-A04R-01A{_STAR}", STAR.encode(), "no column tpm_unstranded"),
+    "cut STAR": ("gdc-star", f"TCGA-A2-A04R-01A{_STAR}", STAR[:-6].encode(), "ends in the middle of a line"),
+    "one column": ("gdc-fpkm", "TCGA-A2-A04R-01A.FPKM.txt", b"ENSG1\n", "lines without two cells"),
     "centred": ("xena", "a.tsv", harmed(XENA, ("\t0\n", "\t-2\n")), r"values from -2 to 10; expected log2\(x \+ 1\)"),
     "not logged": ("xena", "a.tsv", harmed(XENA, ("\t10\n", "\t1000\n")), "values from 0 to 1000"),
 }
