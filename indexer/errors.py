@@ -39,6 +39,14 @@ class SlideError(DataError):
     """A slide's image is missing, corrupt, or without a usable mpp."""
 
 
+class ReaderDiedError(SlideError):
+    """The process that read a slide died of it: a codec crashed, or there was no memory left."""
+
+
+class SlideFailedError(DataError):
+    """A slide failed in a run that was told to end then."""
+
+
 class CountsError(DataError):
     """A counts table is malformed: not numeric, negative, NaN, or without genes."""
 

@@ -48,6 +48,10 @@ class StageClock:
         finally:
             self._seconds[name] += time.perf_counter() - start
 
+    def add(self, name: str, seconds: float) -> None:
+        """Add time that was measured elsewhere to a stage."""
+        self._seconds[name] += seconds
+
     @property
     def seconds(self) -> dict[str, float]:
         """Seconds by stage, in the order the stages first ran."""

@@ -1,38 +1,43 @@
 """Build an index or bring it up to date, slide by slide; a killed build goes on where it stopped."""
 
-import hashlib
-import json
 import logging
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from threading import BoundedSemaphore
 
 from encoders.aggregators import MEAN, open_aggregator
-from encoders.errors import HistoSeekError, SpaceMismatchError, UnknownSpaceError, WeightsMissingError
 from encoders.space import Space
-from indexer.building.bulk import ingest_samples, is_bulk
-from indexer.building.encoded import SlideEncoder
-from indexer.building.items import item_tables, slide_row
-from indexer.building.report import BuildReport, FailedSlide, SlideRun, slides_with
-from indexer.building.slide_aggregates import aggregates_of, stored_aggregator, write_aggregates
-from indexer.datasets.digests import sha256_of
-from indexer.errors import DataError, JoinError, SlideError, StoreError
-from indexer.features.tiled_slides import TiledSlide
+from indexer.building.ingesting import Ingest, Listener, wants_process
+from indexer.building.patch_encoding import PatchEncoder
+from indexer.building.readers import ProcessReader
+from indexer.building.report import BuildReport, FailedSlide, slides_with
+from indexer.building.run_options import RunOptions
+from indexer.building.run_progress import RunProgress
+from indexer.building.run_writer import RunWriter
+from indexer.building.slide_aggregates import stored_aggregator
+from indexer.building.slide_encoder import SlideEncoder, aggregator_of
+from indexer.building.slide_reading import STAIN_SAMPLE, ReadPlan
+from indexer.errors import DataError, SlideError
 from indexer.genes.panel import Panel, panel_from_sources, panel_of
 from indexer.index import Index
 from indexer.progress import Progress, Silent, StageClock, peak_rss_mb
-from indexer.slides import HasRemarks, SlideSource
+from indexer.slides import SlideSource
 from indexer.store.card import BuildSettings, Tiling
 from indexer.store.location import locate
-from indexer.store.locks import writer_lock
 from indexer.store.writer import IndexWriter, stored_panel
 from indexer.upkeep.maintenance import Folding, refresh_after_writing
 
 _LOG = logging.getLogger(__name__)
-#: What no other slide would fare better with: the run ends.
-_FATAL = (StoreError, WeightsMissingError, UnknownSpaceError, SpaceMismatchError)
+#: Patches that are encoded at once where nothing else is said.
+BATCH = 32
+#: One moves the stain of a batch while the network runs on another.
+_ENCODING_THREADS = 2
+#: Samples of patches that are in memory at once may take so much, or one sample.
+_SAMPLE_BYTES = 320 << 20
 
 
 def build_index(  # noqa: PLR0913  # a keyword for each choice of a build
@@ -47,12 +52,17 @@ def build_index(  # noqa: PLR0913  # a keyword for each choice of a build
     aggregator: str | None = None,
     again: bool = False,
     wait_s: float = 0.0,
+    asked: Mapping[str, str] | None = None,
+    run: RunOptions | None = None,
     progress: Progress | None = None,
+    on_wait: Callable[[str], None] | None = None,
+    listener: Listener | None = None,
 ) -> BuildReport:
     """Put slides into an index, making it if there is none.
 
     A slide that is in the index with the same files and settings is skipped; one that has changed is replaced; one that
-    cannot be read is noted in `failed_items` and the others go on. Each slide is one commit: readers find it at once.
+    cannot be read is noted in `failed_items` and the others go on. Slides are committed as they get ready, those within
+    two seconds together: searches find them at once.
 
     Parameters
     ----------
@@ -78,6 +88,8 @@ def build_index(  # noqa: PLR0913  # a keyword for each choice of a build
         Encode the slides anew even if nothing about them has changed.
     wait_s : float
         Seconds to wait for another writer to end.
+    asked : mapping of str to str, optional
+        What was asked, for the record of the run.
     progress : Progress, optional
         Is told of every advance.
 
@@ -89,23 +101,55 @@ def build_index(  # noqa: PLR0913  # a keyword for each choice of a build
         If another process writes the index, it has other settings, or the disk is full; committed slides are intact.
     IndexFormatError
         If the index is damaged beyond what can be derived again.
+    SlideFailedError
+        If a slide fails in a run that is to end then.
     """
     start = time.perf_counter()
-    location, listed = locate(uri), list(sources)
-    watch = progress or Silent()
-    clock = StageClock()
-    with writer_lock(location, wait_s=wait_s):
-        with clock.stage("read"):
-            genes = panel or stored_panel(location) or _default_panel(listed, space, gene_table)
-        whole = open_aggregator(aggregator or stored_aggregator(location) or MEAN)
-        settings = _settings(space, genes, tile_stride_um, thumbnails=thumbnails, aggregator=whole.name)
-        writer = IndexWriter.open(location, settings, genes)
-        encoder = SlideEncoder(space, genes, tile_stride_um, thumbnails, watch, clock, whole)
-        notes: list[str] = []
-        runs = _ingest(listed, writer, encoder, notes, again=again)
-        index = Index.open(location)
-        with clock.stage("sidecar"):
+    location, options, every = locate(uri), run or RunOptions(), list(sources)
+    listed = every if options.shard is None else options.shard.take(every)
+    watch, clock = progress or Silent(), StageClock()
+    with ExitStack() as stack:
+        readers = _start_readers(listed, options, stack)
+        writing = RunWriter(location, wait_s=wait_s, in_turns=options.shard is not None, on_wait=on_wait)
+        stack.enter_context(writing)
+        with writing.opening():
+            with clock.stage("read"):
+                # All shards look at all slides, and so find the same panel.
+                genes = panel or stored_panel(location) or _default_panel(every, space, gene_table)
+            whole = open_aggregator(aggregator or stored_aggregator(location) or MEAN)
+            settings = _settings(space, genes, tile_stride_um, thumbnails=thumbnails, aggregator=whole.name)
+            writer = writing.opened_by(partial(IndexWriter.open, location, settings, genes))
+        counted = RunProgress(watch, len(listed))
+        threads = stack.enter_context(ThreadPoolExecutor(_ENCODING_THREADS, thread_name_prefix="encode"))
+        patches = PatchEncoder(
+            space.image, aggregator_of(whole, "image"), threads, _sample_room(space), counted.encoded
+        )
+        ingest = Ingest(
+            writing=writing,
+            settings=settings,
+            encoder=SlideEncoder(space, genes, thumbnails, watch, clock, patches, whole),
+            plan=_read_plan(space, tile_stride_um, options, thumbnails=thumbnails),
+            options=options,
+            progress=counted,
+            folding=Folding(sum(writer.card.counts.values()), watch),
+            committed=dict(writer.committed),
+            had_failed=writer.failed,
+            listener=listener,
+        )
+        ingest.run(listed, readers, again=again)
+        with writing.turn(), clock.stage("sidecar"):
+            index = Index.open(location)
             refresh_after_writing(index, watch)
+    return _report(ingest, index, clock, readers, time.perf_counter() - start)
+
+
+def _report(
+    ingest: Ingest, index: Index, clock: StageClock, readers: Sequence[ProcessReader], wall_s: float
+) -> BuildReport:
+    runs = ingest.runs
+    for run in runs:
+        for stage, seconds in run.seconds.items():
+            clock.add(stage, seconds)
     return BuildReport(
         added=slides_with(runs, "added"),
         replaced=slides_with(runs, "replaced"),
@@ -113,93 +157,32 @@ def build_index(  # noqa: PLR0913  # a keyword for each choice of a build
         failed=tuple(FailedSlide(run.slide, run.error, run.reason) for run in runs if run.outcome == "failed"),
         n_items=sum(index.card.counts.values()),
         seconds=clock.seconds,
-        peak_rss_mb=peak_rss_mb(),
-        notes=tuple(notes),
+        peak_rss_mb=round(peak_rss_mb() + sum(reader.peak_rss_mb for reader in readers), 1),
+        notes=tuple(ingest.notes),
         slides=tuple(runs),
-        wall_s=round(time.perf_counter() - start, 3),
+        wall_s=round(wall_s, 3),
     )
 
 
-def _ingest(
-    sources: list[SlideSource], writer: IndexWriter, encoder: SlideEncoder, notes: list[str], *, again: bool
-) -> list[SlideRun]:
-    runs: list[SlideRun] = []
-    names: set[str] = set()
-    samples: list[SlideSource] = []  # thousands of which share a commit
-    folding = Folding(writer, encoder.progress)
-    for done, source in enumerate(sources):
-        slide = source.facts.slide
-        encoder.progress.update("slides", done, len(sources), slide)
-        before = encoder.clock.seconds
-        try:
-            if slide in names:
-                raise JoinError(f"Slide {slide} is given twice; expected one source for each. Rename one of them.")
-            names.add(slide)
-            if is_bulk(source) and writer.settings.aggregator == MEAN:
-                samples.append(source)
-                continue
-            run = _ingest_one(source, writer, encoder, notes, again=again)
-            folding.after_commit()
-        except _FATAL:
-            raise
-        except (HistoSeekError, OSError) as error:
-            _LOG.warning("Slide %s is left out: %s", slide, error)
-            run = SlideRun(slide, "failed", {}, error=type(error).__name__, reason=str(error))
-            with encoder.clock.stage("write"):
-                writer.commit_failure(slide, type(error).__name__, str(error))
-        spent = {stage: round(s - before.get(stage, 0.0), 3) for stage, s in encoder.clock.seconds.items()}
-        runs.append(replace(run, seconds={stage: s for stage, s in spent.items() if s}))
-    content_of = partial(content_sha256, settings=writer.settings)
-    for some in ingest_samples(samples, writer, encoder, notes, content_of=content_of, again=again):
-        runs += some
-        folding.after_commit()
-        encoder.progress.update("slides", len(runs), len(sources), "")
-    encoder.progress.update("slides", len(sources), len(sources), "")
-    return runs
+def _start_readers(sources: Sequence[SlideSource], options: RunOptions, stack: ExitStack) -> list[ProcessReader]:
+    """Processes that get ready to read while the index is opened."""
+    n = min(options.workers, sum(wants_process(source) for source in sources))
+    readers = [ProcessReader(options.start_reader) for _ in range(n)]
+    for reader in readers:
+        stack.callback(reader.close)
+        reader.open()
+    return readers
 
 
-def _ingest_one(
-    source: SlideSource, writer: IndexWriter, encoder: SlideEncoder, notes: list[str], *, again: bool
-) -> SlideRun:
-    slide = source.facts.slide
-    with encoder.clock.stage("read"):
-        content = content_sha256(source, writer.settings)
-    before = writer.committed.get(slide)
-    if before == content and not again:
-        writer.forget_failure(slide)
-        return SlideRun(slide, "skipped", {})
-    encoded = encoder.encode(source)
-    notes += encoded.notes
-    notes += source.remarks() if isinstance(source, HasRemarks) else ()
-    with encoder.clock.stage("write"):
-        encoder.progress.update("write", 0, 1, slide)
-        tables = item_tables(encoded, writer.settings.space.dim, writer.settings.tiling.side_um)
-        if writer.settings.aggregator != MEAN:
-            write_aggregates(writer.location, content, aggregates_of(encoded))
-        writer.commit(tables, slide_row(encoded, content))
-        encoder.progress.update("write", 1, 1, slide)
-    n_items = sum(part.num_rows for part in tables)
-    return SlideRun(slide, "added" if before is None else "replaced", {}, len(encoded.tiles_px), n_items)
+def _read_plan(space: Space, stride_um: float, options: RunOptions, *, thumbnails: bool) -> ReadPlan:
+    patch = space.image.patch
+    return ReadPlan(patch.side_um, patch.side_px, stride_um, thumbnails, options.batch_size or BATCH)
 
 
-def content_sha256(source: SlideSource, settings: BuildSettings) -> str:
-    """Digest of all that decides the rows of a slide: its files, its facts, and the settings of the build."""
-    facts = json.dumps(asdict(source.facts), sort_keys=True)
-    files = sorted(f"{path.name} {_digest_once(path, *_stamp(path))}" for path in source.files)
-    files += [source.tiles.stated] if isinstance(source, TiledSlide) else []
-    files += [source.read_with] if isinstance(source, HasRemarks) else []
-    return hashlib.sha256("\n".join([settings.digest(), source.kind, facts, *files]).encode()).hexdigest()
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
-
-
-@lru_cache(maxsize=256)
-def _digest_once(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - the stamp is part of the cache's key
-    """Digest of a file that many slides may share, as the samples of one bulk matrix do."""
-    return sha256_of(path)
+def _sample_room(space: Space) -> BoundedSemaphore:
+    """Lets so many slides have their sample of patches in memory at once as there is room for."""
+    sample_bytes = STAIN_SAMPLE * 3 * space.image.patch.side_px**2
+    return BoundedSemaphore(max(1, _SAMPLE_BYTES // sample_bytes))
 
 
 def _settings(space: Space, panel: Panel, stride_um: float, *, thumbnails: bool, aggregator: str) -> BuildSettings:

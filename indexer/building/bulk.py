@@ -13,10 +13,11 @@ import pyarrow as pa
 import scipy.sparse as sp
 
 from encoders.errors import HistoSeekError, SpaceMismatchError, UnknownSpaceError, WeightsMissingError
-from indexer.building.encoded import EncodedSlide, ExpressionSide, SlideEncoder
+from indexer.building.encoded import EncodedSlide, ExpressionSide
 from indexer.building.items import sample_tables, slide_row
 from indexer.building.panel_counts import on_panel
 from indexer.building.report import SlideRun
+from indexer.building.slide_encoder import SlideEncoder
 from indexer.errors import CountsError, StoreError
 from indexer.slides import Expression, HasRemarks, SlideSource
 from indexer.store.writer import IndexWriter

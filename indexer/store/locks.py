@@ -1,10 +1,11 @@
 """One writer at a time: a lock in the index, and a note of who holds it."""
 
 import json
+import math
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from indexer.errors import WriteError
@@ -16,7 +17,9 @@ _LOOK_AGAIN_S = 0.5
 
 
 @contextmanager
-def writer_lock(location: Location, *, wait_s: float = 0.0) -> Iterator[None]:
+def writer_lock(
+    location: Location, *, wait_s: float = 0.0, on_wait: Callable[[str], None] | None = None
+) -> Iterator[None]:
     """Hold the index for writing.
 
     In a folder the system frees the lock when the holder dies, however it dies. In a bucket the lock is a table that
@@ -27,14 +30,20 @@ def writer_lock(location: Location, *, wait_s: float = 0.0) -> Iterator[None]:
     location : Location
         The index.
     wait_s : float
-        Seconds to wait for another writer to end.
+        Seconds to wait for another writer to end; infinity waits for as long as it takes.
+    on_wait : callable, optional
+        Is told once who the other writer is, if there is one to wait for.
 
     Raises
     ------
     WriteError
         If another process writes this index (its pid and host are named), or the place cannot be written.
     """
-    held = _held_bucket(location, wait_s) if isinstance(location, Bucket) else _held_folder(location, wait_s)
+    told = on_wait if on_wait is not None and wait_s > 0 else None
+    if isinstance(location, Bucket):
+        held = _held_bucket(location, wait_s, told)
+    else:
+        held = _held_folder(location, wait_s, told)
     with held:
         yield
 
@@ -51,13 +60,18 @@ def break_lock(location: Location) -> str | None:
 
 
 @contextmanager
-def _held_folder(location: Location, wait_s: float) -> Iterator[None]:
+def _held_folder(location: Location, wait_s: float, on_wait: Callable[[str], None] | None) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     lock = FileLock(location.folder / _LOCK)
     try:
         location.folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=wait_s)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if on_wait is not None:
+                on_wait(_holder(location))
+            lock.acquire(timeout=wait_s if math.isfinite(wait_s) else -1)
     except Timeout as error:
         raise _taken(location, wait_s) from error
     except OSError as error:
@@ -70,7 +84,7 @@ def _held_folder(location: Location, wait_s: float) -> Iterator[None]:
 
 
 @contextmanager
-def _held_bucket(location: Bucket, wait_s: float) -> Iterator[None]:
+def _held_bucket(location: Bucket, wait_s: float, on_wait: Callable[[str], None] | None) -> Iterator[None]:
     from indexer.store.tables import create_lock_table, drop_lock_table
 
     location.check_bucket()
@@ -78,6 +92,9 @@ def _held_bucket(location: Bucket, wait_s: float) -> Iterator[None]:
     while not create_lock_table(location):
         if time.monotonic() >= until:
             raise _taken(location, wait_s)
+        if on_wait is not None:
+            on_wait(_holder(location))
+            on_wait = None
         time.sleep(_LOOK_AGAIN_S)
     try:
         _note_holder(location)

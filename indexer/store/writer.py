@@ -140,6 +140,11 @@ class IndexWriter:
         return cls(location, settings, store, None)
 
     @property
+    def failed(self) -> frozenset[str]:
+        """Slides that are noted as failed."""
+        return frozenset(self._failures)
+
+    @property
     def card(self) -> IndexCard:
         """The card that was committed last; every writer starts with one."""
         if self._card is None:
@@ -181,19 +186,32 @@ class IndexWriter:
 
     def commit_failure(self, slide: str, error: str, reason: str) -> None:
         """Note that a slide could not be ingested; what the index had of it stays."""
-        failure = {"slide": slide, "error": error, "reason": reason}
-        if self._failures.get(slide) == failure:
+        self.commit_failures([(slide, error, reason)])
+
+    def commit_failures(self, failures: Sequence[tuple[str, str, str]]) -> None:
+        """Note slides that could not be ingested, with class and sentence of the error, in one commit."""
+        rows = [dict(zip(FAILED_SCHEMA.names, failure, strict=True)) for failure in failures]
+        new = {row["slide"]: row for row in rows if self._failures.get(row["slide"]) != row}
+        if not new:
             return
-        self._drop_failure(slide)
-        self.store.append("failed_items", [pa.Table.from_pylist([failure], schema=FAILED_SCHEMA)])
-        self._failures[slide] = failure
-        self.write_card(f"slide {slide} failed")
+        for slide in new:
+            self._drop_failure(slide)
+        self.store.append("failed_items", [pa.Table.from_pylist(list(new.values()), schema=FAILED_SCHEMA)])
+        self._failures |= new
+        self.write_card(f"slide {next(iter(new))} failed" if len(new) == 1 else f"{len(new)} slides failed")
 
     def forget_failure(self, slide: str) -> None:
         """Take back the note of a failure, of a slide that is committed after all."""
-        if slide in self._failures:
+        self.forget_failures([slide])
+
+    def forget_failures(self, slides: Sequence[str]) -> None:
+        """Take back the notes of failures in one commit, of slides that are committed after all."""
+        noted = [slide for slide in slides if slide in self._failures]
+        for slide in noted:
             self._drop_failure(slide)
-            self.write_card(f"slide {slide} no longer fails")
+        if noted:
+            named = f"slide {noted[0]}" if len(noted) == 1 else f"{len(noted)} slides"
+            self.write_card(f"{named} no longer fail{'s' if len(noted) == 1 else ''}")
 
     def next_card(self, change: str) -> IndexCard:
         """Card of the tables as they are now, not yet committed."""

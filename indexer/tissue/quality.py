@@ -66,7 +66,11 @@ class TileJudge:
     @classmethod
     def of(cls, sample: Sequence[Pixels] | Pixels) -> "TileJudge":
         """Judge of a slide from a sample of its tiles, uint8 (n, side, side, 3), at least one."""
-        scores = score_tiles(np.asarray(sample))
+        return cls.of_scores(score_tiles(np.asarray(sample)))
+
+    @classmethod
+    def of_scores(cls, scores: TileScores) -> "TileJudge":
+        """Judge of a slide from the scores of a sample of its tiles, at least one."""
         return cls(float(np.median(scores.focus)), float(np.mean(scores.ink >= INKED)) <= TOO_MUCH_INK)
 
     def judge(self, scores: TileScores) -> tuple[Mask, Mask]:

@@ -147,18 +147,18 @@ def refresh_after_writing(index: Index, progress: Progress) -> None:
 class Folding:
     """Brings the sidecars up to date during a long run of commits, so that readers never have too many rows beside."""
 
-    def __init__(self, writer: IndexWriter, progress: Progress) -> None:
-        self._writer = writer
+    def __init__(self, n_items: int, progress: Progress) -> None:
         self._progress = progress
-        self._n_folded = 0
+        self._n_new = 0
         # A new index is filled before it is asked much: its sidecars are written once, at the end.
-        self._is_served = sum(writer.card.counts.values()) > ALWAYS_FOLDED_ITEMS
+        self._is_served = n_items > ALWAYS_FOLDED_ITEMS
 
-    def after_commit(self) -> None:
-        """Fold in if many rows were committed since the last time."""
-        if self._is_served and self._writer.n_written - self._n_folded > FOLDED_EVERY:
-            refresh_after_writing(Index.open(self._writer.location), self._progress)
-            self._n_folded = self._writer.n_written
+    def after_commit(self, location: Location, n_rows: int) -> None:
+        """Fold in if many rows were committed since the last time; only the writer may."""
+        self._n_new += n_rows
+        if self._is_served and self._n_new > FOLDED_EVERY:
+            refresh_after_writing(Index.open(location), self._progress)
+            self._n_new = 0
 
 
 def forget_old_versions(location: Location, writer: IndexWriter, keep: timedelta) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from indexer.building.encoded import mpp_of
+from indexer.building.checks import mpp_of
 from indexer.errors import DataError, SlideError
 from indexer.formats import find_slides
 from indexer.readers.flat_image import cut_square

@@ -13,6 +13,7 @@ import pytest
 
 from encoders.errors import SpaceMismatchError
 from indexer.building.build import build_index
+from indexer.building.run_options import RunOptions
 from indexer.errors import IndexFormatError, IndexMissingError, WriteError
 from indexer.index import Index
 from indexer.store import writer
@@ -30,12 +31,13 @@ from pathlib import Path
 import faiss, lancedb, skimage.filters, skimage.morphology
 from tests.indexer.store_doubles import FakeSource, fake_space, kill_in
 from indexer.building.build import build_index
+from indexer.building.run_options import RunOptions
 
 def build(folder, module, owner, name, call, before):
     target = importlib.import_module(module)
     kill_in(getattr(target, owner) if owner else target, name, call, before=before)
     sources = [FakeSource(path) for path in sorted(Path(folder, "src").glob("*.json"))]
-    build_index(Path(folder, "idx"), sources, fake_space(), tile_stride_um=120)
+    build_index(Path(folder, "idx"), sources, fake_space(), tile_stride_um=120, run=RunOptions(commit_s=0))
 
 for line in sys.stdin:
     child = os.fork()
@@ -83,7 +85,8 @@ def sources_in(folder: Path):
 
 
 def build(folder: Path, sources, index: str = "idx"):
-    return build_index(folder / index, sources, fake_space(), tile_stride_um=120)
+    run = RunOptions(commit_s=0)  # each slide by itself, so that there is something to be killed between
+    return build_index(folder / index, sources, fake_space(), tile_stride_um=120, run=run)
 
 
 @pytest.fixture(scope="module")
