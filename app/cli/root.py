@@ -10,6 +10,7 @@ from app.cli import (
     analysis_verbs,
     data_verbs,
     demo_verb,
+    doctor_verb,
     evaluate_verb,
     index_verbs,
     ingest_verb,
@@ -36,6 +37,7 @@ command = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _verbs in (
+    doctor_verb,
     demo_verb,
     data_verbs,
     space_verbs,

@@ -21,7 +21,10 @@ def show_failed(index: Index) -> None:
         return
     st.dataframe(
         pd.DataFrame(
-            [{"slide": row["slide"], "reason": row["reason"], "next step": next_step(row["error"])} for row in failed]
+            [
+                {"slide": row["slide"], "reason": row["reason"], "next step": next_step(row["error"], row["reason"])}
+                for row in failed
+            ]
         ),
         hide_index=True,
         column_config={"slide": st.column_config.TextColumn(width="small")},

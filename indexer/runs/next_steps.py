@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 _BY_ERROR: Mapping[str, str] = {
-    "SlideError": "Mend or convert the picture, or state its mpp in the column `mpp` of --slides",
+    "SlideError": "Get the picture again, or convert it to a pyramidal TIFF",
     "CountsError": "Mend the table of counts, or name the format it is in with --format",
     "JoinError": "See that counts, positions and picture are of the same section and in the same frame",
     "FeaturesError": "Make the features again, or name their layout with --features-format",
@@ -17,8 +17,11 @@ _BY_ERROR: Mapping[str, str] = {
     "FileNotFoundError": "Correct the path, or fetch the file again",
 }
 _OTHERWISE = "Mend what the reason names"
+#: The commonest reason of all has a way of its own.
+_NO_MPP = "Write a csv with the columns slide, patient_id, mpp and a line for it, and give it with --slides"
 
 
-def next_step(error: str) -> str:
-    """What to do about an error of this class."""
-    return f"{_BY_ERROR.get(error, _OTHERWISE)}; then run the same command again: finished slides are kept."
+def next_step(error: str, reason: str = "") -> str:
+    """What to do about an error of this class, whose sentence may tell more."""
+    step = _NO_MPP if error == "SlideError" and "has mpp" in reason else _BY_ERROR.get(error, _OTHERWISE)
+    return f"{step}; then run the same command again: finished slides are kept."

@@ -144,7 +144,9 @@ class RunRecorder:
 
     def failure(self, slide: str, error: str, reason: str) -> None:
         """Note that a slide could not be ingested."""
-        told = SlideRecord(slide=slide, outcome="failed", error=error, reason=reason, next_step=next_step(error))
+        told = SlideRecord(
+            slide=slide, outcome="failed", error=error, reason=reason, next_step=next_step(error, reason)
+        )
         self._add(told)
         self._keep_up()
 

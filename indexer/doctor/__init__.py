@@ -1,0 +1,1 @@
+"""What HistoSeek needs of a machine, looked at before a run is started."""

@@ -1,0 +1,1 @@
+"""What an ingest would do, take and cost, found out without writing anything."""
