@@ -16,6 +16,7 @@ _COLUMNS = ("x", "y", "pixel_x", "pixel_y")
 _MIN_JOINED = 0.5  # share of the spots with a position that must have counts
 _MIN_SPOTS_TO_FIT = 12  # fewer spots say nothing about scale or axes
 _MAX_SCALE_ERROR = 0.25
+_MAX_UNEVENNESS, _MIN_REGULAR = 0.05, 0.9
 _MAX_OUTSIDE = 0.1  # share of the centres that may lie outside the image
 
 
@@ -57,14 +58,14 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
 
 def read_positions(path: Path) -> SpotPositions:
-    """Read a `*_selection.tsv` with columns `x y new_x new_y pixel_x pixel_y selected`.
+    """Read a `*_selection.tsv` with columns `x y new_x new_y pixel_x pixel_y selected`; rows that are not selected go.
 
     Raises
     ------
     JoinError
         If a column is missing, a value is not a finite number, or a spot is listed twice.
     """
-    rows = read_table(path, _COLUMNS)
+    rows = [row for row in read_table(path, _COLUMNS) if (row.get("selected") or "1").strip() != "0"]
     values = np.empty((len(rows), len(_COLUMNS)))
     for place, row in enumerate(rows):
         for column, name in enumerate(_COLUMNS):
@@ -126,8 +127,7 @@ def check_positions(
     JoinError
         If x and y look swapped, the scale differs by more than a quarter, or a tenth of the centres lie outside.
     """
-    if len(positions.xy_px) >= _MIN_SPOTS_TO_FIT:
-        _check_axes(positions, where, pitch_px)
+    _check_axes(positions, where, pitch_px)
     if size_px is None:
         return
     outside = _share_outside(positions.xy_px, size_px)
@@ -142,12 +142,40 @@ def check_positions(
     )
 
 
+def pitch_of(positions: SpotPositions) -> float | None:
+    """Distance of neighbouring spots in pixels; `None` where there are too few spots, or all in a line, to tell."""
+    slope = _slope(positions)
+    return None if slope is None else float(np.sqrt(slope[0, 0] * slope[1, 1]))
+
+
+def _slope(positions: SpotPositions) -> npt.NDArray[np.float64] | None:
+    """Pixels along x and y for each step of the array's x and y, without signs."""
+    array = np.column_stack([positions.array_xy, np.ones(len(positions.array_xy))])
+    if len(array) < _MIN_SPOTS_TO_FIT or np.linalg.matrix_rank(array) < 3:
+        return None
+    return np.abs(np.asarray(np.linalg.lstsq(array, positions.xy_px, rcond=None)[0][:2], dtype=np.float64))
+
+
+def nearest_px(xy_px: npt.NDArray[np.float64]) -> float | None:
+    """Distance of neighbouring spots of a regular array, pixels; `None` where it is not regular enough to tell.
+
+    It is the median distance to the nearest spot, if nine tenths of them are within a twentieth of it.
+    """
+    from scipy.spatial import cKDTree
+
+    if len(xy_px) < _MIN_SPOTS_TO_FIT:
+        return None
+    nearest = cKDTree(xy_px).query(xy_px, k=2)[0][:, 1]
+    pitch = float(np.median(nearest))
+    is_regular = pitch > 0 and float(np.mean(np.abs(nearest / pitch - 1) <= _MAX_UNEVENNESS)) >= _MIN_REGULAR
+    return pitch if is_regular else None
+
+
 def _check_axes(positions: SpotPositions, where: str, pitch_px: float | None) -> None:
     """Fit pixels on array coordinates: the slope's large entries tell the axes, its size the scale."""
-    array = np.column_stack([positions.array_xy, np.ones(len(positions.array_xy))])
-    if np.linalg.matrix_rank(array) < 3:  # a single line of spots
+    slope = _slope(positions)
+    if slope is None:
         return
-    slope = np.abs(np.linalg.lstsq(array, positions.xy_px, rcond=None)[0][:2])
     if slope[0, 1] > slope[0, 0] and slope[1, 0] > slope[1, 1]:
         raise JoinError(_swapped(where, "pixel_x runs with the array's y and pixel_y with its x"))
     found = float(np.sqrt(slope[0, 0] * slope[1, 1]))

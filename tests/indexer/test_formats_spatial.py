@@ -81,11 +81,41 @@ def write_stimage(root, *, columns="yaxis,xaxis,r"):
 
 def test_stimage_takes_y_before_x_by_name_and_pictures_by_content(tmp_path):
     (slide,) = find_slides(write_stimage(tmp_path / "Visium"), "stimage")
-    assert (slide.facts.slide, slide.facts.technology, slide.facts.mpp) == ("Human_Breast_1", "Visium", None)
+    facts = slide.facts
+    assert (facts.slide, facts.technology, facts.mpp) == ("Human_Breast_1", "10x Visium", None)  # two spots tell none
+    assert (facts.species, facts.organ) == ("human", "breast")
     found = slide.read_expression()
     np.testing.assert_array_equal(found.xy_px, [[60, 20], [10, 30]])
     np.testing.assert_array_equal(found.counts.toarray(), [[1, 2], [3, 4]])
     assert slide.open_image().size_px == (80, 50)
+
+
+def write_stimage_spots(root, names, xy):
+    (root / "gene_exp" / "Human_Breast_1_count.csv").write_text(
+        "\n".join([",VIM", *(f"{name},1" for name in names), ""])
+    )
+    rows = [f"{name},{y},{x},54.3" for name, (x, y) in zip(names, xy, strict=True)]
+    (root / "coord" / "Human_Breast_1_coord.csv").write_text("\n".join([",yaxis,xaxis,r", *rows, ""]))
+
+
+def test_stimage_tells_the_scale_from_the_distance_of_spots_and_not_from_their_radius(tmp_path):
+    hexagonal = [(row[5], row[4]) for row in written.spot_rows()]
+    write_stimage_spots(write_stimage(tmp_path / "Visium"), [row[0] for row in written.spot_rows()], hexagonal)
+    (slide,) = find_slides(tmp_path / "Visium", "stimage")
+    assert (slide.facts.mpp, slide.facts.mpp_source) == (pytest.approx(2.5), "pitch")  # 100 um over 40 px
+    assert slide.read_expression().spot_um == 55
+    places = [(x, y) for x in range(10, 15) for y in range(13, 17)]
+    names = [f"Human_Breast_1_{x}x{y}" for x, y in places]
+    for axes, square in (("", [(192 * x, 200 * y) for x, y in places]), ("swapped", [(y, x) for x, y in places])):
+        root = write_stimage(tmp_path / f"legacy{axes}" / "ST")
+        write_stimage_spots(root, names, square)
+        (slide,) = find_slides(root, "stimage")
+        if axes:
+            with pytest.raises(JoinError, match="x and y look swapped"):
+                slide.read_expression()
+        else:
+            assert slide.facts.mpp == pytest.approx(200 / (192 * 200) ** 0.5)
+            assert slide.read_expression().spot_um == 100
 
 
 def test_stimage_without_its_columns_or_coordinates(tmp_path):

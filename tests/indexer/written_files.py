@@ -4,10 +4,13 @@ import csv
 import gzip
 import json
 
+import anndata
 import h5py
 import numpy as np
+import pandas as pd
 import scipy.io
 import scipy.sparse as sp
+import tifffile
 from PIL import Image
 
 PITCH_PX = 40  # so 2.5 um per pixel
@@ -80,3 +83,68 @@ def write_outs(outs, *, old=False, h5=False, picture=True, **scales):
         pixels[:, 75:] = (200, 100, 150)
         Image.fromarray(pixels).save(outs / "spatial" / "tissue_hires_image.png")
     return outs
+
+
+def write_legacy(folder, name="S1", *, swap=False, selected=None, picture=(400, 300)):
+    """A legacy ST section of 4 x 5 spots, 40 px apart, the spot 1x1 centred on x 60, y 50; ERBB2 of spot i is i + 1."""
+    folder.mkdir(parents=True, exist_ok=True)
+    places = [(x, y) for x in range(1, 6) for y in range(1, 5)]
+    pixels = [(60 + 40 * (x - 1), 50 + 40 * (y - 1)) for x, y in places]
+    pixels = [(down, left) for left, down in pixels] if swap else pixels
+    lines = ["x\ty\tnew_x\tnew_y\tpixel_x\tpixel_y\tselected"]
+    for number, ((x, y), (left, down)) in enumerate(zip(places, pixels, strict=True)):
+        taken = 1 if selected is None or number in selected else 0
+        lines.append(f"{x}\t{y}\t{x}.01\t{y}.02\t{left}\t{down}\t{taken}")
+    (folder / f"{name}_selection.tsv").write_text("\n".join([*lines, ""]))
+    rows = [
+        f"{x}x{y}\t{number + 1}\t0\t2" for number, (x, y) in enumerate(places) if selected is None or number in selected
+    ]
+    (folder / f"{name}.tsv").write_text("\n".join(["\tERBB2\tKRT19\tVIM", *rows, ""]))
+    if picture:
+        Image.new("RGB", picture, (220, 120, 180)).save(folder / f"{name}.jpg")
+    return folder
+
+
+def write_spots_h5ad(path, *, genes=("ERBB2", "KRT19", "VIM"), n=20, **columns):
+    """Spots of `spot_rows` as scanpy writes them; counts of gene g of spot s are (s + 1) * (g + 1)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = spot_rows()[:n]
+    obs = {"array_row": [row[2] for row in rows], "array_col": [row[3] for row in rows], **columns}
+    counts = np.outer(np.arange(1, n + 1), np.arange(1, len(genes) + 1)).astype(np.float32)
+    spots = anndata.AnnData(
+        sp.csr_matrix(counts), obs=pd.DataFrame(obs, index=[row[0] for row in rows]), var=pd.DataFrame(index=genes)
+    )
+    spots.obsm["spatial"] = np.array([(row[5], row[4]) for row in rows], dtype=float)
+    spots.write_h5ad(path)
+    return path
+
+
+def write_hest(root, name="TENX1", *, table=False, **known):
+    """A sample of HEST-1k: spots, a tiled picture of 300 x 280, and what is known of it as json or in the table."""
+    write_spots_h5ad(root / "st" / f"{name}.h5ad")
+    (root / "wsis").mkdir(parents=True, exist_ok=True)
+    pixels = np.full((280, 300, 3), 200, dtype=np.uint8)
+    tifffile.imwrite(root / "wsis" / f"{name}.tif", pixels, photometric="rgb", tile=(64, 64))
+    known = {
+        "dataset_title": "A study",
+        "id": name,
+        "image_filename": f"{name}.tif",
+        "organ": "Bowel",
+        "disease_state": "Cancer",
+        "oncotree_code": "COAD",
+        "species": "Homo sapiens",
+        "patient": "Patient 1",
+        "st_technology": "Visium",
+        "license": "Creative Commons Attribution",
+        "inter_spot_dist": 100,
+        "spot_diameter": 55,
+        "pixel_size_um_embedded": 0.2645833333333333,
+        "pixel_size_um_estimated": 2.5,
+    } | known
+    if table:
+        with (root / "HEST_v1_1_0.csv").open("w", newline="") as stream:
+            csv.writer(stream).writerows([list(known), list(known.values())])
+    else:
+        (root / "metadata").mkdir(exist_ok=True)
+        (root / "metadata" / f"{name}.json").write_text(json.dumps(known))
+    return root
