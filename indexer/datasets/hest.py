@@ -113,7 +113,7 @@ def _slide(row: dict[str, str], paths: list[str]) -> Row:
     return {
         "slide": name,
         # patients are numbered study by study
-        "patient_id": f"{study[:60]}: {row['patient']}" if row.get("patient") else name,
+        "patient_id": " of ".join(filter(None, [row["patient"], study])) if row.get("patient") else name,
         "mpp": mpp,
         "organ": row.get("organ", "").lower() or "unknown",
         "diagnosis": row.get("oncotree_code") or row.get("disease_state") or "unknown",
@@ -143,7 +143,7 @@ HEST = Collection(
     takes=frozenset(_FIELDS),
     parts=_PARTS,
     usual=("wsis", "st", "metadata"),
-    ingest=("histoseek ingest --slides {to}/slides.csv --db INDEX",),
+    ingest=("histoseek ingest {to} --format hest --slides {to}/slides.csv --db INDEX",),
     plan=_plan,
     explain=_explain,
 )

@@ -1,9 +1,11 @@
 """Asking servers politely: one client, waits that they ask for, and refusals that keep their reason."""
 
 import email.utils
+import ssl
 import threading
 import time
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from indexer.errors import FetchError, RefusedError, UnreachableError
@@ -22,11 +24,20 @@ def open_client(*, connections: int = 8) -> "httpx.Client":
     import httpx
 
     return httpx.Client(
+        verify=_trusted(),
         timeout=httpx.Timeout(_READ_S, connect=_CONNECT_S),
         limits=httpx.Limits(max_connections=connections),
         follow_redirects=True,
         headers={"User-Agent": "histoseek"},
     )
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Certificates that are trusted, read once: it takes longer than a small download."""
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 def ask(

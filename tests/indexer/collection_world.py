@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import io
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,7 +116,8 @@ def _hest(folder) -> dict[str, bytes]:
         ("TENX96", "Study two", "Breast", "", "Healthy", "Homo sapiens", "Patient 1", "Xenium", "", "", "0.5", ""),
         ("ZEN40", "Study two", "Skin", "MEL", "Cancer", "Mus musculus", "", "Visium", "", "", "", "0.2"),
     ]
-    table = csv_text([dict(zip(names, row, strict=True)) for row in rows])
+    known = [dict(zip(names, row, strict=True)) for row in rows]
+    table = csv_text(known)
     counts = anndata.AnnData(
         np.arange(1, 9, dtype=np.float32).reshape(4, 2),
         obs=pd.DataFrame(index=[f"BC{n}" for n in range(4)]),
@@ -126,11 +128,12 @@ def _hest(folder) -> dict[str, bytes]:
     Image.new("RGB", (150, 140), (200, 100, 150)).save(folder / "one.tif")
     h5ad, picture = (folder / "one.h5ad").read_bytes(), (folder / "one.tif").read_bytes()
     files = {"HEST_v1_1_0.csv": b"id\nOLD1\n", "HEST_v1_2_0.csv": table, "README.md": b"# HEST\n"}
-    for name in ("TENX95", "TENX96", "ZEN40"):
+    for one in known:
+        name = one["id"]
         files |= {
             f"st/{name}.h5ad": h5ad,
             f"wsis/{name}.tif": picture,
-            f"metadata/{name}.json": b'{"id": "%s"}' % name.encode(),
+            f"metadata/{name}.json": json.dumps(one).encode(),
         }
         files[f"thumbnails/{name}_downscaled_fullres.jpeg"] = b"jpeg"
     return files

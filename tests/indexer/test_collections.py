@@ -64,12 +64,14 @@ def test_hest_becomes_a_folder_that_is_read_as_it_is(world: World, tmp_path):
     assert report.failed == {}
     assert plan.bytes == sum((folder / path).stat().st_size for path in paths(plan))
     slide = read_slide_table(folder / "slides.csv")["TENX95"]
-    assert slide.facts.patient == "Study, one: Patient 1"  # patients are numbered study by study
+    assert slide.facts.patient == "Patient 1 of Study, one"  # patients are numbered study by study
     assert (slide.facts.mpp, slide.facts.organ, slide.facts.species) == (2.5, "breast", "human")
     assert slide.facts.licence == "CC-BY-NC-SA-4.0 (HEST-1k); source: Creative Commons Attribution"
     assert slide.read_expression().counts.toarray().sum() == 36
     with closing(slide.open_image()) as image:
         assert image.size_px == (150, 140)
+    (found,) = find_slides(folder, "hest")
+    assert found.given_facts.patient == slide.facts.patient
     assert "CC-BY-NC-SA" in (folder / "LICENCE.txt").read_text().upper()
     assert {state.state for state in verify_folder(folder, Settings())} == {"verified"}
 
