@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +11,7 @@ from PIL import Image
 
 from indexer.datasets.manifest import Role
 from indexer.errors import SlideError
+from indexer.readers.overviews import WHOLE_PIXELS, shrink_by_blocks
 from indexer.slides import Pixels, SlideFacts
 
 if TYPE_CHECKING:
@@ -82,14 +83,22 @@ class OpenSlideImage:
         width, height = self.size_px
         scale = min(1.0, max_px / max(width, height))
         level = self._slide.get_best_level_for_downsample(1 / scale)
-        level_size = self._slide.level_dimensions[level]
-        whole = self._region((0, 0), level, (int(level_size[0]), int(level_size[1])))
+        level_px = (int(self._slide.level_dimensions[level][0]), int(self._slide.level_dimensions[level][1]))
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        if level_px[0] * level_px[1] > WHOLE_PIXELS:
+            return shrink_by_blocks(partial(self._block, level), level_px, size)
+        whole = self._region((0, 0), level, level_px)
         return np.asarray(whole.resize(size, Image.Resampling.BOX), dtype=np.uint8)
 
     def close(self) -> None:
         """Close the file."""
         self._slide.close()
+
+    def _block(self, level: int, first: tuple[int, int], last: tuple[int, int]) -> Image.Image:
+        """Pixels of a level from one corner up to another."""
+        scale = float(self._slide.level_downsamples[level])
+        corner = (round(first[0] * scale), round(first[1] * scale))
+        return self._region(corner, level, (last[0] - first[0], last[1] - first[1]))
 
     def _region(self, corner: tuple[int, int], level: int, size: tuple[int, int]) -> Image.Image:
         from openslide import OpenSlideError
@@ -171,6 +180,8 @@ def _open(path: Path) -> "AbstractSlide":
 
     if not path.is_file():
         raise SlideError(f"The slide {path} is missing; fetch it or correct its path.")
+    if path.suffix.lower() == ".mrxs" and not path.with_suffix("").is_dir():
+        raise SlideError(f"{path} is only the head of a slide: its pixels are in the folder {path.stem} beside it.")
     try:
         return openslide.OpenSlide(path)
     except openslide.OpenSlideError as error:  # unsupported formats included

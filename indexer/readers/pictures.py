@@ -1,4 +1,7 @@
-"""Which reader opens a picture: by its name, and for plain `.tif` by whether OpenSlide knows whose it is."""
+"""Which reader opens a picture: by its name, and for plain `.tif` by whether OpenSlide knows whose it is.
+
+Some slides are several files: a folder of DICOM, the folder beside an mrxs, the pictures that a vms names.
+"""
 
 from pathlib import Path
 
@@ -11,13 +14,18 @@ from indexer.slides import SlideImage
 FLAT = (".png", ".jpg", ".jpeg")
 OME = (".ome.tif", ".ome.tiff")
 SCANS = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide")
+DICOM = ".dcm"
+_HAMAMATSU = (".vms", ".vmu")
 _TIFF = (".tif", ".tiff")
 #: Names of pictures of slides, as in a folder of them.
 PICTURES = (*SCANS, *OME, *_TIFF, *FLAT)
+_MAX_LIST_BYTES = 2**20
 
 
 def open_picture(path: Path) -> SlideImage:
-    """Picture of a slide: PNG or JPEG, TIFF, or what OpenSlide reads. Raises `SlideError`."""
+    """Picture of a slide: PNG or JPEG, TIFF, a folder of DICOM, or what OpenSlide reads. Raises `SlideError`."""
+    if path.is_dir():
+        return OpenSlideImage(_dicom_files(path)[0])
     if path.suffix.lower() in FLAT:
         return FlatImage(path)
     return TiffImage(path) if _is_plain_tiff(path) else OpenSlideImage(path)
@@ -36,6 +44,33 @@ def picture_mpp(path: Path) -> float | None:
         return None if isinstance(image, FlatImage) else _own_mpp(image)
     finally:
         image.close()
+
+
+def picture_files(path: Path) -> tuple[Path, ...]:
+    """All files of a picture, whose bytes decide what is read."""
+    if path.is_dir():
+        return tuple(_dicom_files(path))
+    if path.suffix.lower() == DICOM:
+        return tuple(_dicom_files(path.parent))
+    if path.suffix.lower() == ".mrxs":
+        return (path, *sorted(one for one in path.with_suffix("").glob("*") if one.is_file()))
+    return (path, *named_files(path))
+
+
+def named_files(path: Path) -> tuple[Path, ...]:
+    """Files that a slide of Hamamatsu names, pictures among them that are no slides of their own; of others none."""
+    if path.suffix.lower() not in _HAMAMATSU or not path.is_file():
+        return ()
+    text = path.read_bytes()[:_MAX_LIST_BYTES].decode("utf-8", "replace")
+    names = (line.partition("=")[2].strip() for line in text.splitlines())
+    return tuple(path.parent / name for name in names if name and "/" not in name and (path.parent / name).is_file())
+
+
+def _dicom_files(folder: Path) -> list[Path]:
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() == DICOM and path.is_file())
+    if not found:
+        raise SlideError(f"The folder {folder} holds no {DICOM} file; expected those of one slide.")
+    return found
 
 
 def _own_mpp(image: SlideImage) -> float | None:

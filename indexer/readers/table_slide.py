@@ -13,7 +13,7 @@ from indexer.format import Circumstances
 from indexer.genes.report import GeneReport
 from indexer.readers.h5ad import open_h5ad_slide
 from indexer.readers.measured import MeasuredSlide
-from indexer.readers.pictures import open_picture, picture_mpp
+from indexer.readers.pictures import open_picture, picture_files, picture_mpp
 from indexer.slides import Expression, SlideFacts, SlideImage
 
 _LOG = logging.getLogger(__name__)
@@ -80,7 +80,8 @@ class TableSlide:
     @property
     def files(self) -> tuple[Path, ...]:
         """Picture and counts."""
-        return tuple(path for path in (self.image_path, self.counts) if path is not None)
+        pictures = () if self.image_path is None else picture_files(self.image_path)
+        return (*pictures, *(() if self.counts is None else (self.counts,)))
 
     @property
     def read_with(self) -> str:

@@ -2,16 +2,20 @@
 
 import re
 import zlib
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from indexer.errors import SlideError
-from indexer.readers.flat_image import WHITE, cut_square, shrink
+from indexer.readers.flat_image import WHITE, cut_square
+from indexer.readers.overviews import shrink_by_blocks
 from indexer.slides import Pixels
 
 if TYPE_CHECKING:
@@ -22,8 +26,10 @@ _OME_UNIT = re.compile(r'<Pixels\b[^>]*\bPhysicalSizeXUnit="([^"]+)"')
 _UM_PER_UNIT = {"µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
 _UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # inch, centimetre
 _MAX_ANISOTROPY = 0.02
+_LEAST_FACTOR = 1.5  # between levels of a pyramid
 _MAX_SEGMENT_PIXELS = 100_000_000  # of one tile or strip, which is decoded whole
-_MAX_REGION_PIXELS = 150_000_000
+_KEPT_BYTES = 64 * 2**20
+_PYRAMID = "vips tiffsave {name} {stem}-pyramid.tif --tile --pyramid --compression jpeg --bigtiff"
 
 
 class TiffImage:
@@ -44,6 +50,8 @@ class TiffImage:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lock = Lock()
+        self._kept: OrderedDict[tuple[int, int], Pixels] = OrderedDict()
         self._file = _open(path)
         try:
             with _damage_told(path):
@@ -91,18 +99,14 @@ class TiffImage:
         with _damage_told(self._path):
             width, height = self.size_px
             level, _ = self._best(max(1.0, max(width, height) / max_px))
-            size = (int(level.imagewidth), int(level.imagelength))
-            if size[0] * size[1] > _MAX_REGION_PIXELS:
-                raise SlideError(
-                    f"{self._path.name} has {size[0]} x {size[1]} pixels in its smallest level; expected at most "
-                    f"{_MAX_REGION_PIXELS:,}. Convert it to a pyramid."
-                )
-            whole = shrink(Image.fromarray(self._region(level, (0, 0), size)), max_px)
-            wanted = (max(1, round(width * min(1, max_px / max(width, height)))), whole.shape[0])
-            return whole if whole.shape[1] == wanted[0] else np.asarray(Image.fromarray(whole).resize(wanted))
+            level_px = (int(level.imagewidth), int(level.imagelength))
+            scale = min(1.0, max_px / max(width, height))
+            size = (max(1, round(width * scale)), max(1, round(height * scale)))
+            return shrink_by_blocks(partial(self._block, level), level_px, size)
 
     def close(self) -> None:
         """Close the file."""
+        self._kept.clear()
         self._file.close()
 
     def _best(self, downsample: float) -> tuple[Any, float]:
@@ -110,6 +114,9 @@ class TiffImage:
         width = self.size_px[0]
         fitting = [(page, width / page.imagewidth) for page in self._levels]
         return max((one for one in fitting if one[1] <= downsample * 1.01), key=lambda one: one[1])
+
+    def _block(self, page: Any, first: tuple[int, int], last: tuple[int, int]) -> Image.Image:
+        return Image.fromarray(self._region(page, first, last))
 
     def _region(self, page: Any, first: tuple[int, int], last: tuple[int, int]) -> Pixels:
         """RGB `(height, width, 3)` of a level from `first` up to `last`, both `(x, y)`; white outside."""
@@ -122,7 +129,7 @@ class TiffImage:
         right, bottom = min(width, last[0]), min(height, last[1])
         for row in range(top // step_y, -(-bottom // step_y) if right > left else 0):
             for column in range(left // step_x, -(-right // step_x)):
-                pixels = self._segment(page, row * across + column)
+                pixels = self._kept_segment(page, row * across + column)
                 x, y = column * step_x, row * step_y
                 x1, y1 = min(right, x + pixels.shape[1]), min(bottom, y + pixels.shape[0])
                 x0, y0 = max(left, x), max(top, y)
@@ -131,11 +138,26 @@ class TiffImage:
                 ]
         return region
 
+    def _kept_segment(self, page: Any, place: int) -> Pixels:
+        """One tile or strip, decoded unless it was just now: a strip reaches across many patches."""
+        key = (int(page.offset), place)
+        with self._lock:
+            if (kept := self._kept.get(key)) is not None:
+                self._kept.move_to_end(key)
+                return kept
+        pixels = self._segment(page, place)
+        with self._lock:
+            self._kept[key] = pixels
+            while len(self._kept) > max(1, _KEPT_BYTES // pixels.nbytes):
+                self._kept.popitem(last=False)
+        return pixels
+
     def _segment(self, page: Any, place: int) -> Pixels:
         """One tile or strip, decoded."""
         offset, n_bytes = page.dataoffsets[place], page.databytecounts[place]
-        self._file.filehandle.seek(offset)
-        content = self._file.filehandle.read(n_bytes) if n_bytes else None
+        with self._lock:  # a file has one place that it is read at
+            self._file.filehandle.seek(offset)
+            content = self._file.filehandle.read(n_bytes) if n_bytes else None
         if content is not None and len(content) < n_bytes:
             raise SlideError(f"{self._path} is cut short at tile {place}; get it again.")
         try:
@@ -178,6 +200,7 @@ def _levels(file: "TiffFile", path: Path) -> list[Any]:
     series = max(file.series, key=lambda one: one.keyframe.imagewidth * one.keyframe.imagelength)
     pages = [level.keyframe for level in series.levels]
     first: Any = pages[0]
+    pages += [] if len(pages) > 1 else _smaller_pages(file, first)
     is_rgb = first.photometric.name in {"RGB", "YCBCR"} and first.samplesperpixel in {3, 4}
     if not is_rgb or first.dtype != np.uint8 or first.planarconfig != tifffile.PLANARCONFIG.CONTIG:
         raise SlideError(
@@ -187,8 +210,8 @@ def _levels(file: "TiffFile", path: Path) -> list[Any]:
     step_x, step_y = _segment_size(first)
     if step_x * step_y > _MAX_SEGMENT_PIXELS:
         raise SlideError(
-            f"{path} has tiles of {step_x} x {step_y} pixels, decoded whole; expected at most "
-            f"{_MAX_SEGMENT_PIXELS:,} pixels. Convert it to a tiled TIFF."
+            f"{path} has tiles or strips of {step_x} x {step_y} pixels, which can only be decoded whole; expected at "
+            f"most {_MAX_SEGMENT_PIXELS:,} pixels. Convert it: {_PYRAMID.format(name=path.name, stem=path.stem)}"
         )
     if first.compression not in tifffile.TIFF.DECOMPRESSORS:
         raise SlideError(
@@ -196,6 +219,19 @@ def _levels(file: "TiffFile", path: Path) -> list[Any]:
             "pip install 'histoseek[tiff]'."
         )
     return pages
+
+
+def _smaller_pages(file: "TiffFile", first: Any) -> list[Any]:
+    """Pages of the same picture made smaller, as some programs write a pyramid without saying so; largest first."""
+    width, height = int(first.imagewidth), int(first.imagelength)
+    found: list[Any] = []
+    for page in (one.keyframe for one in file.series):
+        factor = width / page.imagewidth
+        is_alike = page.dtype == first.dtype and page.samplesperpixel == first.samplesperpixel
+        # Each level is rounded up or down to whole pixels; a label or an overview has other proportions.
+        if factor >= _LEAST_FACTOR and is_alike and abs(page.imagelength * factor - height) <= 2 * factor:
+            found.append(page)
+    return sorted(found, key=lambda page: -int(page.imagewidth))
 
 
 def _segment_size(page: Any) -> tuple[int, int]:
