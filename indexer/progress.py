@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
 
@@ -18,7 +19,8 @@ class Progress(Protocol):
         Parameters
         ----------
         stage : str
-            `slides` (slides finished), `read`, `tile`, `encode` (patches of one slide), `write` or `sidecar`.
+            `slides` (slides finished), `tiles` (tiles and spots encoded; those of slides that were not opened yet are
+            estimated), `write` or `sidecar`.
         done, total : int, int or None
             Units done and expected in this stage; `total` is `None` where it is not known.
         slide : str
@@ -60,5 +62,9 @@ class StageClock:
 
 def peak_rss_mb() -> float:
     """Largest resident memory of this process so far, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+    try:  # what `getrusage` says of a process begins with the memory of the one that started it
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 2**10, 1)
+    except (OSError, StopIteration):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)

@@ -8,7 +8,17 @@ import typer
 
 from app.cli.options import DEFAULT_DB, AsJson, Db, Device, ManifestPath, Space
 from app.cli.output import DONE_WITH_FAILURES, show
-from app.cli.progress import bars
+from app.cli.run_flags import (
+    BatchSize,
+    FailFast,
+    ShardText,
+    Workers,
+    ended_by_sigterm,
+    run_options,
+    wait_seconds,
+    waiting_line,
+)
+from app.cli.run_lines import run_progress
 from app.cli.upkeep_verbs import Wait
 from app.index_tables import failed_table
 from app.table_view import Column, TableView
@@ -114,14 +124,19 @@ def ingest(
     manifest: ManifestPath = None,
     device: Device = "cpu",
     again: Annotated[bool, typer.Option("--again", help="Encode slides anew that have not changed.")] = False,
+    workers: Workers = None,
+    batch_size: BatchSize = None,
+    shard: ShardText = None,
+    fail_fast: FailFast = False,
     wait: Wait = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Read data sets, files and folders, slides of your own or tiles made elsewhere into an index.
 
     A folder is read in the format that `--format` names; `--slides` says who its slides are. A second run adds nothing,
-    a killed run continues. Tiles of `--features` need the space whose encoder made them; their slides are described by
-    `--slides`, by the manifest, or by the metadata of HEST.
+    a killed run continues, and a slide that cannot be read is noted while the others go on (exit code 3). Tiles of
+    `--features` need the space whose encoder made them; their slides are described by `--slides`, by the manifest, or
+    by the metadata of HEST.
     """
     if not names and (format_name is not None or (features is None and slides is None)):
         raise typer.BadParameter("give data sets of the manifest, files with --format, --features or --slides.")
@@ -151,7 +166,7 @@ def ingest(
     around = circumstances(loaded, opened, db, label_column=label_column)
     described = None if slides is None else read_slide_table(slides, around)
     placed = [] if format_name is None else sources_at(names or (), format_name, described, around)
-    with bars() as progress:
+    with run_progress() as progress, ended_by_sigterm():
         datasets = (names or ()) if format_name is None else ()
         sources = [source for name in datasets for source in open_sources(name, manifest=loaded, slides=slide)]
         tiles = None
@@ -169,8 +184,12 @@ def ingest(
             tile_stride_um=_stride_um(tile_stride_um, overlap, opened.image.patch.side_um),
             aggregator=aggregator,
             again=again,
-            wait_s=wait,
+            wait_s=wait_seconds(wait, shard),
+            run=run_options(
+                sources, workers=workers, batch_size=batch_size, shard=shard, fail_fast=fail_fast, device=device
+            ),
             progress=progress,
+            on_wait=waiting_line(db),
         )
     _show_report(db, report, as_json=as_json)
 
