@@ -25,6 +25,7 @@ from indexer.errors import DataError, SlideError
 from indexer.genes.panel import Panel, panel_from_sources, panel_of
 from indexer.index import Index
 from indexer.progress import Progress, Silent, StageClock, peak_rss_mb
+from indexer.readers.samples import BulkSample
 from indexer.slides import SlideSource
 from indexer.store.card import BuildSettings, Tiling
 from indexer.store.location import locate
@@ -201,7 +202,12 @@ def _settings(space: Space, panel: Panel, stride_um: float, *, thumbnails: bool,
 
 def _default_panel(sources: list[SlideSource], space: Space, gene_table: Mapping[str, str] | None) -> Panel:
     symbols = set(space.expression.genes)
+    tables: set[int] = set()
     for source in sources:
+        if isinstance(source, BulkSample):
+            if id(source.table) in tables:  # whose genes its first sample has given
+                continue
+            tables.add(id(source.table))
         try:
             symbols.update(panel_from_sources([source]).symbols)
         except (DataError, OSError) as error:  # reported with the slide itself, when its turn comes
