@@ -21,3 +21,7 @@ class CellReferenceError(QueryError):
 
 class NothingToMeasureError(QueryError):
     """A part of an evaluation has no data in this index; it is left out and the reason is said."""
+
+
+class AlignmentError(QueryError):
+    """Two sections cannot be laid over each other: too few items, or nothing alike."""
