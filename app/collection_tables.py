@@ -5,6 +5,9 @@ from typing import Any
 
 from app.table_view import NONE, Column, TableView, size_text
 from indexer.datasets.collection import Collection, Plan
+from indexer.datasets.receiving import Outlook
+
+_SHOWN = 20  # slides of a plan, of which there may be thousands
 
 
 def collection_row(one: Collection) -> dict[str, Any]:
@@ -47,8 +50,8 @@ def collections_table(collections: Iterable[Collection]) -> TableView:
     )
 
 
-def plan_row(plan: Plan) -> dict[str, Any]:
-    """What `histoseek data get --json` says of a plan."""
+def plan_row(plan: Plan, ahead: Outlook) -> dict[str, Any]:
+    """What `histoseek data get --json` says of a plan and of what is to come of it."""
     return {
         "collection": plan.collection.name,
         "revision": plan.revision,
@@ -59,13 +62,29 @@ def plan_row(plan: Plan) -> dict[str, Any]:
             for one in plan.files
         ],
         "bytes": plan.bytes,
-        "slides": len(plan.slides),
-        "samples": len(plan.samples),
+        "files_to_come": ahead.n_files,
+        "bytes_to_come": ahead.n_bytes,
+        "bytes_free": ahead.free_bytes,
+        "slides": [dict(row) for row in plan.slides],
+        "samples": [dict(row) for row in plan.samples],
         "notes": list(plan.notes),
     }
 
 
-def plan_table(plan: Plan) -> TableView:
+def chosen_table(plan: Plan) -> TableView:
+    """The first slides and samples of a plan, and what is known of them."""
+    chosen = [*plan.slides, *plan.samples]
+    columns = ("slide", "organ", "diagnosis", "technology", "species", "patient_id")
+    left = len(chosen) - _SHOWN
+    return TableView(
+        title="Chosen",
+        columns=[Column(name.removesuffix("_id"), wrap=True) for name in columns],
+        rows=[[row[name] for name in columns] for row in chosen[:_SHOWN]],
+        caption=f"... and {left:,} more; --json has them all." if left > 0 else "",
+    )
+
+
+def plan_table(plan: Plan, ahead: Outlook) -> TableView:
     """Files and sizes by folder, with licence and notes below."""
     sums: dict[str, list[int | None]] = {}
     for file in plan.files:
@@ -75,6 +94,7 @@ def plan_table(plan: Plan) -> TableView:
     rows.append(("all", f"{len(plan.files):,}", _size([file.expected.bytes for file in plan.files])))
     who = [f"{len(rows):,} {what}" for what, rows in (("slides", plan.slides), ("samples", plan.samples)) if rows]
     lines = [
+        f"To come: {ahead.n_files:,} files, {size_text(ahead.n_bytes)}; {size_text(ahead.free_bytes)} are free there.",
         f"Licence: {plan.licence}. Access: {plan.access}. Revision: {plan.revision}.",
         f"Cite: {plan.collection.citation}.",
         *plan.notes,

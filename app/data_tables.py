@@ -56,7 +56,7 @@ def datasets_table(manifest: Manifest) -> TableView:
             )
             for row in rows
         ],
-        caption="Get one with `histoseek data fetch NAME`. Cite: "
+        caption="Get one with `histoseek data fetch NAME`; larger collections: `histoseek data collections`. Cite: "
         + "; ".join(f"{row['name']}: {row['citation']}" for row in rows),
     )
 

@@ -3,7 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,17 +11,18 @@ from app.cli.options import AsJson
 from app.cli.output import DONE_WITH_FAILURES, say, show
 from app.cli.progress import Bars, bars
 from app.collection_tables import (
+    chosen_table,
     collection_row,
     collections_table,
     failures_table,
     plan_row,
     plan_table,
 )
-from app.table_view import size_text
+from app.table_view import TableView, size_text
 
 if TYPE_CHECKING:
     from indexer.datasets.collection import Plan
-    from indexer.datasets.receiving import Received
+    from indexer.datasets.receiving import Outlook, Received
     from indexer.datasets.transfer import FetchProgress
 
 Several = list[str] | None
@@ -66,7 +67,7 @@ def get_collection(
     """
     from indexer.datasets.catalogue import plan_collection
     from indexer.datasets.collection import Selection
-    from indexer.datasets.receiving import receive_plan
+    from indexer.datasets.receiving import outlook, receive_plan
     from indexer.settings import Settings
 
     selection = Selection(
@@ -85,14 +86,16 @@ def get_collection(
     )
     settings = Settings()
     plan = plan_collection(name, selection, folder=to, settings=settings)
+    ahead = outlook(plan, to)
     if dry_run:
-        show({"plan": plan_row(plan)}, [plan_table(plan), "Nothing was fetched."], as_json=as_json)
+        views: list[TableView | str] = [chosen_table(plan), plan_table(plan, ahead), "Nothing was fetched."]
+        show({"plan": plan_row(plan, ahead)}, views, as_json=as_json)
         return
     if not yes:
-        _ask(plan)
+        _ask(plan, ahead)
     with bars() as progress:
         received = receive_plan(plan, to, settings, workers=parallel, progress=_bar(progress, plan))
-    _show(plan, to, received, as_json=as_json)
+    _show(plan, plan_row(plan, ahead), to, received, as_json=as_json)
 
 
 def _bar(progress: Bars, plan: "Plan") -> "FetchProgress":
@@ -110,15 +113,15 @@ def _bar(progress: Bars, plan: "Plan") -> "FetchProgress":
     return listen
 
 
-def _ask(plan: "Plan") -> None:
+def _ask(plan: "Plan", ahead: "Outlook") -> None:
     """Have the user agree to size and licence."""
     from app.cli.output import stderr_console
 
     if not sys.stdin.isatty():
-        what = f"{len(plan.files):,} files, {size_text(plan.bytes)}"
+        what = f"{ahead.n_files:,} files, {size_text(ahead.n_bytes)}"
         raise typer.BadParameter(f"{what}: nobody is there to agree; add --yes, or look at it with --dry-run.")
     console = stderr_console()
-    view = plan_table(plan)
+    view = plan_table(plan, ahead)
     console.print(view.title)
     for row in view.rows:
         console.print("  ".join(row))
@@ -126,14 +129,14 @@ def _ask(plan: "Plan") -> None:
     typer.confirm("Fetch them?", abort=True, err=True)
 
 
-def _show(plan: "Plan", to: Path, received: "Received", *, as_json: bool) -> None:
+def _show(plan: "Plan", planned: dict[str, Any], to: Path, received: "Received", *, as_json: bool) -> None:
     commands = _commands(plan, to)
     line = (
         f"{len(received.fetched):,} files fetched, {len(received.kept):,} were there, {len(received.failed):,} failed; "
         f"{to} is {plan.collection.name} at {plan.revision}. Licence: {plan.licence}."
     )
     payload = {
-        "plan": plan_row(plan),
+        "plan": planned,
         "folder": to,
         "fetched": received.fetched,
         "kept": received.kept,

@@ -35,6 +35,23 @@ class Received:
     failed: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What is still to come of a plan, and the room for it; files count as here by their sizes."""
+
+    n_files: int
+    n_bytes: int
+    free_bytes: int
+
+
+def outlook(plan: Plan, folder: Path) -> Outlook:
+    """How much of a plan a folder lacks; nothing is read or made."""
+    missing = [file for file in plan.files if not _looks_there(file, folder)]
+    left = sum(max((file.expected.bytes or 0) - size_of(_part(folder, file)), 0) for file in missing)
+    place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+    return Outlook(len(missing), left, shutil.disk_usage(place).free)
+
+
 def receive_plan(
     plan: Plan, folder: Path, settings: Settings, *, workers: int = 4, progress: FetchProgress | None = None
 ) -> Received:
@@ -191,12 +208,18 @@ def _inside(folder: Path, path: str) -> Path:
     return target
 
 
+def _looks_there(file: RemoteFile, folder: Path) -> bool:
+    where = folder / file.expected.path
+    return where.is_file() and file.expected.bytes in {None, size_of(where)}
+
+
+def _part(folder: Path, file: RemoteFile) -> Path:
+    return folder / f"{file.expected.path}.part"
+
+
 def _check_disk(files: Sequence[RemoteFile], folder: Path) -> None:
     """Raise `FetchError` if what is missing does not fit."""
-    missing = 0
-    for file in files:
-        part = folder / f"{file.expected.path}.part"
-        missing += max((file.expected.bytes or 0) - size_of(part), 0)
+    missing = sum(max((file.expected.bytes or 0) - size_of(_part(folder, file)), 0) for file in files)
     free = shutil.disk_usage(folder).free
     if missing + _SPARE_BYTES > free:
         raise FetchError(

@@ -59,12 +59,15 @@ def test_what_comes_is_shown_before_and_verified_after(run):
     asked = run("data", "get", "tcga", "--project", "TCGA-BRCA", "--to", "t")
     assert (asked.code, asked.stdout) == (2, "")
     assert "3 files, " in asked.stderr
+    assert not Path("t").exists()
     assert "add --yes" in " ".join(asked.stderr.split())
     ran = run("data", "get", "tcga", "--project", "TCGA-BRCA", "--to", "t", "--yes", "--json")
     done = json.loads(ran.stdout)
     assert (len(done["fetched"]), done["failed"]) == (3, {})
     assert done["next"] == ["histoseek ingest t --format gdc-star --slides t/samples.csv --db INDEX"]
     assert done["plan"]["revision"].startswith("Data Release 45.0")
+    again = json.loads(run("data", "get", "tcga", "--project", "TCGA-BRCA", "--to", "t", "--dry-run", "--json").stdout)
+    assert (again["plan"]["files_to_come"], again["plan"]["bytes_to_come"]) == (0, 0)
     assert "3 of 3 files are here and match" in run("data", "verify", "t").stdout
     (Path("t") / done["fetched"][0]).unlink()
     assert run("data", "verify", "t").code == 3
@@ -85,6 +88,8 @@ def test_the_terms_are_shown(run, monkeypatch):
     assert [row["name"] for row in rows] == ["hest", "stimage", "tcga", "gtex", "cptac"]
     for row in rows:
         assert f"| `{row['name']}` | {row['licence'].split(';')[0].split(',')[0]}" in PAGE
+    shown = run("data", "get", "hest", "--species", "human", "--to", "h", "--dry-run").stdout
+    assert [line.split()[:2] for line in shown.splitlines()[2:4]] == [["TENX95", "breast"], ["TENX96", "breast"]]
     plan = " ".join(run("data", "get", "hest", "--ids", "TENX95", "--to", "h", "--dry-run").stdout.split())
     assert "Licence: cc-by-nc-sa-4.0. Access: gated, given once its terms are accepted" in plan
     monkeypatch.setenv("HF_TOKEN", "")
