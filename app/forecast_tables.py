@@ -35,13 +35,15 @@ def forecast_lines(found: Forecast) -> list[str]:
         if speed
     ]
     measured = f", with {' and '.join(speeds)} as measured on this machine" if speeds else ""
-    return [
-        f"{len(found.looks)} slides: {n_new} to read, {len(found.there)} in the index already (read again only if their "
-        f"files changed), {len(found.failing)} will fail.",
-        f"Those to read give about {found.n_tiles:,} tiles and {found.n_items:,} items, {size_text(found.bytes_index)} "
-        f"in the index, in about {duration_text(found.seconds)}{measured}.",
-        "Nothing was written.",
-    ]
+    slides = (
+        f"{len(found.looks)} slides: {n_new} to read, {len(found.there)} in the index already (read again only if "
+        f"their files changed), {len(found.failing)} will fail."
+    )
+    cost = (
+        f"Those to read give about {found.n_tiles:,} tiles and {found.n_items:,} items, "
+        f"{size_text(found.bytes_index)} in the index, in about {duration_text(found.seconds)}{measured}."
+    )
+    return [slides, cost, "Nothing was written."]
 
 
 def duration_text(seconds: float) -> str:

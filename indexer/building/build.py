@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -15,6 +16,7 @@ from indexer.building.ingesting import Ingest, Listener, wants_process
 from indexer.building.patch_encoding import PatchEncoder
 from indexer.building.readers import ProcessReader
 from indexer.building.report import BuildReport, FailedSlide, slides_with
+from indexer.building.run_log import note_slide
 from indexer.building.run_options import RunOptions
 from indexer.building.run_progress import RunProgress
 from indexer.building.run_writer import RunWriter
@@ -26,6 +28,9 @@ from indexer.genes.panel import Panel, panel_from_sources, panel_of
 from indexer.index import Index
 from indexer.progress import Progress, Silent, StageClock, peak_rss_mb
 from indexer.readers.samples import BulkSample
+from indexer.runs.recorder import RunRecorder
+from indexer.safety.leaks import find_leaks
+from indexer.safety.names import NameHasher, identifying
 from indexer.slides import SlideSource
 from indexer.store.card import BuildSettings, Tiling
 from indexer.store.location import locate
@@ -54,6 +59,7 @@ def build_index(  # noqa: PLR0913  # a keyword for each choice of a build
     again: bool = False,
     wait_s: float = 0.0,
     asked: Mapping[str, str] | None = None,
+    names: NameHasher | None = None,
     run: RunOptions | None = None,
     progress: Progress | None = None,
     on_wait: Callable[[str], None] | None = None,
@@ -91,6 +97,8 @@ def build_index(  # noqa: PLR0913  # a keyword for each choice of a build
         Seconds to wait for another writer to end.
     asked : mapping of str to str, optional
         What was asked, for the record of the run.
+    names : NameHasher, optional
+        Replaces the names of slides and patients, and of files in what is said of them, by keyed hashes.
     progress : Progress, optional
         Is told of every advance.
 
@@ -106,7 +114,9 @@ def build_index(  # noqa: PLR0913  # a keyword for each choice of a build
         If a slide fails in a run that is to end then.
     """
     start = time.perf_counter()
-    location, options, every = locate(uri), run or RunOptions(), list(sources)
+    location, options = locate(uri), run or RunOptions()
+    every = list(sources) if names is None else [names.source(source) for source in sources]
+    redact = str if names is None else names.sentence
     listed = every if options.shard is None else options.shard.take(every)
     watch, clock = progress or Silent(), StageClock()
     with ExitStack() as stack:
@@ -125,6 +135,9 @@ def build_index(  # noqa: PLR0913  # a keyword for each choice of a build
         patches = PatchEncoder(
             space.image, aggregator_of(whole, "image"), threads, _sample_room(space), counted.encoded
         )
+        recorder = stack.enter_context(
+            RunRecorder(location, space.card, len(listed), asked, redact, keep_others=options.shard is not None)
+        )
         ingest = Ingest(
             writing=writing,
             settings=settings,
@@ -135,13 +148,26 @@ def build_index(  # noqa: PLR0913  # a keyword for each choice of a build
             folding=Folding(sum(writer.card.counts.values()), watch),
             committed=dict(writer.committed),
             had_failed=writer.failed,
-            listener=listener,
+            listeners=(partial(note_slide, recorder), *(() if listener is None else (listener,))),
+            redact=redact,
         )
         ingest.run(listed, readers, again=again)
         with writing.turn(), clock.stage("sidecar"):
             index = Index.open(location)
             refresh_after_writing(index, watch)
-    return _report(ingest, index, clock, readers, time.perf_counter() - start)
+        with clock.stage("leaks"):
+            leaks = find_leaks(index, new=[one.slide for one in ingest.runs if one.n_items], progress=watch)
+        report = _report(ingest, index, clock, readers, time.perf_counter() - start)
+        warnings = [] if names is not None else identifying(one.slide for one in ingest.runs)
+        recorder.end(
+            seconds=report.seconds,
+            n_items=report.n_items,
+            peak_rss_mb=report.peak_rss_mb,
+            notes=report.notes,
+            leaks=[leak.sentence() for leak in leaks],
+            warnings=[f"{warning}: ingest with --hash-names, if they are." for warning in warnings],
+        )
+    return replace(report, run_id=recorder.record.id, leaks=leaks, warnings=tuple(recorder.record.warnings))
 
 
 def _report(

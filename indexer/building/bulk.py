@@ -49,6 +49,7 @@ def ingest_samples(
     *,
     content_of: Callable[[SlideSource], str],
     again: bool,
+    redact: Callable[[str], str] = str,
 ) -> Iterator[list[SlideRun]]:
     """Put bulk samples into the index, yielding after each commit what became of its samples.
 
@@ -66,6 +67,8 @@ def ingest_samples(
         Digest of all that decides the rows of a sample.
     again : bool
         Whether samples that have not changed are encoded too.
+    redact : callable
+        Takes identifiers out of reasons.
     """
     waiting: list[_Sample] = []
     done: list[SlideRun] = []
@@ -86,20 +89,23 @@ def ingest_samples(
         except _FATAL:
             raise
         except (HistoSeekError, OSError) as error:
-            done.append(_failed(slide, error, writer))
+            done.append(_failed(slide, error, writer, redact))
         if len(waiting) >= BATCH or n_numbers >= _MAX_NUMBERS:
-            yield done + _commit(waiting, writer, encoder)
+            yield done + _commit(waiting, writer, encoder, redact)
             waiting, done, n_numbers = [], [], 0
-    yield done + _commit(waiting, writer, encoder)
+    yield done + _commit(waiting, writer, encoder, redact)
 
 
-def _failed(slide: str, error: Exception, writer: IndexWriter) -> SlideRun:
+def _failed(slide: str, error: Exception, writer: IndexWriter, redact: Callable[[str], str]) -> SlideRun:
     _LOG.warning("Slide %s is left out: %s", slide, error)
-    writer.commit_failure(slide, type(error).__name__, str(error))
-    return SlideRun(slide, "failed", {}, error=type(error).__name__, reason=str(error))
+    reason = redact(str(error))
+    writer.commit_failure(slide, type(error).__name__, reason)
+    return SlideRun(slide, "failed", {}, error=type(error).__name__, reason=reason)
 
 
-def _commit(samples: Sequence[_Sample], writer: IndexWriter, encoder: SlideEncoder) -> list[SlideRun]:
+def _commit(
+    samples: Sequence[_Sample], writer: IndexWriter, encoder: SlideEncoder, redact: Callable[[str], str]
+) -> list[SlideRun]:
     done: list[SlideRun] = []
     encoded: list[EncodedSlide] = []
     contents: list[str] = []
@@ -111,7 +117,7 @@ def _commit(samples: Sequence[_Sample], writer: IndexWriter, encoder: SlideEncod
         except _FATAL:
             raise
         except HistoSeekError as error:  # of their genes, which they have in common
-            done += [_failed(one.source.facts.slide, error, writer) for one in alike]
+            done += [_failed(one.source.facts.slide, error, writer, redact) for one in alike]
     if not encoded:
         return done
     names = [one.facts.slide for one in encoded]

@@ -63,6 +63,7 @@ class CommitDesk:
     folding: Folding
     clock: StageClock
     done: Callable[[SlideRun, SlideFacts | None], None]
+    redact: Callable[[str], str] = str
     _ready: list[_Waiting] = field(default_factory=list)
     _failed: list[SlideRun] = field(default_factory=list)
     _unchanged: list[SlideRun] = field(default_factory=list)
@@ -76,13 +77,14 @@ class CommitDesk:
             self._add_ready(result)
         elif isinstance(result, Failure):
             name = result.task.slide
-            run = SlideRun(name, "failed", result.seconds, error=result.error, reason=result.reason)
+            run = SlideRun(name, "failed", result.seconds, error=result.error, reason=self.redact(result.reason))
             self._failed.append(run)
         else:
             self._unchanged.append(SlideRun(result.task.slide, "skipped", {}))
 
     def _add_ready(self, result: Ready) -> None:
-        encoded = result.encoded
+        encoded, path = result.encoded, result.encoded.image_path
+        encoded = replace(encoded, image_path=None if path is None else self.redact(path))
         with self.clock.stage("write"):
             tables = item_tables(encoded, self.settings.space.dim, self.settings.tiling.side_um)
             row = slide_row(encoded, result.content)

@@ -54,8 +54,8 @@ class Ingest:
         Content digest of the slides that the index has.
     had_failed : frozenset of str
         Slides that it notes as failed.
-    listener : callable or None
-        Is told of each slide when that is committed; its facts are `None` if it was skipped or failed.
+    listeners : tuple of callable
+        Are told of each slide when that is committed; its facts are `None` if it was skipped or failed.
     """
 
     writing: RunWriter
@@ -67,7 +67,8 @@ class Ingest:
     folding: Folding
     committed: dict[str, str]
     had_failed: frozenset[str]
-    listener: Listener | None = None
+    listeners: tuple[Listener, ...] = ()
+    redact: Callable[[str], str] = str
     runs: list[SlideRun] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -89,6 +90,7 @@ class Ingest:
             self.folding,
             self.encoder.clock,
             self._done,
+            self.redact,
         )
         tasks, samples = self._tasks(sources, desk, again=again)
         lanes = _lanes(tasks, readers)
@@ -133,7 +135,7 @@ class Ingest:
                 raise SlideFailedError(f"{result.reason} (The run ends at the first slide that fails.)")
             return
         if isinstance(result, Ready):
-            self.notes += result.encoded.notes
+            self.notes += map(self.redact, result.encoded.notes)
         try:
             desk.add(result)
         except DataError as error:
@@ -142,8 +144,8 @@ class Ingest:
     def _done(self, run: SlideRun, facts: SlideFacts | None) -> None:
         self.runs.append(run)
         self.progress.finished(run.slide)
-        if self.listener is not None:
-            self.listener(run, facts)
+        for listener in self.listeners:
+            listener(run, facts)
 
     def _ingest_samples(self, samples: Sequence[SlideSource], *, again: bool) -> None:
         if not samples:
@@ -151,7 +153,10 @@ class Ingest:
         facts = {name_of(source): source.facts for source in samples}
         content_of = partial(content_sha256, settings=self.settings)
         with self.writing.turn() as writer:
-            found = ingest_samples(samples, writer, self.encoder, self.notes, content_of=content_of, again=again)
+            said: list[str] = []
+            found = ingest_samples(
+                samples, writer, self.encoder, said, content_of=content_of, again=again, redact=self.redact
+            )
             for some in found:
                 self.folding.after_commit(self.writing.location, sum(run.n_items for run in some))
                 for run in some:
@@ -159,6 +164,7 @@ class Ingest:
                 failed = next((run for run in some if run.outcome == "failed"), None)
                 if failed is not None and self.options.fail_fast:
                     raise SlideFailedError(f"{failed.reason} (The run ends at the first slide that fails.)")
+            self.notes += map(self.redact, said)
 
 
 def wants_process(source: SlideSource) -> bool:

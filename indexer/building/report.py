@@ -82,6 +82,8 @@ class BuildReport:
         The record of the run, `runs/<id>` in the index.
     leaks : tuple of Leak
         Near-duplicates that new slides take part in, and their patients who are in other cohorts too.
+    warnings : tuple of str
+        Names that look as if they said who somebody is.
     """
 
     added: tuple[str, ...]
@@ -96,6 +98,7 @@ class BuildReport:
     wall_s: float = 0.0
     run_id: str = ""
     leaks: tuple[Leak, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def slides_with(runs: Iterable[SlideRun], outcome: Outcome) -> tuple[str, ...]:

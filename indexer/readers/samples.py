@@ -140,6 +140,7 @@ class BulkSample:
 
     kind: Literal["transcriptome"] = "transcriptome"
     image_path: None = None
+    name_in_file: str = ""  # where the facts have another
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -171,7 +172,8 @@ class BulkSample:
 
     def read_expression(self) -> Expression:
         """The sample's counts. Raises `CountsError`."""
-        return self.table.sample(self.facts.slide)
+        found = self.table.sample(self.name_in_file or self.facts.slide)
+        return replace(found, names=(self.facts.slide,))
 
 
 def open_samples(

@@ -69,6 +69,8 @@ class RunRecorder:
         What was asked.
     redact : callable, optional
         Takes identifiers out of sentences before they are kept.
+    keep_others : bool
+        Whether other runs of this index may be going on, of other shards.
     """
 
     def __init__(
@@ -78,9 +80,12 @@ class RunRecorder:
         n_asked: int,
         asked: Mapping[str, str] | None = None,
         redact: Callable[[str], str] | None = None,
+        *,
+        keep_others: bool = False,
     ) -> None:
         self._location = location
         self._redact = redact or str
+        self._keep_others = keep_others
         self._cost_s, self._written_at = 0.0, 0.0
         self._licences: dict[tuple[str, str], LicenceRecord] = {}
         now = _now()
@@ -98,7 +103,7 @@ class RunRecorder:
 
     def __enter__(self) -> Self:
         """Close the records of runs that were killed, and start this one."""
-        close_killed(self._location)
+        close_killed(self._location, keep_others=self._keep_others)
         self._write()
         return self
 
@@ -202,15 +207,19 @@ def write_record(location: Location, run: RunRecord) -> None:
         )
 
 
-def close_killed(location: Location) -> None:
-    """Say of runs that ended without a word that they were killed; hold the lock of the index."""
+def close_killed(location: Location, *, keep_others: bool = False) -> None:
+    """Say of runs that ended without a word that they were killed.
+
+    Hold the lock of the index: then no other run goes on. Runs of shards hold it in turns; with `keep_others` only
+    those are closed whose process is known to be gone.
+    """
     for found in run_ids(location)[-_N_LOOKED_AT:]:
         try:
             run = read_run(location, found)
         except StoreError as error:
             _LOG.debug("Run %s is passed over: %s", found, error)
             continue
-        if run.state == "running" and not is_alive(run):
+        if run.state == "running" and not (keep_others and is_alive(run)):
             run.state = "killed"
             write_record(location, run)
 

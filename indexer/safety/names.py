@@ -133,6 +133,8 @@ class NameHasher:
         changed: dict[str, object] = {
             name: self.facts(value) for name, value in fields.items() if isinstance(value, SlideFacts)
         }
+        if "name_in_file" in fields:  # by which the reader finds its row
+            changed["name_in_file"] = fields["name_in_file"] or known.facts.slide
         if not changed and "base" in fields:
             changed = {"base": self._hidden(fields["base"])}
         if not changed:
