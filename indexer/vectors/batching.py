@@ -5,6 +5,7 @@ code left may hide a better score. A query that is not settled is searched by it
 part of the index, compared with every row by matrix products together with the others like it.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -14,17 +15,16 @@ import numpy.typing as npt
 from encoders.contracts import Floats, Vectors
 from indexer.vectors.ann import pair_dots
 from indexer.vectors.evidence import Approach, approach_of
-from indexer.vectors.exact import exact_tops
 from indexer.vectors.probing import Prober
+from indexer.vectors.products import nearest_of_all
 from indexer.vectors.selection import Selection
 from indexer.vectors.threads import n_cores
 
 Rows = npt.NDArray[np.int64]
-_AT_ONCE = 128  # queries of a chunk
-_MORE = 64  # rows kept of an exact comparison beyond those wanted: two ways of summing may order the last otherwise
+_AT_ONCE, _CANDIDATES_AT_ONCE = 256, 2**22  # queries, and what is found for them, of a chunk
 #: A scan of so large a share of the codes takes longer than a matrix product with every row.
-_GREAT_SHARE = 0.2
-_FEWEST_FOR_PRODUCTS = 24
+_GREAT_SHARE = 0.3
+_FEWEST_FOR_PRODUCTS = 32
 
 
 class _First(NamedTuple):
@@ -36,34 +36,80 @@ class _First(NamedTuple):
     share: Floats
 
 
-def search_many(prober: Prober, queries: Vectors, k: int, selection: Selection) -> list[tuple[Rows, Floats]]:
-    """Find the rows most like each of some unit queries `(q, dim)`: for each as `Prober.search`, in no order."""
-    found: list[tuple[Rows, Floats]] = []
+def search_many(
+    prober: Prober, queries: Vectors, k: int, selection: Selection, gone: Sequence[Rows] | None = None
+) -> tuple[Rows, Floats]:
+    """Find the rows most like each of some unit queries `(q, dim)`: for each as `Prober.search`.
+
+    Parameters
+    ----------
+    gone : sequence of int64 (m,), optional
+        Rows that may not answer each query, ascending.
+
+    Returns
+    -------
+    int64 (q, k), float32 (q, k)
+        Rows and cosines, descending, ties in row order; -1 and -inf where fewer may answer.
+    """
+    rows = np.full((len(queries), k), -1, dtype=np.int64)
+    scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
     alone: list[int] = []
     great: list[int] = []
-    for start in range(0, len(queries), _AT_ONCE):
-        first = _first_scan(prober, queries[start : start + _AT_ONCE], k, selection)
-        found += [(rows[rows >= 0], scores[rows >= 0]) for rows, scores in zip(first.rows, first.scores, strict=True)]
+    step = max(1, min(_AT_ONCE, _CANDIDATES_AT_ONCE // prober.depth(k, selection.count)))
+    for start in range(0, len(queries), step):
+        part = slice(start, start + step)
+        first = _first_scan(prober, queries[part], k, selection, None if gone is None else gone[part])
+        rows[part], scores[part] = top(first.rows, first.scores, k)
         is_great = first.share > _GREAT_SHARE
         alone += (start + np.flatnonzero(~first.is_settled & ~is_great)).tolist()
         great += (start + np.flatnonzero(~first.is_settled & is_great)).tolist()
     if len(great) < _FEWEST_FOR_PRODUCTS or not isinstance(prober.vectors, np.ndarray):
         alone, great = alone + great, []
     if great:
-        subset = None if selection.is_all else selection.places
-        rows = exact_tops(prober.vectors, queries[great], k + _MORE, [subset])[0][0]
-        scores = pair_dots(queries[great], prober.vectors, rows, n_cores())
-        for place, its, cosines in zip(great, rows, scores, strict=True):
-            found[place] = (its, cosines)
+        places = None if selection.is_all else selection.places
+        left = None if gone is None else [gone[i] for i in great]
+        rows[great], scores[great] = nearest_of_all(
+            prober.vectors, queries[great], k, places=places, gone=left, least=scores[great, -1]
+        )
     if alone:
         with ThreadPoolExecutor(n_cores()) as pool:
-            answers = pool.map(lambda i: prober.search(queries[i], k, selection)[:2], alone)
-        for place, answer in zip(alone, answers, strict=True):
-            found[place] = answer
-    return found
+            for place, found in zip(
+                alone, pool.map(lambda i: _alone(prober, queries[i], k, selection, gone, i), alone), strict=True
+            ):
+                rows[place], scores[place] = found
+    return rows, scores
 
 
-def _first_scan(prober: Prober, queries: Vectors, k: int, selection: Selection) -> _First:
+def top(rows: Rows, scores: Floats, k: int) -> tuple[Rows, Floats]:
+    """The best `k` of the candidates of each query, `(q, k)`, descending, ties in row order.
+
+    A candidate of -1 is none; where there are too few, what lacks is -1 and -inf.
+    """
+    scores = np.where(rows >= 0, scores, -np.inf).astype(np.float32, copy=False)
+    if scores.shape[1] < k:
+        lacking = ((0, 0), (0, k - scores.shape[1]))
+        rows, scores = np.pad(rows, lacking, constant_values=-1), np.pad(scores, lacking, constant_values=-np.inf)
+    elif scores.shape[1] > k:
+        # As many as tie with the last are kept, so that the first of them in row order can be chosen.
+        n_kept = int(np.count_nonzero(scores >= _kth(scores, k)[:, None], axis=1).clip(k).max())
+        best = np.argpartition(-scores, n_kept - 1, axis=1)[:, :n_kept]
+        rows, scores = np.take_along_axis(rows, best, 1), np.take_along_axis(scores, best, 1)
+    order = np.lexsort((rows, -scores), axis=1)[:, :k]
+    return np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)
+
+
+def _alone(
+    prober: Prober, query: Vectors, k: int, selection: Selection, gone: Sequence[Rows] | None, place: int
+) -> tuple[Rows, Floats]:
+    if gone is not None:
+        lists = prober.ann.lists
+        selection = selection.without(gone[place], (lists.list_of, len(lists.sizes)))
+    found, scores, _ = prober.search(query, k, selection)
+    rows, cosines = top(found[None], scores[None], k)
+    return rows[0], cosines[0]
+
+
+def _first_scan(prober: Prober, queries: Vectors, k: int, selection: Selection, gone: Sequence[Rows] | None) -> _First:
     lists = prober.ann.lists
     near = approach_of(lists.dots_of_all(queries), prober.radii)
     allowed, is_open = prober.allowed_in(selection)
@@ -74,9 +120,12 @@ def _first_scan(prober: Prober, queries: Vectors, k: int, selection: Selection) 
     coarse = np.ascontiguousarray(np.take_along_axis(near.scores, take, 1))
     depth = prober.depth(k, int(allowed[take].sum(axis=1).max()))
     estimates, rows = prober.ann.scan(queries, take, coarse, depth, selection.selector)
+    last = rows[:, -1].copy()
+    if gone is not None:
+        rows[_are_gone(rows, gone)] = -1
     scores, least = _compared(prober, queries, k, near, estimates, rows)
     error = prober.code_errors(near, least)
-    border = np.where(rows[:, -1] >= 0, estimates[:, -1] + error * _errors(near, prober, rows[:, -1:])[:, 0], -np.inf)
+    border = np.where(last >= 0, estimates[:, -1] + error * _errors(near, prober, last[:, None])[:, 0], -np.inf)
     np.put_along_axis(open_scores, take, -np.inf, 1)
     best = np.where(is_open, near.scores, -np.inf).max(axis=1)[:, None]
     could = np.isfinite(open_scores) & (near.scores + lists.max_radii >= least[:, None])
@@ -85,6 +134,15 @@ def _first_scan(prober: Prober, queries: Vectors, k: int, selection: Selection) 
     is_settled = np.isfinite(least) & (border < least) & (left <= prober.evidence.tolerance * k)
     wanted = expected > prober.evidence.tolerance * k / len(allowed)
     return _First(rows, scores, is_settled, (wanted * allowed).sum(axis=1) / max(1, int(allowed.sum())))
+
+
+def _are_gone(rows: Rows, gone: Sequence[Rows]) -> npt.NDArray[np.bool_]:
+    """Which of the rows found for each query may not answer it, bool `(q, m)`."""
+    found = np.zeros(rows.shape, dtype=np.bool_)
+    for place, its in enumerate(gone):
+        if len(its):
+            found[place] = its[np.minimum(np.searchsorted(its, rows[place]), len(its) - 1)] == rows[place]
+    return found
 
 
 def _compared(

@@ -68,18 +68,20 @@ class Prober:
         self.evidence = evidence
         self.radii = radii
 
-    def search(self, query: Vectors, k: int, selection: Selection) -> tuple[Rows, Floats, Trace]:
-        """Find the rows most like a unit query `(dim,)`.
+    def search(
+        self, query: Vectors, k: int, selection: Selection, floor: float = -np.inf
+    ) -> tuple[Rows, Floats, Trace]:
+        """Find the rows most like a unit query `(dim,)`; of those below a score of `floor` any may be missing.
 
         Returns
         -------
         int64 (m,), float32 (m,), Trace
-            At least `k` rows if there are as many, with their cosines, in no order.
+            At least `k` rows if there are as many above the floor, with their cosines, in no order.
         """
         lists = self.ann.lists
         near = approach(lists, self.radii, query)
         allowed, is_open = self.allowed_in(selection)
-        run = _Run(self, query, k, near, selection.selector)
+        run = _Run(self, query, k, near, selection.selector, floor)
         n_open = int(np.count_nonzero(is_open))
         open_scores = near.scores if n_open == len(allowed) else np.where(is_open, near.scores, -np.inf)
         best = float(open_scores.max()) if n_open else -np.inf
@@ -139,14 +141,14 @@ class Prober:
 class _Run:
     """Candidates of one query so far."""
 
-    def __init__(self, prober: Prober, query: Vectors, k: int, near: Approach, selector: Any) -> None:
+    def __init__(self, prober: Prober, query: Vectors, k: int, near: Approach, selector: Any, floor: float) -> None:
         self._ann, self._vectors = prober.ann, prober.vectors
         self._prober = prober
         self._query, self._k, self._near, self._selector = np.ascontiguousarray(query), k, near, selector
         self._depth = 0
         self.rows: Rows = np.empty(0, dtype=np.int64)
         self.scores: Floats = np.empty(0, dtype=np.float32)
-        self.least = -np.inf
+        self.least = self._floor = floor
         self.rescans = 0
 
     def scan(self, lists: Rows, n_allowed: int) -> None:
@@ -194,7 +196,7 @@ class _Run:
         self.scores = np.concatenate([self.scores, dots_at(self._vectors, self._query, rows)])
         if len(self.rows) >= self._k:
             place = len(self.scores) - self._k
-            self.least = float(np.partition(self.scores, place)[place])
+            self.least = max(self._floor, float(np.partition(self.scores, place)[place]))
 
     def _error(self) -> float:
         return float(self._prober.code_errors(self._near, self.least))

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from encoders.contracts import Modality, Vectors
 from indexer.vectors.ann import Kind
-from indexer.vectors.columns import ROW_IDS_FILE, Mask, RowIds
+from indexer.vectors.columns import Mask, RowIds, load_row_ids
 from indexer.vectors.evidence import Evidence
 
 _LOG = logging.getLogger(__name__)
@@ -54,8 +54,6 @@ class SidecarCard(BaseModel):
 class VectorTable:
     """The truth a sidecar is derived from: one committed version of the `items` table.
 
-    Where a row id may be given, only rows of larger ids are meant, else all.
-
     Attributes
     ----------
     version : int
@@ -73,11 +71,12 @@ class VectorTable:
     count : callable
         Number of items.
     row_ids : callable
-        Row ids, ascending.
+        Row ids, ascending: all, or those larger than one.
     items : callable
-        Metadata of items, with row ids, ascending.
+        Metadata of all items, or of those of some row ids, with the row ids, ascending.
     vectors : callable
-        Vectors of a modality, a batch at a time: float32 `(m, dim)` and the row ids of those rows.
+        Vectors of a modality of all items, or of those whose row ids are larger than one, a batch at a time: float32
+        `(m, dim)` and the row ids of those rows.
     """
 
     version: int
@@ -88,7 +87,7 @@ class VectorTable:
     fragments: Callable[[], frozenset[str]]
     count: Callable[[], int]
     row_ids: Callable[[int | None], RowIds]
-    items: Callable[[int | None], tuple[pa.Table, RowIds]]
+    items: Callable[[RowIds | None], tuple[pa.Table, RowIds]]
     vectors: Callable[[Modality, int | None], Iterator[tuple[Vectors, RowIds]]]
 
     @property
@@ -169,7 +168,7 @@ def _change(path: Path, card: SidecarCard, table: VectorTable) -> Change | None:
 
 def _row_ids(path: Path, card: SidecarCard) -> RowIds | None:
     try:
-        ids: RowIds = np.load(path / ROW_IDS_FILE, mmap_mode="r" if card.n_items else None)
+        ids = load_row_ids(path)
     except (OSError, ValueError):
         return None
     return ids if len(ids) == card.n_items else None
