@@ -133,7 +133,7 @@ def _show(plan: "Plan", planned: dict[str, Any], to: Path, received: "Received",
     commands = _commands(plan, to)
     line = (
         f"{len(received.fetched):,} files fetched, {len(received.kept):,} were there, {len(received.failed):,} failed; "
-        f"{to} is {plan.collection.name} at {plan.revision}. Licence: {plan.licence}."
+        f"{plan.collection.name} at {plan.revision} in {to}. Licence: {plan.licence}."
     )
     payload = {
         "plan": planned,

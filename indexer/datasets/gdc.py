@@ -25,6 +25,10 @@ _FIELDS = (
     "cases.samples.sample_type"
 )
 _SHEET = ("File ID", "File Name", "Data Category", "Data Type", "Project ID", "Case ID", "Sample ID", "Sample Type")
+_CONTROLLED = (
+    "HistoSeek fetches open files only; for controlled ones ask for the study on dbGaP "
+    "(https://gdc.cancer.gov/access-data), then take the GDC's own gdc-client and your token."
+)
 
 #: What the GDC calls the files of a part.
 PARTS: Mapping[str, Mapping[str, str]] = {
@@ -70,7 +74,7 @@ def plan_of(
     if selection.limit is not None:
         cases = list(dict.fromkeys(hit.case.get("submitter_id") for hit in hits))[: selection.limit]
         hits = [hit for hit in hits if hit.case.get("submitter_id") in cases]
-    notes = [_closed(closed)] if closed else []
+    notes = [f"Not counted: {closed:,} files that are controlled. {_CONTROLLED}"] if closed else []
     if not hits:
         raise FetchError(
             f"The GDC has no open file of {collection.name} for that choice. " + " ".join([*notes, _advice(selection)])
@@ -108,15 +112,8 @@ def filters_of(program: str, part: str, selection: Selection) -> list[dict[str, 
 def explain(error: RefusedError, settings: Settings) -> str:
     """What to do about a refusal of the GDC."""
     if error.status in {401, 403}:
-        return _closed(1)
+        return _CONTROLLED
     return f"See {settings.gdc_url}/status and https://portal.gdc.cancer.gov; run again later."
-
-
-def _closed(n: int) -> str:
-    return (
-        f"{n:,} more of the files are controlled: ask for the study on dbGaP (https://gdc.cancer.gov/access-data), "
-        "then get them with the GDC's own gdc-client and your token; HistoSeek fetches open files only."
-    )
 
 
 def _in(name: str, values: tuple[str, ...]) -> dict[str, Any]:

@@ -118,7 +118,8 @@ def token_header(settings: Settings) -> dict[str, str]:
             token = path.read_text(encoding="utf-8").strip()
         except OSError:  # nobody logged in here
             return {}
-    is_safe = settings.hub_url.startswith(("https://", "http://127.0.0.1", "http://localhost"))
+    address = urlsplit(settings.hub_url)
+    is_safe = address.scheme == "https" or address.hostname in {"127.0.0.1", "localhost"}
     return {"Authorization": f"Bearer {token}"} if token and is_safe else {}
 
 

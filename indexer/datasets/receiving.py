@@ -243,7 +243,7 @@ def _write_record(plan: Plan, folder: Path) -> None:
     }
     licence = (
         f"{about.title}\n\nLicence: {plan.licence}\nCite: {about.citation}\nPage: {about.page}\n"
-        f"Revision: {plan.revision}\nAccess: {plan.access}\n"
+        f"Revision: {plan.revision}\nAccess: {about.access}\n"
     )
     _write(folder / RECORD, json.dumps(record, indent=1))
     _write(folder / "LICENCE.txt", licence)

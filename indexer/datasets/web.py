@@ -103,7 +103,9 @@ def refusal(answer: "httpx.Response") -> RefusedError:
     code = answer.headers.get("X-Error-Code", "")
     why = answer.headers.get("X-Error-Message") or answer.reason_phrase
     address = str(answer.request.url).partition("?")[0]
-    return RefusedError(f"{address}: the server answered {answer.status_code} {why}".rstrip(), answer.status_code, code)
+    return RefusedError(
+        f"{address}: the server answered {answer.status_code} {why}".rstrip(" ."), answer.status_code, code
+    )
 
 
 def wait_s(answer: "httpx.Response", attempt: int) -> float:

@@ -132,7 +132,7 @@ def test_tcga_counts_and_slides_come_with_their_sheets(world: World, tmp_path):
     plan, report = get("tcga", folder, project=("tcga-brca",), part=("counts", "diagnostic-slides"))
     assert len(report.fetched) == 4
     assert len(world.of("/files")) > 3
-    assert any(note.startswith("1 more of the files are controlled") for note in plan.notes)
+    assert any(note.startswith("Not counted: 1 files that are controlled") for note in plan.notes)
     found = {one.facts.slide: one for one in find_slides(folder, "gdc-star")}
     assert (
         set(found) == set(rows(folder / "samples.csv")) == {"TCGA-A2-A04R-01A", "TCGA-A2-A04R-11A", "TCGA-BH-A18H-01A"}
