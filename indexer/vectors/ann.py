@@ -305,6 +305,8 @@ def _train(vectors: Vectors, n_lists: int) -> tuple[Vectors, Vectors]:
     basis = np.ascontiguousarray(directions[:, ::-1][:, :width].T.astype(np.float32))
     training = faiss.Clustering(width, n_lists)
     training.niter = _TRAIN_ROUNDS
+    # Begun with rows that are far apart, or a small cluster has no list of its own and its rows lie in many.
+    training.init_method = faiss.ClusteringInitMethod_AFK_MC2
     training.min_points_per_centroid, training.max_points_per_centroid = 1, 2 * _TRAIN_PER_LIST
     training.train(np.ascontiguousarray(sample @ basis.T), faiss.IndexFlatL2(width))
     return faiss.vector_to_array(training.centroids).reshape(n_lists, width).copy(), basis

@@ -65,7 +65,7 @@ def search_many(
         great += (start + np.flatnonzero(~first.is_settled & is_great)).tolist()
     if len(great) < _FEWEST_FOR_PRODUCTS or not isinstance(prober.vectors, np.ndarray):
         alone, great = alone + great, []
-    if great:
+    if great and isinstance(prober.vectors, np.ndarray):
         places = None if selection.is_all else selection.places
         left = None if gone is None else [gone[i] for i in great]
         rows[great], scores[great] = nearest_of_all(
@@ -115,8 +115,10 @@ def _first_scan(prober: Prober, queries: Vectors, k: int, selection: Selection, 
     allowed, is_open = prober.allowed_in(selection)
     n_open = int(np.count_nonzero(is_open))
     n_first = prober.first_lists(n_open)
-    open_scores = np.where(is_open, near.scores, -np.inf)
-    take = np.argpartition(open_scores, open_scores.shape[1] - n_first, axis=1)[:, -n_first:]
+    closed = np.flatnonzero(~is_open)
+    behind = near.behind(near.at_standing(prober.evidence.typical_standing))
+    behind[:, closed] = np.inf
+    take = np.argpartition(behind, n_first - 1, axis=1)[:, :n_first]
     coarse = np.ascontiguousarray(np.take_along_axis(near.scores, take, 1))
     depth = prober.depth(k, int(allowed[take].sum(axis=1).max()))
     estimates, rows = prober.ann.scan(queries, take, coarse, depth, selection.selector)
@@ -126,14 +128,15 @@ def _first_scan(prober: Prober, queries: Vectors, k: int, selection: Selection, 
     scores, least = _compared(prober, queries, k, near, estimates, rows)
     error = prober.code_errors(near, least)
     border = np.where(last >= 0, estimates[:, -1] + error * _errors(near, prober, last[:, None])[:, 0], -np.inf)
-    np.put_along_axis(open_scores, take, -np.inf, 1)
-    best = np.where(is_open, near.scores, -np.inf).max(axis=1)[:, None]
-    could = np.isfinite(open_scores) & (near.scores + lists.max_radii >= least[:, None])
-    expected = prober.evidence.expected(near, least[:, None], best, n_open / len(allowed)) * could
-    left = expected.sum(axis=1)
-    is_settled = np.isfinite(least) & (border < least) & (left <= prober.evidence.tolerance * k)
-    wanted = expected > prober.evidence.tolerance * k / len(allowed)
-    return _First(rows, scores, is_settled, (wanted * allowed).sum(axis=1) / max(1, int(allowed.sum())))
+    behind = near.behind(least[:, None])
+    behind[:, closed] = np.inf
+    hits = np.where(scores >= least[:, None], lists.list_of[np.maximum(rows, 0)], take[:, :1])
+    furthest = np.take_along_axis(behind, hits.astype(np.int64), 1).max(axis=1)
+    reach = prober.evidence.reach(behind.min(axis=1), furthest)
+    is_left = (behind <= reach[:, None]) & (near.scores + lists.max_radii >= least[:, None])
+    np.put_along_axis(is_left, take, values=False, axis=1)
+    is_settled = np.isfinite(least) & (border < least) & ~is_left.any(axis=1)
+    return _First(rows, scores, is_settled, (is_left * allowed).sum(axis=1) / max(1, int(allowed.sum())))
 
 
 def _are_gone(rows: Rows, gone: Sequence[Rows]) -> npt.NDArray[np.bool_]:

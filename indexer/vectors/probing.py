@@ -13,21 +13,23 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.contracts import Floats, Vectors
-from indexer.vectors.ann import AnnIndex, dots_at
-from indexer.vectors.evidence import Approach, Evidence, Radii, approach, needed
+from indexer.vectors.ann import AnnIndex, Unmapped, dots_at
+from indexer.vectors.evidence import Approach, Evidence, Radii, approach
 from indexer.vectors.selection import Selection
 
 Rows = npt.NDArray[np.int64]
-_FIRST_LISTS = 8  # scanned at first, whatever the evidence says: a second scan costs as much as some lists
+_FIRST_LISTS = 4  # scanned at first, whatever the evidence says
 _FIRST_DEPTH = 16  # candidates for each hit wanted, at first
 _FEWEST, _MOST = 160, 4_096
 _CODES_A_CANDIDATE = 64  # of so many codes one is a candidate
 _BORDER = 64
 _DEEPER = 8
 _GROWTH = 8
-#: Where a filter leaves no more than one list in so many, all are scanned: their rows are far from most queries, and
-#: how far they lie from their centroids then says little about which of them is nearest.
+#: Where a filter leaves no more than one list in so many, all that are worth a scan are scanned at once: their rows are
+#: far from most queries, and then it takes most of them.
 _FEW_LISTS = 4
+#: Microseconds a scan of codes takes: at all, for each list, for each code; and those of a row compared at once.
+_SCAN_US, _LIST_US, _CODE_US, _ROW_US = 60.0, 5.0, 0.01, 0.13
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ NOTHING = Trace(0, 0, 0, 0, 0, "Nothing was scanned.")
 class Prober:
     """Searches one index; keeps what is the same for every query."""
 
-    def __init__(self, ann: AnnIndex, vectors: Vectors, evidence: Evidence, radii: Radii) -> None:
+    def __init__(self, ann: AnnIndex, vectors: Vectors | Unmapped, evidence: Evidence, radii: Radii) -> None:
         self.ann = ann
         self.vectors = vectors
         self.evidence = evidence
@@ -81,30 +83,39 @@ class Prober:
         lists = self.ann.lists
         near = approach(lists, self.radii, query)
         allowed, is_open = self.allowed_in(selection)
-        run = _Run(self, query, k, near, selection.selector, floor)
+        run = _Run(self, query, k, near, selection, floor)
         n_open = int(np.count_nonzero(is_open))
-        open_scores = near.scores if n_open == len(allowed) else np.where(is_open, near.scores, -np.inf)
-        best = float(open_scores.max()) if n_open else -np.inf
-        allowance = self.evidence.tolerance * k
-        take = _highest(open_scores, self.first_lists(n_open))
+        behind = self._behind(near, near.at_standing(self.evidence.typical_standing), is_open, n_open)
+        # A mask of its own, since that of a selection is kept.
+        is_left = is_open.copy()
+        growth = _GROWTH if _FEW_LISTS * n_open > len(is_open) else len(is_open)
+        take = _lowest(behind, self.first_lists(n_open))
         probed = rounds = scanned = 0
-        left = 0.0
+        reach = np.inf
         while len(take):
-            run.scan(take, int(allowed[take].sum()))
-            is_open[take] = False
+            run.scan(take, allowed[take])
+            is_left[take] = False
             probed, rounds, scanned = probed + len(take), rounds + 1, scanned + int(lists.sizes[take].sum())
             if probed == n_open:
                 break
-            if run.least == -np.inf:
-                wanted = _highest(np.where(is_open, near.scores, -np.inf), n_open - probed)
-            else:
-                could = is_open & (near.scores + lists.max_radii >= run.least)  # no row of the others can be better
-                expected = self.evidence.expected(near, run.least, best, n_open / len(allowed)) * could
-                wanted, left = needed(expected, allowance)
-            take = np.ascontiguousarray(wanted[: _GROWTH * probed])
+            if run.least > -np.inf:
+                behind = self._behind(near, run.least, is_open, n_open)
+                furthest_hit = behind[run.lists_of_hits()].max(initial=-np.inf)
+                reach = float(self.evidence.reach(behind.min(), furthest_hit))
+                # No row of those whose largest radius does not reach the last hit can be better.
+                is_left &= near.scores + lists.max_radii >= run.least
+            take = np.flatnonzero(is_left & (behind <= reach))
+            if len(take) > growth * probed:
+                take = take[_lowest(behind[take], growth * probed)]
         every = probed == n_open
-        stopped = "Every list that holds an allowed row was scanned." if every else self._why(run.least, left, k)
+        stopped = "Every list that holds an allowed row was scanned." if every else self._why(run.least)
         return run.rows, run.scores, Trace(probed, n_open, scanned, len(run.rows), rounds + run.rescans, stopped)
+
+    def _behind(self, near: Approach, least: float, is_open: npt.NDArray[np.bool_], n_open: int) -> Floats:
+        behind = near.behind(least)
+        if n_open < len(behind):
+            behind[~is_open] = np.inf
+        return behind
 
     def allowed_in(self, selection: Selection) -> tuple[Rows, npt.NDArray[np.bool_]]:
         """Rows of each list that may answer, int64 `(n_lists,)`, and whether there is one."""
@@ -114,8 +125,6 @@ class Prober:
 
     def first_lists(self, n_open: int) -> int:
         """Lists to scan at first, of so many that hold a row that may answer."""
-        if _FEW_LISTS * n_open <= len(self.ann.lists.sizes):
-            return n_open
         return min(max(_FIRST_LISTS, self.evidence.first_lists), n_open)
 
     def depth(self, k: int, n_allowed: int) -> int:
@@ -131,36 +140,65 @@ class Prober:
         standing = near.standing(least[:, None])[:, 0]
         return np.interp(standing, self.evidence.standing, self.evidence.code_error).astype(np.float32)
 
-    def _why(self, least: float, left: float, k: int) -> str:
+    def _why(self, least: float) -> str:
         return (
-            f"The last hit scores {least:.4f}; {left:.3f} of {k} better rows are expected in the lists not scanned "
-            f"(of {self.evidence.n_queries:,} held-out searches {self.evidence.list_miss:.2%} of hits lay there)."
+            f"The last hit scores {least:.4f}; every list left lies further behind it than those that held hits, by a "
+            f"margin beyond which {self.evidence.list_miss:.2%} of the hits of {self.evidence.n_queries:,} held-out "
+            "searches lay."
         )
 
 
 class _Run:
     """Candidates of one query so far."""
 
-    def __init__(self, prober: Prober, query: Vectors, k: int, near: Approach, selector: Any, floor: float) -> None:
+    def __init__(
+        self, prober: Prober, query: Vectors, k: int, near: Approach, selection: Selection, floor: float
+    ) -> None:
         self._ann, self._vectors = prober.ann, prober.vectors
         self._prober = prober
-        self._query, self._k, self._near, self._selector = np.ascontiguousarray(query), k, near, selector
+        self._query, self._k, self._near, self._selection = np.ascontiguousarray(query), k, near, selection
         self._depth = 0
         self.rows: Rows = np.empty(0, dtype=np.int64)
         self.scores: Floats = np.empty(0, dtype=np.float32)
         self.least = self._floor = floor
         self.rescans = 0
 
-    def scan(self, lists: Rows, n_allowed: int) -> None:
-        """Scan some lists, deeper and deeper until what is left in them cannot be better."""
+    def lists_of_hits(self) -> Rows:
+        """List of each hit so far."""
+        return np.asarray(self._ann.lists.list_of[self.rows[self.scores >= self.least]], dtype=np.int64)
+
+    def scan(self, lists: Rows, allowed: Rows) -> None:
+        """Scan some lists, of which `allowed` rows each may answer."""
+        at_once = self._compared_at_once(lists, allowed)
+        if at_once.any():
+            of_lists = self._ann.lists
+            self._add(self._selection.in_lists(lists[at_once], of_lists.list_of, len(of_lists.sizes)))
+            lists, allowed = lists[~at_once], allowed[~at_once]
+        if len(lists):
+            self._scan_codes(lists, int(allowed.sum()))
+
+    def _compared_at_once(self, lists: Rows, allowed: Rows) -> npt.NDArray[np.bool_]:
+        """Which lists hold so few rows that may answer that comparing them takes no longer than a scan of the codes."""
+        if not isinstance(self._vectors, np.ndarray):
+            return np.zeros(len(lists), dtype=np.bool_)
+        codes, rows = _LIST_US + _CODE_US * self._ann.lists.sizes[lists], _ROW_US * allowed
+        at_once = rows < codes
+        left = ~at_once
+        if float(rows[left].sum()) < _SCAN_US + float(codes[left].sum()):
+            at_once[:] = True
+        return at_once
+
+    def _scan_codes(self, lists: Rows, n_allowed: int) -> None:
+        """Scan the codes of some lists, deeper and deeper until what is left in them cannot be better."""
         coarse = self._near.scores[lists]
         order = np.argsort(-coarse)  # good candidates first, so that fewer displace others
         lists, coarse = lists[order], coarse[order]
         kept = (self.rows, self.scores)
+        selector = self._selection.selector
         self._depth = max(self._depth, self._prober.depth(self._k, n_allowed))
         while True:
             depth = min(self._depth, n_allowed)
-            estimates, found = self._ann.scan(self._query[None], lists[None], coarse[None], depth, self._selector)
+            estimates, found = self._ann.scan(self._query[None], lists[None], coarse[None], depth, selector)
             n = depth if found[0, -1] >= 0 else int(np.count_nonzero(found[0] >= 0))  # those that are -1 come last
             last = float(estimates[0, n - 1]) if n else -np.inf
             self.rows, self.scores = kept
@@ -202,8 +240,8 @@ class _Run:
         return float(self._prober.code_errors(self._near, self.least))
 
 
-def _highest(values: Floats, n: int) -> Rows:
-    """Places of the `n` highest values, in no order."""
+def _lowest(values: Floats, n: int) -> Rows:
+    """Places of the `n` lowest values, in no order."""
     if n >= len(values):
         return np.arange(len(values))
-    return np.argpartition(values, len(values) - n)[len(values) - n :]
+    return np.argpartition(values, n)[:n]

@@ -12,6 +12,7 @@ Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 Packed = npt.NDArray[np.uint8]
 Counts = npt.NDArray[np.int64]
+_NUMBERS_OF_16_BITS = 2**16
 
 
 class Selection:
@@ -30,6 +31,7 @@ class Selection:
         self._given = mask
         self.where = where
         self._counts: Counts | None = None
+        self._by_list: tuple[Rows, list[int]] | None = None
         self._head: Selection | None = None
 
     @cached_property
@@ -84,6 +86,17 @@ class Selection:
             self._counts = np.bincount(of_allowed, minlength=n_lists)
         return self._counts
 
+    def in_lists(self, lists: Rows, list_of: npt.NDArray[np.integer], n_lists: int) -> Rows:
+        """Allowed places in some inverted lists, int64, list by list; other arguments as in `list_counts`."""
+        if self._by_list is None:
+            its = self.places if len(list_of) == self.size else self.head(len(list_of)).places
+            # Numbers of 16 bits are sorted in linear time.
+            numbers = list_of[its].astype(np.uint16 if n_lists <= _NUMBERS_OF_16_BITS else np.int32)
+            ends = np.cumsum(self.list_counts(list_of, n_lists))
+            self._by_list = its[np.argsort(numbers, kind="stable")], [0, *ends.tolist()]
+        places, ends_of = self._by_list
+        return np.concatenate([places[ends_of[one] : ends_of[one + 1]] for one in lists.tolist()])
+
     def also_where(self, condition: str) -> "Selection":
         """The same, told with one more condition that all of them meet."""
         same = copy(self)
@@ -112,6 +125,7 @@ class _Without(Selection):
         self._whole, self._gone = whole, gone
         self._head = None
         self._counts = None
+        self._by_list = None
         if lists is not None:
             list_of, n_lists = lists
             self.packed = _cleared(whole.packed, gone)
@@ -124,6 +138,11 @@ class _Without(Selection):
         mask = self._whole.mask.copy()
         mask[self._gone] = False
         return mask
+
+    def in_lists(self, lists: Rows, list_of: npt.NDArray[np.integer], n_lists: int) -> Rows:
+        """As of the whole, less those that are gone."""
+        places = self._whole.in_lists(lists, list_of, n_lists)
+        return np.asarray(places[(self.packed[places >> 3] >> (places & 7) & 1).astype(np.bool_)])
 
 
 def _cleared(packed: Packed, places: Rows) -> Packed:

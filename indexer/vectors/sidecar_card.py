@@ -17,7 +17,7 @@ from indexer.vectors.columns import Mask, RowIds, load_row_ids
 from indexer.vectors.evidence import Evidence
 
 _LOG = logging.getLogger(__name__)
-SIDECAR_FORMAT = 2
+SIDECAR_FORMAT = 3
 MODALITIES: tuple[Modality, ...] = ("image", "expression")
 #: More rows than this newer than the sidecar, or gone since, are worth a new sidecar.
 TAIL_ROWS = 50_000
