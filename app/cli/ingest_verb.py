@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.asked import asked_of
+from app.cli.dry_run import show_forecast
 from app.cli.options import DEFAULT_DB, AsJson, Db, Device, ManifestPath, Space
 from app.cli.output import DONE_WITH_FAILURES, show
 from app.cli.run_flags import (
@@ -21,6 +23,7 @@ from app.cli.run_flags import (
 from app.cli.run_lines import run_progress
 from app.cli.upkeep_verbs import Wait
 from app.index_tables import failed_table
+from app.leak_tables import leaks_table
 from app.table_view import Column, TableView
 from indexer.features.tile_files import TileFormat
 
@@ -77,6 +80,18 @@ Aggregator = Annotated[
     ),
 ]
 
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be read, what will fail, and what it costs; write nothing.")
+]
+HashNames = Annotated[
+    Path | None,
+    typer.Option(
+        "--hash-names",
+        metavar="SALTFILE",
+        help="Keep slide, patient and file names as keyed hashes; the secret lies in this file, made if not there.",
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class _Tiles:
@@ -95,6 +110,7 @@ def register(command: typer.Typer) -> None:
 
 
 def ingest(
+    context: typer.Context,
     names: Names = None,
     *,
     db: Db = DEFAULT_DB,
@@ -129,6 +145,8 @@ def ingest(
     shard: ShardText = None,
     fail_fast: FailFast = False,
     wait: Wait = 0.0,
+    dry_run: DryRun = False,
+    hash_names: HashNames = None,
     as_json: AsJson = False,
 ) -> None:
     """Read data sets, files and folders, slides of your own or tiles made elsewhere into an index.
@@ -154,6 +172,7 @@ def ingest(
     from indexer.datasets.manifest import load_manifest
     from indexer.formats import choose_format
     from indexer.readers.table_slide import read_slide_table
+    from indexer.safety.names import NameHasher, read_salt
     from indexer.sources import local_gene_table, open_sources
     from indexer.tissue.annotated import annotate
 
@@ -176,15 +195,21 @@ def ingest(
         sources += [source for source in own if slide is None or source.facts.slide in slide]
         if annotations is not None:
             sources = annotate(sources, annotations, drop=drop_class or ())
+        stride_um = _stride_um(tile_stride_um, overlap, opened.image.patch.side_um)
+        if dry_run:
+            show_forecast(db, sources, opened, stride_um=stride_um, progress=progress, as_json=as_json)
+            return
         report = build_index(
             db,
             sources,
             opened,
             gene_table=local_gene_table(loaded),
-            tile_stride_um=_stride_um(tile_stride_um, overlap, opened.image.patch.side_um),
+            tile_stride_um=stride_um,
             aggregator=aggregator,
             again=again,
             wait_s=wait_seconds(wait, shard),
+            asked=asked_of(context.params, hide_names=hash_names is not None),
+            names=None if hash_names is None else NameHasher(read_salt(hash_names, db)),
             run=run_options(
                 sources, workers=workers, batch_size=batch_size, shard=shard, fail_fast=fail_fast, device=device
             ),
@@ -204,11 +229,14 @@ def _show_report(db: str, report: "BuildReport", *, as_json: bool) -> None:
         f"{len(report.added)} slides added, {len(report.replaced)} replaced, {len(report.skipped)} were there, "
         f"{len(report.failed)} failed; the index {db} holds {report.n_items:,} items."
     )
-    views: list[TableView | str] = [line, *report.notes, seconds_table(report.seconds)]
+    views: list[TableView | str] = [line, *report.notes, *report.warnings, seconds_table(report.seconds)]
+    if report.leaks:
+        views.append(leaks_table(report.leaks))
     if report.failed:
         from indexer.index import Index
 
         views.append(failed_table(Index.open(db).failed()))
+    views.append(f"The report of this run: histoseek index runs {report.run_id} --db {db}")
     show({"db": db, "report": report}, views, as_json=as_json)
     if report.failed:
         raise typer.Exit(DONE_WITH_FAILURES)

@@ -95,6 +95,7 @@ def forecast(
     looks: list[SlideLook] = []
     patches_per_s: float | None = None
     rows_per_s: float | None = None
+    warming_s = 0.0
     seen: set[str] = set()
     for done, source in enumerate(listed):
         name = name_of(source)
@@ -103,7 +104,7 @@ def forecast(
         seen.add(name)
         looks.append(probe.look)
         if patches_per_s is None and probe.pixels is not None:
-            patches_per_s = _time_patches(space, probe.pixels)
+            patches_per_s, warming_s = _time_patches(space, probe.pixels)
         if rows_per_s is None and probe.expression is not None:
             rows_per_s = _time_rows(space, probe.expression)
     watch.update("look", len(listed), len(listed), "")
@@ -114,7 +115,7 @@ def forecast(
         n_tiles=sum(look.n_tiles for look in new),
         n_items=sum(1 + look.n_tiles + look.n_rows for look in new),
         bytes_index=round(sum(_bytes(look, space.card.dim) for look in new)),
-        seconds=_seconds(new, patches_per_s, rows_per_s),
+        seconds=_seconds(new, patches_per_s, rows_per_s) + (warming_s if new else 0.0),
         patches_per_s=patches_per_s,
         rows_per_s=rows_per_s,
     )
@@ -141,16 +142,16 @@ def _seconds(looks: list[SlideLook], patches_per_s: float | None, rows_per_s: fl
     return (reading + encoding) / _EFFICIENCY + _PER_SLIDE_S * len(looks)
 
 
-def _time_patches(space: Space, pixels: Patches) -> float:
-    """Patches a second of the image encoder, warm."""
-    some = pixels[: min(len(pixels), _BATCH)]
+def _time_patches(space: Space, pixels: Patches) -> tuple[float, float]:
+    """Patches a second of the image encoder, and the seconds until it is warm."""
+    some, begun = pixels[: min(len(pixels), _BATCH)], time.perf_counter()
     stain = space.image.stain_of(some)
     space.image.features(some, stain=stain)  # loads and compiles
     n, start = 0, time.perf_counter()
     while n < _TIMED_PATCHES:
         space.image.features(some, stain=stain)
         n += len(some)
-    return n / max(time.perf_counter() - start, 1e-6)
+    return n / max(time.perf_counter() - start, 1e-6), start - begun
 
 
 def _time_rows(space: Space, expression: Expression) -> float:

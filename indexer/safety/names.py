@@ -48,14 +48,16 @@ def identifying(names: Iterable[str]) -> list[str]:
     return [f"{_some(some)} look like {kind}" for kind, some in found.items()]
 
 
-def read_salt(path: Path) -> bytes:
+def read_salt(path: Path, index: str) -> bytes:
     """The salt in a file, which is made with a random one if there is none.
 
     Raises
     ------
     DataError
-        If it cannot be read or made, or is too short to be a secret.
+        If it cannot be read or made, is too short to be a secret, or would lie in the index it protects.
     """
+    if path.resolve().is_relative_to(Path(index).resolve()):
+        raise DataError(f"The salt {path} would lie in the index {index}, which it protects. Put it elsewhere.")
     try:
         if not path.exists():
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
