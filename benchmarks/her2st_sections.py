@@ -1,7 +1,7 @@
 """her2st read once for several trainings: sections, and image features that are not computed twice."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -77,9 +77,9 @@ class RememberedFeatures:
         return self._known[key]
 
 
-def read_sections(recipe: Recipe) -> list[Section]:
-    """Read every section of her2st; those with an image become pairs."""
-    return [_read(source, recipe) for source in open_sources(MINI_DATA, manifest=load_manifest())]
+def read_sections(recipe: Recipe, *, slides: Sequence[str] | None = None) -> list[Section]:
+    """Read every section of her2st, or some; those with an image become pairs."""
+    return [_read(source, recipe) for source in open_sources(MINI_DATA, manifest=load_manifest(), slides=slides)]
 
 
 def train(sections: Collection[Section], held_out: str, recipe: Recipe, backbone: Backbone) -> Space:
