@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from indexer.errors import DataError, JoinError
+from indexer.errors import CountsError, DataError, JoinError
 from indexer.format import Circumstances, Format
 from indexer.readers.measured import Measured, MeasuredSlide
 from indexer.readers.pictures import open_picture
@@ -25,12 +25,17 @@ def _find(place: Path, around: Circumstances) -> list[SlideSource]:
         bins = [place]
     else:
         bins = sorted(path.parent.parent for path in place.rglob(f"{_BINS}/spatial/{_POSITIONS}"))
-    names = [_name(folder) for folder in bins]
-    if not bins or len(set(names)) < len(names):
+    if not bins:
+        others = sorted({path.name for path in place.rglob("square_*um") if path.is_dir()})
+        there = f"it has {', '.join(others)}" if others else "it has no folder square_*um"
         raise DataError(
-            f"{place} holds {len(bins)} folders {_BINS} with spatial/{_POSITIONS}; expected `outs` of Visium HD, a "
-            "folder of samples of other names, or the folder of one bin size."
+            f"{place} holds no {_BINS} with spatial/{_POSITIONS}; {there}; expected `outs` of Visium HD, a folder of "
+            "samples, or the folder of one bin size."
         )
+    names = [_name(folder) for folder in bins]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{place} holds sample {twice!r} twice; expected folders of other names.")
     return [_slide(name, folder, around) for name, folder in zip(names, bins, strict=True)]
 
 
@@ -51,7 +56,10 @@ def _slide(name: str, folder: Path, around: Circumstances) -> MeasuredSlide:
 
 
 def _read(name: str, folder: Path) -> Measured:
-    found = read_matrix(_matrix(folder))
+    matrix = _matrix(folder)
+    if not matrix.exists():
+        raise CountsError(f"Slide {name} has positions but no {_MATRIX} in {folder.name}; get the bin size whole.")
+    found = read_matrix(matrix)
     barcodes, xy = _read_bins(folder / "spatial" / _POSITIONS)
     place = {barcode: row for row, barcode in enumerate(barcodes)}
     lost = [barcode for barcode in found.names if barcode not in place]
@@ -62,7 +70,9 @@ def _read(name: str, folder: Path) -> Measured:
         )
     rows = [place[barcode] for barcode in found.names]
     size = read_scale_factors(folder / "spatial").get("bin_size_um")
-    return Measured(found.names, found.counts, found.genes, xy[rows], size, remarks=found.remarks)
+    others = sorted(path.name for path in folder.parent.glob("square_*um") if path.is_dir() and path != folder)
+    said = (f"bins are those of {folder.name}; {', '.join(others)} beside it can be named instead",) if others else ()
+    return Measured(found.names, found.counts, found.genes, xy[rows], size, remarks=(*found.remarks, *said))
 
 
 def _read_bins(path: Path) -> tuple[list[str], npt.NDArray[np.float64]]:

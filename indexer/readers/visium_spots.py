@@ -126,7 +126,8 @@ def find_mpp(spatial: Path, where: str) -> tuple[float, MppSource] | None:
     The diameter in the scale factors is not used: some versions mean the 55 um spot by it, some a 65 um one. Raises
     `JoinError`.
     """
-    said = read_scale_factors(spatial).get("microns_per_pixel")
+    has_factors = (spatial / "scalefactors_json.json").is_file()
+    said = read_scale_factors(spatial).get("microns_per_pixel") if has_factors else None
     if said is not None and said > 0:
         return said, "file"
     pitch = pitch_px(read_spots(positions_file(spatial)), where)

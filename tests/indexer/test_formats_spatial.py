@@ -1,13 +1,15 @@
 """Visium HD bins, Xenium bundles and STimage-1K4M in their layouts."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from indexer.errors import DataError, JoinError
+from indexer.errors import CountsError, DataError, JoinError
+from indexer.format import Circumstances, Said
 from indexer.formats import find_slides
 from tests.indexer import written_files as written
 
@@ -39,10 +41,58 @@ def test_a_xenium_bundle_without_a_part_says_which(tmp_path):
     (tmp_path / "X1" / "cells.parquet").write_text("no parquet")
     with pytest.raises(JoinError, match=r"Cannot read .*cells\.parquet"):
         slide.read_expression()
+    write_bundle(tmp_path / "X1")
     (tmp_path / "X1" / "experiment.xenium").write_text("{}")
     with pytest.raises(JoinError, match="Cannot read pixel_size"):
         slide.read_expression()
     assert slide.facts.mpp is None
+
+
+@pytest.mark.parametrize(
+    ("missing", "named"),
+    [
+        (["cells.parquet"], "has no cells.parquet;"),
+        (["experiment.xenium", "cell_feature_matrix.h5"], "has no experiment.xenium, cell_feature_matrix.h5;"),
+    ],
+)
+def test_half_a_xenium_bundle_is_listed_and_refused_with_what_is_missing(tmp_path, missing, named):
+    bundle = write_bundle(tmp_path / "X1")
+    for name in missing:
+        (bundle / name).unlink()
+    (slide,) = find_slides(tmp_path, "xenium")
+    assert slide.facts.slide == "X1"
+    with pytest.raises(JoinError, match=named):
+        slide.read_expression()
+
+
+def test_control_probes_of_xenium_are_dropped_and_said(tmp_path):
+    bundle = write_bundle(tmp_path / "X1")
+    probes = (("NegControlProbe_00042", "NegControlProbe_00042", "Negative Control Probe"),)
+    written.write_h5(bundle / "cell_feature_matrix.h5", features=(*written.FEATURES[:3], *probes))
+    (slide,) = find_slides(bundle, "xenium")
+    assert slide.read_expression().genes == GENES
+    assert any("1 features that are no genes are left out" in remark for remark in slide.remarks())
+
+
+def test_xenium_cells_lie_in_their_histology_where_the_bundle_has_its_alignment(tmp_path, facts):
+    bundle = write_bundle(tmp_path / "X1")
+    pd.read_parquet(bundle / "cells.parquet").to_csv(bundle / "cells.csv.gz", index=False)
+    (bundle / "cells.parquet").unlink()  # bundles of before 2023 have the other
+    Image.new("RGB", (60, 50), (220, 120, 180)).save(tmp_path / "he.png")
+    around = Circumstances({"X1": Said(replace(facts, slide="X1", mpp=None), tmp_path / "he.png")})
+    (bundle / "R1_he_imagealignment.csv").write_text("0,-2,100\n2,0,10\n0,0,1\n")  # a quarter turn at half the scale
+    (slide,) = find_slides(bundle, "xenium", around)
+    assert slide.facts.mpp == pytest.approx(0.425)
+    np.testing.assert_allclose(slide.read_expression().xy_px[3], [5, 35])  # 30 and 20 of the morphology image
+    assert slide.open_image().size_px == (60, 50)
+    (bundle / "R1_he_imagealignment.csv").write_text("1,2\n")
+    with pytest.raises(JoinError, match="no invertible matrix of 3 x 3"):
+        slide.read_expression()
+    (bundle / "R1_he_imagealignment.csv").unlink()
+    (slide,) = find_slides(bundle, "xenium", around)
+    np.testing.assert_allclose(slide.read_expression().xy_px[3], [30, 20])
+    assert slide.open_image() is None
+    assert any("its picture is not used" in remark for remark in slide.remarks())
 
 
 def write_bins(outs, size=8):
@@ -66,8 +116,17 @@ def test_visium_hd_takes_the_8_um_bins_unless_others_are_named(tmp_path):
     np.testing.assert_allclose(found.xy_px[4], [80, 50 + 40 * 3**0.5 / 2])
     (named,) = find_slides(other, "visium-hd")
     assert (named.facts.slide, named.read_expression().spot_um) == ("HD1", 16)
-    with pytest.raises(DataError, match="holds 0 folders square_008um"):
-        find_slides(tmp_path / "HD1" / "outs" / "binned_outputs" / "square_016um" / "spatial", "visium-hd")
+    assert any("square_016um beside it can be named instead" in remark for remark in slide.remarks())
+
+
+def test_visium_hd_without_its_bins_or_a_part_of_them_says_which(tmp_path):
+    folder = write_bins(tmp_path / "HD1", 16)
+    with pytest.raises(DataError, match=r"holds no square_008um with .*; it has square_016um; expected"):
+        find_slides(tmp_path, "visium-hd")
+    (folder / "filtered_feature_bc_matrix.h5").unlink()
+    (slide,) = find_slides(folder, "visium-hd")
+    with pytest.raises(CountsError, match="HD1 has positions but no filtered_feature_bc_matrix in square_016um"):
+        slide.read_expression()
 
 
 def write_stimage(root, *, columns="yaxis,xaxis,r"):
