@@ -101,7 +101,7 @@ def verify_datasets(
 ) -> None:
     """Check every local file of data sets, or of folders that `data get` filled; nothing is downloaded."""
     from indexer.datasets.download import verify
-    from indexer.datasets.receiving import RECORD, recorded_files, verify_folder
+    from indexer.datasets.record import RECORD, recorded_files, verify_folder
     from indexer.settings import Settings
 
     states: dict[str, list[dict[str, Any]]] = {}

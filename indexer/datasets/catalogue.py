@@ -9,7 +9,7 @@ from indexer.datasets.cptac import CPTAC
 from indexer.datasets.gdc import TCGA
 from indexer.datasets.gtex import GTEX
 from indexer.datasets.hest import HEST
-from indexer.datasets.receiving import recorded_revision
+from indexer.datasets.record import recorded_revision
 from indexer.datasets.stimage import STIMAGE
 from indexer.datasets.web import open_client
 from indexer.errors import FetchError, RefusedError

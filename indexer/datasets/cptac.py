@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from indexer.datasets import gdc
 from indexer.datasets.collection import Collection, Plan, Selection
+from indexer.datasets.gdc_search import COUNTS
 from indexer.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ CPTAC = Collection(
     size="thousands of samples, a few MB each",
     route="GDC API, MD5",
     takes=gdc.TAKES,
-    parts={gdc.COUNTS: "STAR gene counts, a file a sample"},
-    usual=(gdc.COUNTS,),
+    parts={COUNTS: "STAR gene counts, a file a sample"},
+    usual=(COUNTS,),
     ingest=("histoseek ingest {to} --format gdc-star --slides {to}/samples.csv --db INDEX",),
     plan=_plan,
     explain=gdc.explain,

@@ -3,12 +3,10 @@
 import csv
 import hashlib
 import io
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from indexer.datasets.collection import Collection, Plan, RemoteFile, Row, Selection, checked_path, is_chosen, some
-from indexer.datasets.digests import Expected
+from indexer.datasets.collection import Collection, Plan, Row, Selection, is_chosen, some
+from indexer.datasets.gdc_search import COUNTS, Hit, count_controlled, filters_of, hit_of, open_files
 from indexer.datasets.web import ask_json
 from indexer.errors import FetchError, RefusedError
 from indexer.settings import Settings
@@ -16,43 +14,12 @@ from indexer.settings import Settings
 if TYPE_CHECKING:
     import httpx
 
-PAGE = 1_000
 TAKES = frozenset({"ids", "organ", "project"})
-COUNTS = "counts"
-_FIELDS = (
-    "file_id,file_name,file_size,md5sum,access,data_category,data_type,experimental_strategy,cases.submitter_id,"
-    "cases.primary_site,cases.disease_type,cases.project.project_id,cases.project.name,cases.samples.submitter_id,"
-    "cases.samples.sample_type"
-)
 _SHEET = ("File ID", "File Name", "Data Category", "Data Type", "Project ID", "Case ID", "Sample ID", "Sample Type")
 _CONTROLLED = (
     "HistoSeek fetches open files only; for controlled ones ask for the study on dbGaP "
     "(https://gdc.cancer.gov/access-data), then take the GDC's own gdc-client and your token."
 )
-
-#: What the GDC calls the files of a part.
-PARTS: Mapping[str, Mapping[str, str]] = {
-    COUNTS: {"data_type": "Gene Expression Quantification", "analysis.workflow_type": "STAR - Counts"},
-    "diagnostic-slides": {"data_type": "Slide Image", "experimental_strategy": "Diagnostic Slide"},
-    "tissue-slides": {"data_type": "Slide Image", "experimental_strategy": "Tissue Slide"},
-}
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A file as the GDC describes it, with its first case and sample."""
-
-    file: RemoteFile
-    name: str
-    part: str
-    about: Mapping[str, Any]
-    case: Mapping[str, Any]
-    sample: Mapping[str, Any]
-
-    @property
-    def normal(self) -> bool:
-        """Whether the sample is normal tissue."""
-        return "normal" in str(self.sample.get("sample_type", "")).lower()
 
 
 def plan_of(
@@ -67,8 +34,8 @@ def plan_of(
     hits, closed = [], 0
     for part in selection.part or collection.usual:
         wanted = filters_of(program, part, selection)
-        hits += [_hit(one, part, settings) for one in _search(client, settings, wanted, "open")]
-        closed += _count(client, settings, wanted, "controlled")
+        hits += [hit_of(one, part, settings) for one in open_files(client, settings, wanted)]
+        closed += count_controlled(client, settings, wanted)
     hits = [hit for hit in hits if is_chosen(hit.file.expected.path, selection.pattern)]
     hits = sorted(hits, key=lambda hit: (hit.case.get("submitter_id", ""), hit.name))
     if selection.limit is not None:
@@ -95,83 +62,11 @@ def plan_of(
     )
 
 
-def filters_of(program: str, part: str, selection: Selection) -> list[dict[str, Any]]:
-    """Conditions of the GDC's search; ids are files, cases or samples."""
-    wanted = [_in("cases.project.program.name", (program,))]
-    wanted += [_in(name, (value,)) for name, value in PARTS[part].items()]
-    if selection.project:
-        wanted.append(_in("cases.project.project_id", tuple(one.upper() for one in selection.project)))
-    if selection.organ:  # as the GDC writes them: "Breast", "Bronchus and lung"
-        wanted.append(_in("cases.primary_site", tuple(one[:1].upper() + one[1:].lower() for one in selection.organ)))
-    if selection.ids:
-        fields = ("cases.submitter_id", "cases.samples.submitter_id", "file_id")
-        wanted.append({"op": "or", "content": [_in(name, selection.ids) for name in fields]})
-    return wanted
-
-
 def explain(error: RefusedError, settings: Settings) -> str:
     """What to do about a refusal of the GDC."""
     if error.status in {401, 403}:
         return _CONTROLLED
     return f"See {settings.gdc_url}/status and https://portal.gdc.cancer.gov; run again later."
-
-
-def _in(name: str, values: tuple[str, ...]) -> dict[str, Any]:
-    return {"op": "in", "content": {"field": name, "value": list(values)}}
-
-
-def _search(
-    client: "httpx.Client", settings: Settings, wanted: list[dict[str, Any]], access: str
-) -> Iterator[dict[str, Any]]:
-    """Files that match, page by page."""
-    start = 0
-    while True:
-        data = _page(client, settings, wanted, access, start, PAGE)
-        yield from data["hits"]
-        start += len(data["hits"])
-        if not data["hits"] or start >= data["pagination"]["total"]:
-            return
-
-
-def _count(client: "httpx.Client", settings: Settings, wanted: list[dict[str, Any]], access: str) -> int:
-    return int(_page(client, settings, wanted, access, 0, 0)["pagination"]["total"])
-
-
-def _page(
-    client: "httpx.Client", settings: Settings, wanted: list[dict[str, Any]], access: str, start: int, size: int
-) -> dict[str, Any]:
-    body = {
-        "filters": {"op": "and", "content": [*wanted, _in("access", (access,))]},
-        "fields": _FIELDS,
-        "format": "JSON",
-        "sort": "file_id:asc",
-        "from": start,
-        "size": size,
-    }
-    answer = ask_json(client, f"{settings.gdc_url}/files", method="POST", body=body)
-    data = answer.get("data") if isinstance(answer, dict) else None
-    if (
-        not isinstance(data, dict)
-        or not isinstance(data.get("hits"), list)
-        or "total" not in data.get("pagination", {})
-    ):
-        raise FetchError(f"{settings.gdc_url}/files answered without hits and pagination; expected the GDC's search.")
-    return data
-
-
-def _hit(one: dict[str, Any], part: str, settings: Settings) -> Hit:
-    try:
-        name, folder = str(one["file_name"]), "counts" if part == COUNTS else "slides"
-        if "/" in name:
-            checked_path(f"/{name}")
-        expected = Expected(checked_path(f"{folder}/{name}"), int(one["file_size"]), f"md5:{one['md5sum'].lower()}")
-        file = RemoteFile(expected, f"{settings.gdc_url}/data/{checked_path(str(one['file_id']))}")
-        case = (one.get("cases") or [{}])[0]
-        return Hit(file, name, part, one, case, (case.get("samples") or [{}])[0])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FetchError(
-            f"The GDC describes a file without {error}; expected name, size, MD5 and id. Run again."
-        ) from error
 
 
 def _is_of(hit: Hit, one: str) -> bool:

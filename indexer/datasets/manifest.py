@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from indexer.datasets.yaml_file import UniqueKeys, first_problem
 from indexer.errors import ManifestError
 from indexer.slides import SlideFacts
 
@@ -227,30 +228,17 @@ def load_manifest(path: Path | None = None) -> Manifest:
     except OSError as error:
         raise ManifestError(f"Cannot read the manifest {path}: {error.strerror}; expected a YAML file.") from error
     try:
-        content = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader that also refuses repeated keys
+        content = yaml.load(text, Loader=UniqueKeys)  # noqa: S506 - a SafeLoader that also refuses repeated keys
     except yaml.YAMLError as error:
         raise ManifestError(f"{path.name} is not YAML: {' '.join(str(error).split())}.") from error
     try:
         manifest = Manifest.model_validate(_with_names(content))
     except ValidationError as error:
-        raise ManifestError(f"{path.name}, {_first_problem(error)}") from error
+        raise ManifestError(f"{path.name}, {first_problem(error)}") from error
     for dataset in manifest.datasets.values():
         _check_references(path.name, dataset)
     _check_slides_differ(path.name, manifest)
     return manifest
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Plain YAML that refuses a key written twice, which PyYAML would let the last one win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
-        """Build a mapping after checking its keys."""
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key in keys:
-            if key != "<<" and keys.count(key) > 1:
-                problem = f"key '{key}' is written twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-        return super().construct_mapping(node, deep=deep)
 
 
 def _with_names(content: Any) -> Any:
@@ -262,29 +250,6 @@ def _with_names(content: Any) -> Any:
         for key, entry in content["datasets"].items()
     }
     return {**content, "datasets": named}
-
-
-def _first_problem(error: ValidationError) -> str:
-    """Place, value and expectation of the first problem, in one sentence."""
-    problem = error.errors()[0]
-    loc = [str(part) for part in problem["loc"]]
-    place = []
-    if loc[:1] == ["datasets"] and len(loc) > 1:
-        place.append(f"data set '{loc[1]}'")
-        loc = loc[2:]
-        if loc[:1] == ["slides"] and len(loc) > 1:
-            place.append(f"slide '{loc[1]}'")
-            loc = loc[2:]
-    if loc:
-        place.append(f"key '{'.'.join(part for part in loc if part != '[key]')}'")
-    where = ", ".join(place) or "top level"
-    more = f" ({error.error_count() - 1} more problems)" if error.error_count() > 1 else ""
-    if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown key; correct its spelling or remove it{more}."
-    value = repr(problem["input"])
-    shown = value if len(value) <= 80 else f"{value[:77]}..."
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{where}: got {shown}; {message[0].lower()}{message[1:]}{more}."
 
 
 def _check_references(manifest: str, dataset: Dataset) -> None:

@@ -1,10 +1,6 @@
 """Carry a plan out: check the disk, fetch in parallel, verify, and write beside the files what they are."""
 
-import csv
 import errno
-import io
-import json
-import os
 import shutil
 import threading
 from collections.abc import Mapping, Sequence
@@ -14,15 +10,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from indexer.datasets.collection import Plan, RemoteFile, Row
-from indexer.datasets.digests import Expected, FileState, check_file, note_verified
+from indexer.datasets.collection import Plan, RemoteFile
+from indexer.datasets.digests import check_file, note_verified
+from indexer.datasets.record import inside, write_record
 from indexer.datasets.transfer import FetchProgress, StoppedError, Transfer, size_of
 from indexer.datasets.web import open_client
 from indexer.errors import FetchError, RefusedError
 from indexer.settings import Settings
 
-#: In a fetched folder: what it is, and what each of its files must be.
-RECORD = "histoseek_collection.json"
 _SPARE_BYTES = 64 << 20  # left free on the disk
 
 
@@ -91,36 +86,6 @@ def receive_plan(
         ) from error
 
 
-def verify_folder(folder: Path, settings: Settings) -> list[FileState]:
-    """State of every file of a fetched folder. Raises `FetchError` if the folder is none."""
-    return [check_file(file, folder / file.path, settings.cache_dir) for file in recorded_files(folder)]
-
-
-def recorded_files(folder: Path) -> list[Expected]:
-    """What each file of a fetched folder must be. Raises `FetchError` if its record cannot be read."""
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        return [Expected(str(one["path"]), one["bytes"], str(one["digest"])) for one in record["files"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FetchError(
-            f"{folder} has no readable {RECORD} ({error}); expected a folder that `histoseek data get` filled."
-        ) from error
-
-
-def recorded_revision(folder: Path, collection: str) -> str | None:
-    """Revision that a folder was fetched at before; `None` for a new one.
-
-    Raises `FetchError` if it holds another collection.
-    """
-    if not (folder / RECORD).is_file():
-        return None
-    recorded_files(folder)
-    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    if record.get("collection") != collection:
-        raise FetchError(f"{folder} holds {record.get('collection')!r}, not {collection!r}; take another folder.")
-    return str(record.get("revision")) if record.get("revision") else None
-
-
 def _receive(plan: Plan, folder: Path, settings: Settings, workers: int, progress: FetchProgress | None) -> Received:
     kept, wanted = [], []
     paths = [file.expected.path.lower() for file in plan.files]
@@ -128,7 +93,7 @@ def _receive(plan: Plan, folder: Path, settings: Settings, workers: int, progres
     if twice is not None:
         raise FetchError(f"The server names two files {twice!r}; choose them one by one, into two folders.")
     for file in plan.files:
-        target = _inside(folder, file.expected.path)
+        target = inside(folder, file.expected.path)
         if check_file(file.expected, target, settings.cache_dir).state == "verified":
             kept.append(file.expected.path)
             if progress is not None:
@@ -136,7 +101,7 @@ def _receive(plan: Plan, folder: Path, settings: Settings, workers: int, progres
         else:
             wanted.append(file)
     _check_disk(wanted, folder)
-    _write_record(plan, folder)  # first, so that `verify` knows what a broken-off run still lacks
+    write_record(plan, folder)  # first, so that `verify` knows what a broken-off run still lacks
     failed = _fetch_all(wanted, plan, folder, settings, workers, progress)
     fetched = tuple(one.expected.path for one in wanted if one.expected.path not in failed)
     return Received(fetched, tuple(kept), failed)
@@ -158,7 +123,7 @@ def _fetch_all(
         def fetch(file: RemoteFile) -> str | None:
             if stop.is_set():
                 raise StoppedError(f"{file.expected.path}: stopped")
-            target = _inside(folder, file.expected.path)
+            target = inside(folder, file.expected.path)
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 failure = transfer.receive(file.expected, file.url, target, begins=file.begins)
@@ -200,14 +165,6 @@ def _one_at_a_time(progress: FetchProgress | None) -> FetchProgress | None:
     return listen
 
 
-def _inside(folder: Path, path: str) -> Path:
-    """Where a file goes. Raises `FetchError` if a link on the way leads out of the folder."""
-    target = folder / path
-    if not target.resolve().is_relative_to(folder.resolve()):
-        raise FetchError(f"{path} would be written outside {folder}, over a link; remove the link.")
-    return target
-
-
 def _looks_there(file: RemoteFile, folder: Path) -> bool:
     where = folder / file.expected.path
     return where.is_file() and file.expected.bytes in {None, size_of(where)}
@@ -226,49 +183,3 @@ def _check_disk(files: Sequence[RemoteFile], folder: Path) -> None:
             f"{missing / 1e9:,.1f} GB are to come, and {folder} has {free / 1e9:,.1f} GB free. Choose less, free some "
             "space, or take another folder."
         )
-
-
-def _write_record(plan: Plan, folder: Path) -> None:
-    """Write what the folder is: record, licence, tables of slides and samples, sheets of the collection's own."""
-    about = plan.collection
-    before = {file.path: file for file in recorded_files(folder)} if (folder / RECORD).is_file() else {}
-    files = before | {file.expected.path: file.expected for file in plan.files}
-    record = {
-        "collection": about.name,
-        "revision": plan.revision,
-        "licence": plan.licence,
-        "citation": about.citation,
-        "page": about.page,
-        "files": [{"path": one.path, "bytes": one.bytes, "digest": one.digest} for one in files.values()],
-    }
-    licence = (
-        f"{about.title}\n\nLicence: {plan.licence}\nCite: {about.citation}\nPage: {about.page}\n"
-        f"Revision: {plan.revision}\nAccess: {about.access}\n"
-    )
-    _write(folder / RECORD, json.dumps(record, indent=1))
-    _write(folder / "LICENCE.txt", licence)
-    for name, rows in (("slides.csv", plan.slides), ("samples.csv", plan.samples)):
-        if rows:
-            _write(folder / name, _table(rows, folder / name))
-    for name, text in plan.sheets.items():
-        _write(_inside(folder, name), text)
-
-
-def _table(rows: Sequence[Row], path: Path) -> str:
-    """Rows as csv, after those of other slides that an earlier run left in the table."""
-    merged: dict[str, Row] = {}
-    if path.is_file():
-        with path.open(newline="", encoding="utf-8") as stream:
-            merged = {row["slide"]: row for row in csv.DictReader(stream) if row.get("slide")}
-    merged |= {row["slide"]: row for row in rows}
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), extrasaction="ignore", restval="")
-    writer.writeheader()
-    writer.writerows(merged.values())
-    return text.getvalue()
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

@@ -6,14 +6,46 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.indexer.collection_world import Request, World
-
 SHA = "0123456789abcdef0123456789abcdef01234567"
 TOKEN = "hf_tests"  # noqa: S105 - of no account
+
+
+@dataclass
+class Request:
+    """What the server was asked."""
+
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    headers: dict[str, str]
+    port: int
+    body: Any = None
+
+
+@dataclass
+class World:
+    """Contents of all services, what was asked, and what goes wrong at which path, once for each entry."""
+
+    url: str = ""
+    cdn: str = ""
+    hub: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    gated: bool = True
+    gdc: list[dict[str, Any]] = field(default_factory=list)
+    gdc_data: dict[str, bytes] = field(default_factory=dict)
+    storage: dict[str, bytes] = field(default_factory=dict)
+    portal: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    faults: dict[str, list[tuple[str, Any]]] = field(default_factory=dict)
+    asked: list[Request] = field(default_factory=list)
+    page: int = 2  # entries of a page, few, so that there are several
+
+    def of(self, part: str) -> list[Request]:
+        """Requests whose path has `part`."""
+        return [one for one in self.asked if part in one.path]
 
 
 @contextmanager

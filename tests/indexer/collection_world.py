@@ -5,13 +5,13 @@ import gzip
 import hashlib
 import io
 import json
-from dataclasses import dataclass, field
-from typing import Any
 
 import anndata
 import numpy as np
 import pandas as pd
 from PIL import Image
+
+from tests.indexer.collection_server import World
 
 STAR = (
     "# gene-model: GENCODE v36\n"
@@ -20,39 +20,6 @@ STAR = (
     "ENSG00000141736.13\tERBB2\tprotein_coding\t{erbb2}\t1\t1\n"
     "ENSG00000026025.16\tVIM\tprotein_coding\t7\t3\t4\n"
 )
-
-
-@dataclass
-class Request:
-    """What the server was asked."""
-
-    method: str
-    path: str
-    query: dict[str, list[str]]
-    headers: dict[str, str]
-    port: int
-    body: Any = None
-
-
-@dataclass
-class World:
-    """Contents of all services, what was asked, and what goes wrong at which path, once for each entry."""
-
-    url: str = ""
-    cdn: str = ""
-    hub: dict[str, dict[str, bytes]] = field(default_factory=dict)
-    gated: bool = True
-    gdc: list[dict[str, Any]] = field(default_factory=list)
-    gdc_data: dict[str, bytes] = field(default_factory=dict)
-    storage: dict[str, bytes] = field(default_factory=dict)
-    portal: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    faults: dict[str, list[tuple[str, Any]]] = field(default_factory=dict)
-    asked: list[Request] = field(default_factory=list)
-    page: int = 2  # entries of a page, few, so that there are several
-
-    def of(self, part: str) -> list[Request]:
-        """Requests whose path has `part`."""
-        return [one for one in self.asked if part in one.path]
 
 
 def csv_text(rows: list[dict[str, str]]) -> bytes:
