@@ -1,4 +1,4 @@
-"""Files that hold the tiles of one slide: features of TRIDENT or CLAM, or patches of HEST."""
+"""Files that hold the tiles of one slide: features of TRIDENT, CLAM or LazySlide, or patches of HEST."""
 
 import json
 from dataclasses import dataclass
@@ -7,9 +7,10 @@ from typing import Any, Literal, get_args
 
 from indexer.errors import FeaturesError
 from indexer.readers.features import HestPatches, TileFeatures, read_clam, read_hest_patches, read_trident
+from indexer.readers.lazyslide import LazySlideStore, is_store
 from indexer.slides import SlideFacts
 
-TileFormat = Literal["trident", "clam", "hest"]
+TileFormat = Literal["trident", "clam", "hest", "lazyslide"]
 FORMATS: tuple[TileFormat, ...] = get_args(TileFormat)
 HEST_MPP = 0.5  # at which HEST cuts its patches
 _SUFFIXES = (".h5", ".hdf5", ".pt")
@@ -24,14 +25,14 @@ class TileFile:
     ----------
     path : Path
         Features or patches.
-    format : {"trident", "clam", "hest"}
+    format : {"trident", "clam", "hest", "lazyslide"}
         Whose layout it has.
     patches : Path or None
         CLAM's `patches/<slide>.h5` of the same run.
     side_px : float or None
         Side of a tile in level-0 pixels, for CLAM without `patches`.
     encoder : str or None
-        What made the features, for CLAM, which does not write it down.
+        What made the features, for CLAM, which does not write it down, and stores of LazySlide with several.
     """
 
     path: Path
@@ -47,7 +48,9 @@ class TileFile:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """Files that decide what is read."""
+        """Files that decide what is read. Raises `FeaturesError`."""
+        if self.format == "lazyslide":
+            return self._store.files
         return tuple(path for path in (self.path, self.patches) if path is not None)
 
     @property
@@ -56,11 +59,15 @@ class TileFile:
         return json.dumps([self.format, self.side_px, self.encoder])
 
     def mpp(self) -> float | None:
-        """Micrometres per level-0 pixel as TRIDENT's attributes imply it; `None` elsewhere."""
+        """Micrometres per level-0 pixel as TRIDENT's attributes imply it or LazySlide says; `None` elsewhere."""
+        if self.format == "lazyslide":
+            return self._store.mpp()
         return _trident_mpp(_attributes(self.path)) if self.format == "trident" else None
 
     def tile_um(self) -> float | None:
-        """Side of a tile in micrometres as TRIDENT meant it, by magnification; `None` elsewhere."""
+        """Side of a tile in micrometres as TRIDENT or LazySlide meant it; `None` elsewhere."""
+        if self.format == "lazyslide":
+            return self._store.tile_um()
         if self.format != "trident":
             return None
         found = _attributes(self.path)
@@ -81,7 +88,13 @@ class TileFile:
             return read_trident(self.path)
         if self.format == "clam":
             return read_clam(self.path, patches=self.patches, side_px=self.side_px, encoder=self.encoder)
+        if self.format == "lazyslide":
+            return self._store.read()
         return read_hest_patches(self.path, side_px=self._hest_side_px(mpp))
+
+    @property
+    def _store(self) -> LazySlideStore:
+        return LazySlideStore(self.path, self.encoder)
 
     def _hest_side_px(self, mpp: float | None) -> float:
         if self.side_px is not None:
@@ -111,8 +124,8 @@ def tile_files(
     ----------
     place : Path
         One file, or a folder: `features_<encoder>` of TRIDENT, the features of CLAM (or the folder above `h5_files`
-        and `pt_files`), `patches` of HEST or the folder above it.
-    layout : {"trident", "clam", "hest"}, optional
+        and `pt_files`), `patches` of HEST or the folder above it, a zarr store of LazySlide or a folder of them.
+    layout : {"trident", "clam", "hest", "lazyslide"}, optional
         Whose layout; by default told from each file.
     patches : Path, optional
         Folder `patches` of a CLAM run; by default looked for beside the features.
@@ -127,10 +140,14 @@ def tile_files(
     if layout is not None and layout not in FORMATS:
         raise FeaturesError(f"Features of format {layout!r} are not read; expected one of {', '.join(FORMATS)}.")
     if not place.exists():
-        raise FeaturesError(f"There is no file or folder {place}; expected features of TRIDENT or CLAM, or of HEST.")
-    files = [place] if place.is_file() else _files_in(place)
+        raise FeaturesError(
+            f"There is no file or folder {place}; expected features of TRIDENT, CLAM or LazySlide, or HEST."
+        )
+    files = [place] if place.is_file() or is_store(place) else _files_in(place)
     if not files:
-        raise FeaturesError(f"{place} holds no file ending in {', '.join(_SUFFIXES)}; give the folder of the features.")
+        raise FeaturesError(
+            f"{place} holds no file ending in {', '.join(_SUFFIXES)}, and no .zarr; give the folder of the features."
+        )
     found = []
     for path in files:
         own = layout or layout_of(path)
@@ -146,6 +163,8 @@ def layout_of(path: Path) -> TileFormat:
     """
     if path.suffix == ".pt":
         return "clam"
+    if path.is_dir():
+        return "lazyslide"
     found = _attributes(path)
     if "n_px" in found:
         return "hest"
@@ -166,7 +185,7 @@ def clashing_mpp(file: TileFile, facts: SlideFacts, *, tolerance: float) -> str 
 def _files_in(folder: Path) -> list[Path]:
     """Files of the folder itself, else of the sub-folder that HEST or CLAM puts them in; h5 before pt."""
     for below in (folder, folder / "h5_files", folder / "pt_files", folder / _PATCHES):
-        files = sorted(path for path in below.glob("*") if path.is_file() and path.suffix in _SUFFIXES)
+        files = sorted(path for path in below.glob("*") if _is_tile_file(path))
         if files:
             by_slide: dict[str, Path] = {}
             for path in files:
@@ -178,6 +197,10 @@ def _files_in(folder: Path) -> list[Path]:
                 by_slide[path.stem] = path
             return files
     return []
+
+
+def _is_tile_file(path: Path) -> bool:
+    return path.is_file() if path.suffix in _SUFFIXES else path.suffix == ".zarr" and is_store(path)
 
 
 def _clam_patches(path: Path, place: Path, patches: Path | None) -> Path | None:

@@ -41,7 +41,7 @@ class TiledSlide:
     def facts(self) -> SlideFacts:
         """Metadata of the slide; its mpp is that of the tile file where no other is known."""
         facts = self.base.facts
-        if facts.mpp is not None or not self.tiles.path.is_file():
+        if facts.mpp is not None or not self.tiles.path.exists():
             return facts
         mpp = self.tiles.mpp()
         return replace(facts, mpp=mpp, mpp_source=None if mpp is None else "file")

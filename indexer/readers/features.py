@@ -113,7 +113,7 @@ def read_trident(path: Path) -> TileFeatures:
             f"the features again with TRIDENT 0.1 or newer."
         )
     encoder = str(attributes["encoder"]) if "encoder" in attributes else None
-    return _tiles(path, features, corners, float(side), attributes, encoder=encoder)
+    return tile_features(path, features, corners, side_px=float(side), attributes=attributes, encoder=encoder)
 
 
 def read_clam(
@@ -157,7 +157,7 @@ def read_clam(
             f"{path} does not say how large a patch is; give the run's patches/{path.stem}.h5, or its side in level-0 "
             f"pixels."
         )
-    return _tiles(path, features, corners, side, attributes, encoder=encoder)
+    return tile_features(path, features, corners, side_px=side, attributes=attributes, encoder=encoder)
 
 
 def read_hest_patches(path: Path, *, side_px: float, origin: Origin = "top-left") -> HestPatches:
@@ -233,15 +233,16 @@ def _clam_side(attributes: dict[str, Attribute]) -> float | None:
     return float(size) * float(factor)
 
 
-def _tiles(
+def tile_features(
     path: Path,
     features: npt.NDArray[Any],
     corners: npt.NDArray[Any],
+    *,
     side_px: float,
     attributes: dict[str, Attribute],
-    *,
     encoder: str | None,
 ) -> TileFeatures:
+    """Tiles of a slide from features and top-left corners, checked; errors as `read_trident`."""
     if features.ndim != 2 or not features.shape[1]:
         raise FeaturesError(f"{path} has features of shape {features.shape}; expected (n, dim).")
     _check_rows(path, {"features": len(features), "coords": len(corners)})
