@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 
 from encoders.contracts import Floats, Patches
+from encoders.graph_cache import identity_of
 from encoders.inference import Forward, PatchModel
 
 
@@ -22,7 +23,8 @@ class FrozenNetwork(ABC):
 
     def __init__(self, *, device: str = "cpu") -> None:
         self.device = device
-        self._run = PatchModel(self._load, name=self.name, dim=self.feature_dim, device=device)
+        identity = identity_of(type(self), self.weights_sha256)
+        self._run = PatchModel(self._load, name=self.name, dim=self.feature_dim, device=device, identity=identity)
 
     @property
     def runtime(self) -> str:

@@ -7,13 +7,16 @@ used if it gives what PyTorch gives on the first patch it sees.
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
 
 from encoders.contracts import Floats, Patches
 from encoders.errors import EncoderError
-from encoders.openvino_graph import OpenVinoGraph, has_openvino
+from encoders.graph_cache import graph_path, keep_graph
+from encoders.openvino_graph import OpenVinoGraph, convert, has_openvino, import_openvino, read_graph
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 32
@@ -75,10 +78,16 @@ class PatchModel:
         Length of a row, for calls without patches.
     device : str
         A torch device: `cpu`, `cuda`, `cuda:1`.
+    identity : str
+        What decides the model (`graph_cache.identity_of`), so that its conversion is kept; empty converts each time.
     """
 
-    def __init__(self, load: Callable[[], Forward], *, name: str, dim: int, device: str = "cpu") -> None:
+    def __init__(
+        self, load: Callable[[], Forward], *, name: str, dim: int, device: str = "cpu", identity: str = ""
+    ) -> None:
         self._load = load
+        self._identity = identity
+        self._lock = Lock()
         self._name = name
         self._dim = dim
         self._device = device
@@ -100,11 +109,21 @@ class PatchModel:
         if not len(patches):
             return np.empty((0, self._dim), dtype=np.float32)
         size = patches.shape[1:]
-        if size not in self._runtimes:
-            check_device(self._device)
-            self._runtimes[size] = _choose(self._load(), self._device, patches[:1], self._name)
-            _LOG.info("%s is run by %s.", self._name, self._runtimes[size].name)
+        with self._lock:
+            if size not in self._runtimes:
+                check_device(self._device)
+                self._runtimes[size] = self._made(patches[:1])
+                _LOG.info("%s is run by %s.", self._name, self._runtimes[size].name)
         return self._runtimes[size].run(patches)
+
+    def _made(self, example: Patches) -> Runtime:
+        path = graph_path(self._identity, example.shape[1:]) if self._identity else None
+        if self._device == "cpu" and path is not None and path.exists() and has_openvino():
+            try:
+                return OpenVinoGraph(read_graph(path))
+            except RuntimeError:  # cut short, or of another machine's making
+                _LOG.info("The kept graph of %s cannot be read; it is converted again.", self._name)
+        return _choose(self._load(), self._device, example, self._name, path)
 
 
 def check_device(device: str) -> None:
@@ -117,7 +136,7 @@ def check_device(device: str) -> None:
         raise EncoderError(f"Device {device!r} was asked for, but torch sees no GPU. Use device 'cpu'.")
 
 
-def _choose(forward: Forward, device: str, example: Patches, name: str) -> Runtime:
+def _choose(forward: Forward, device: str, example: Patches, name: str, path: Path | None) -> Runtime:
     torch_runtime = TorchRuntime(forward, device)
     if device != "cpu":
         return torch_runtime
@@ -126,12 +145,15 @@ def _choose(forward: Forward, device: str, example: Patches, name: str) -> Runti
         return torch_runtime
     expected = torch_runtime.run(example)
     try:
-        graph = OpenVinoGraph(forward, example)
+        converted = convert(forward, example)
+        graph = OpenVinoGraph(converted)
         found = graph.run(example)
     except (RuntimeError, TypeError, ValueError):  # what the tracer and the converter raise at unknown operations
         _LOG.warning("OpenVINO cannot run %s; PyTorch does, more slowly.", name, exc_info=True)
         return torch_runtime
     if found.shape == expected.shape and np.linalg.norm(found - expected) <= _TOLERANCE * np.linalg.norm(expected):
+        if path is not None and keep_graph(import_openvino(), converted, path):
+            return OpenVinoGraph(read_graph(path))  # this run computes with what later ones will
         return graph
     _LOG.warning("OpenVINO gives other features of %s than PyTorch, which is used instead, more slowly.", name)
     return torch_runtime

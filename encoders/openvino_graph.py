@@ -7,10 +7,12 @@ is float32: bfloat16 would be 1.6 times as fast, but moves vectors of `mini` by 
 
 import importlib.util
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Lock
 from types import ModuleType
 from typing import Any, cast
@@ -41,28 +43,17 @@ def import_openvino() -> Any:
 
 
 class OpenVinoGraph:
-    """A model from patches of one size to features, converted and compiled.
+    """A model from patches of one size to features, compiled. Several threads may use it, one after the other.
 
     Parameters
     ----------
-    forward : callable
-        Features `float32 (n, dim)` of a tensor uint8 `(n, height, width, 3)`; not kept.
-    example : uint8 (n, height, width, 3)
-        At least one patch of that size; the model is traced on it.
-
-    Raises
-    ------
-    RuntimeError, TypeError, ValueError
-        If the tracer or the converter does not know an operation.
+    graph : openvino.Model
+        From `convert` or `read_graph`.
     """
 
-    def __init__(self, forward: Callable[[Any], Any], example: Patches) -> None:
-        import torch
-
+    def __init__(self, graph: Any) -> None:
         self._openvino = import_openvino()
-        graph = _convert(self._openvino, forward, example)
-        graph.reshape({graph.inputs[0]: [1, *example.shape[1:]]})
-        n_streams = torch.get_num_threads()
+        n_streams = n_threads()
         options = {
             "INFERENCE_PRECISION_HINT": "f32",
             "NUM_STREAMS": n_streams,
@@ -95,6 +86,41 @@ class OpenVinoGraph:
 def _keep_row(request: Any, place: tuple[dict[int, Floats], int]) -> None:
     rows, i = place
     rows[i] = np.array(request.get_output_tensor().data[0], dtype=np.float32)
+
+
+def n_threads() -> int:
+    """As many as PyTorch would use; it is not imported for that."""
+    if "torch" in sys.modules:
+        return int(sys.modules["torch"].get_num_threads())
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def read_graph(path: Path) -> Any:
+    """A graph that was kept. Raises `RuntimeError` if it is damaged."""
+    return import_openvino().Core().read_model(path)
+
+
+def convert(forward: Callable[[Any], Any], example: Patches) -> Any:
+    """Convert a model for patches of one size, one at a time.
+
+    Parameters
+    ----------
+    forward : callable
+        Features `float32 (n, dim)` of a tensor uint8 `(n, height, width, 3)`; not kept.
+    example : uint8 (n, height, width, 3)
+        At least one patch of that size; the model is traced on it.
+
+    Raises
+    ------
+    RuntimeError, TypeError, ValueError
+        If the tracer or the converter does not know an operation.
+    """
+    graph = _convert(import_openvino(), forward, example)
+    graph.reshape({graph.inputs[0]: [1, *example.shape[1:]]})
+    return graph
 
 
 def _convert(openvino: Any, forward: Callable[[Any], Any], example: Patches) -> Any:

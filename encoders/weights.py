@@ -25,7 +25,12 @@ _PREFIX = "module."
 def weights_folder() -> Path:
     """Folder of `HISTOSEEK_WEIGHTS`; by default `weights` in the cache folder, `~/.cache/histoseek`."""
     chosen = os.environ.get(ENVIRONMENT)
-    return Path(chosen or Path(os.environ.get(_CACHE_ENVIRONMENT) or _CACHE) / "weights").expanduser()
+    return Path(chosen).expanduser() if chosen else cache_folder() / "weights"
+
+
+def cache_folder() -> Path:
+    """Folder of `HISTOSEEK_CACHE_DIR`; by default `~/.cache/histoseek`."""
+    return Path(os.environ.get(_CACHE_ENVIRONMENT) or _CACHE).expanduser()
 
 
 def file_sha256(path: Path) -> str:

@@ -133,5 +133,25 @@ def test_nothing_is_sent_home(tmp_path):
         "assert not [n for n, m in sys.modules.items() if n.startswith('openvino_telemetry') and m is not None]\n"
     )
     environment = {name: value for name, value in os.environ.items() if name not in {"CI", "TF_BUILD", "JENKINS_URL"}}
-    subprocess.run([sys.executable, "-c", code], check=True, env={**environment, "HOME": str(tmp_path)})
-    assert list(tmp_path.iterdir()) == []
+    subprocess.run([sys.executable, "-c", code], check=True, env={**environment, "HOME": str(tmp_path / "home")})
+    assert not (tmp_path / "home").exists() or [p.name for p in (tmp_path / "home").iterdir()] == [".cache"]
+
+
+@needs_openvino
+def test_a_kept_graph_gives_the_same_bits_without_pytorch_and_a_damaged_one_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("HISTOSEEK_CACHE_DIR", str(tmp_path))
+    patches = tissue(2, 112)
+    first = MobileNetTexture().features(patches)
+    kept = next((tmp_path / "graphs").glob("*.xml"))
+    code = (
+        "import sys, numpy as np\n"
+        "from encoders.mobilenet import MobileNetTexture\n"
+        "patches = np.frombuffer(sys.stdin.buffer.read(), np.uint8).reshape(2, 112, 112, 3)\n"
+        "sys.stdout.buffer.write(MobileNetTexture().features(patches).tobytes())\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    again = subprocess.run([sys.executable, "-c", code], input=patches.tobytes(), capture_output=True, check=True)
+    assert again.stdout == first.tobytes()
+    kept.write_text("<net")
+    np.testing.assert_array_equal(MobileNetTexture().features(patches), first)
+    assert len(kept.read_text()) > 1000
