@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from indexer.progress import Progress, Silent
+from indexer.safety.leaks import find_leaks
 from search.catalogue import Catalogue, Rows
 from search.colour_quality import COLOUR, by_colour, colour_space
 from search.engine import Engine
@@ -93,8 +94,14 @@ def evaluate(
     all_slides = catalogue.column("slide").astype(str)
     slides_asked = tuple(slide for slide in dict.fromkeys(all_slides.tolist()) if slide in chosen.asked)
     generated = bool(catalogue.column("generated")[np.isin(all_slides, slides_asked)].any())
-    notes = (*_said(chosen), *reasons)
+    notes = (*_said(chosen), *_leaks(engine, progress or Silent()), *reasons)
     return Evaluation(card.name, card.revision, slides_asked, tuple(figures), notes, generated)
+
+
+def _leaks(engine: Engine, progress: Progress) -> list[str]:
+    """Warnings of slides that are there twice under different patients, which a split by patient does not part."""
+    crossing = [leak for leak in find_leaks(engine.index, progress=progress) if leak.crosses]
+    return [f"LEAK, figures may be better than they are: {leak.sentence()}" for leak in crossing]
 
 
 def _run(parts: Mapping[str, Callable[[], list[Figure]]], progress: Progress) -> tuple[list[Figure], list[str]]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from indexer.errors import StoreError
 from indexer.safety.fingerprints import Floats
@@ -62,14 +61,18 @@ def pair_of(one: str, other: str) -> Pair:
 
 
 def _read(location: Location, name: str) -> list[dict[str, Any]]:
+    from pyarrow import parquet
+
     try:
-        table = pq.read_table(io.BytesIO(location.read(name)))
+        table = parquet.read_table(io.BytesIO(location.read(name)))
     except (OSError, StoreError, pa.ArrowException):  # not there, or damaged: made again
         return []
     return table.to_pylist() if (table.schema.metadata or {}).items() >= _FORMAT.items() else []
 
 
 def _written(rows: list[dict[str, Any]]) -> bytes:
+    from pyarrow import parquet
+
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows).replace_schema_metadata(_FORMAT), buffer)
+    parquet.write_table(pa.Table.from_pylist(rows).replace_schema_metadata(_FORMAT), buffer)
     return buffer.getvalue()
