@@ -85,7 +85,8 @@ def get_collection(
         everything=everything,
     )
     settings = Settings()
-    plan = plan_collection(name, selection, folder=to, settings=settings)
+    with bars() as progress, progress.working(f"asking for {name}"):
+        plan = plan_collection(name, selection, folder=to, settings=settings)
     ahead = outlook(plan, to)
     if dry_run:
         views: list[TableView | str] = [chosen_table(plan), plan_table(plan, ahead), "Nothing was fetched."]

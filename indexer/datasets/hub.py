@@ -139,6 +139,8 @@ def explain(error: RefusedError, settings: Settings, repo: str, licence: str) ->
         )
     if error.status == 401:
         return f"The hub does not know the token: make a new one at {settings.hub_url}/settings/tokens."
+    if error.code == "RevisionNotFound":
+        return f"{repo} has no such revision; leave it out for the newest, or take a commit of {page}/commits/main."
     return f"Look at {page}; run again later."
 
 

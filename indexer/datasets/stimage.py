@@ -22,9 +22,11 @@ _CITATION = (
 _TABLE = re.compile(r"meta/meta_all_gene(\d{8})?\.csv")
 _FIELDS = {"ids": "slide", "organ": "tissue", "species": "species", "technology": "tech"}
 _ENDS = {"gene_exp": "_count.csv", "coord": "_coord.csv", "image": ".png"}
+_TECHNOLOGIES = {"Visium": "10x Visium", "VisiumHD": "10x Visium HD", "ST": "Spatial Transcriptomics"}
 _NOTES = (
     "STimage-1K4M does not say its patients: slides of one study count as one patient, so that no split divides one.",
-    "It does not say micrometres per pixel: fill the column mpp of slides.csv before you ingest.",
+    "It does not say micrometres per pixel: ingest tells them from the distance of spots of ST and Visium; for Visium HD "
+    "fill the column mpp of slides.csv.",
 )
 
 
@@ -88,7 +90,7 @@ def _row(row: dict[str, str], licence: str) -> Row:
         "organ": row["tissue"].lower() or "unknown",
         "diagnosis": {"true": "cancer", "false": "no cancer"}.get(row["involve_cancer"].lower(), "unknown"),
         "cohort": study,
-        "technology": row["tech"],
+        "technology": _TECHNOLOGIES.get(row["tech"], row["tech"]),
         "species": row["species"].lower() or "unknown",
         "licence": licence,
         "citation": f"{study}; {_CITATION}",

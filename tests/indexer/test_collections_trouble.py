@@ -72,6 +72,12 @@ def test_terms_withdrawn_on_the_way_stop_the_run_once(world: World, tmp_path):
     assert len(world.of("/resolve/")) == 2  # the table, and one file
 
 
+def test_an_unknown_revision_is_told(world: World):
+    world.faults["/revision/nope"] = [("status", (404, {"X-Error-Code": "RevisionNotFound"}))]
+    with pytest.raises(FetchError, match="no such revision; leave it out for the newest"):
+        plan_collection("hest", Selection(ids=("TENX95",), revision="nope"))
+
+
 def test_a_small_disk_is_said_before_anything_comes(world: World, tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1, 1, 1_000))
