@@ -25,8 +25,7 @@ _ENDS = {"gene_exp": "_count.csv", "coord": "_coord.csv", "image": ".png"}
 _TECHNOLOGIES = {"Visium": "10x Visium", "VisiumHD": "10x Visium HD", "ST": "Spatial Transcriptomics"}
 _NOTES = (
     "STimage-1K4M does not say its patients: slides of one study count as one patient, so that no split divides one.",
-    "It does not say micrometres per pixel: ingest tells them from the distance of spots of ST and Visium; for Visium HD "
-    "fill the column mpp of slides.csv.",
+    "Its scale is told from the distance of spots of ST and Visium; for Visium HD fill the column mpp of slides.csv.",
 )
 
 
