@@ -225,11 +225,14 @@ def _stride_um(stride_um: float | None, overlap: float | None, side_um: float) -
 
 
 def _show_report(db: str, report: "BuildReport", *, as_json: bool) -> None:
+    from indexer.genes.report import sum_up
+
     line = (
         f"{len(report.added)} slides added, {len(report.replaced)} replaced, {len(report.skipped)} were there, "
         f"{len(report.failed)} failed; the index {db} holds {report.n_items:,} items."
     )
-    views: list[TableView | str] = [line, *report.notes, *report.warnings, seconds_table(report.seconds)]
+    genes = sum_up({run.slide: run.genes for run in report.slides if run.genes is not None})
+    views: list[TableView | str] = [line, *genes, *report.notes, *report.warnings, seconds_table(report.seconds)]
     if report.leaks:
         views.append(leaks_table(report.leaks))
     if report.failed:

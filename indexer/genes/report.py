@@ -1,6 +1,6 @@
 """What became of the gene identifiers of a slide, and of all slides of a data set together."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -79,21 +79,33 @@ class ReportsGenes(Protocol):
         """The report of what was read last, or `None`."""
 
 
-def merge_reports(reports: Iterable[GeneReport]) -> GeneReport | None:
-    """One report for the slides of a data set, each identifier counted once; `None` of none.
+def sum_up(rows: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """What became of the genes of many slides, in a sentence for each species.
 
-    Slides of several species make it `unknown` which the data set is.
+    Parameters
+    ----------
+    rows : mapping of str to mapping
+        By slide, `GeneReport.as_row`.
+
+    Returns
+    -------
+    tuple of str
+        Counts are from the fewest to the most of any slide; examples are those of the first slides that have some.
     """
-    given = list(reports)
-    if not given:
-        return None
-    genes: dict[Fate, tuple[tuple[str, str], ...]] = {
-        fate: tuple(dict.fromkeys(pair for report in given for pair in report.genes[fate])) for fate in FATES
-    }
-    species = {report.species for report in given}
-    return GeneReport(
-        species=species.pop() if len(species) == 1 else "unknown",
-        genes=genes,
-        summed=tuple(dict.fromkeys(symbol for report in given for symbol in report.summed)),
-        with_tables=any(report.with_tables for report in given),
-    )
+    by_species: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows.values():
+        by_species.setdefault(str(row["species"]), []).append(row)
+    return tuple(_of_species(species, alike) for species, alike in sorted(by_species.items()))
+
+
+def _of_species(species: str, rows: list[Mapping[str, Any]]) -> str:
+    parts = []
+    for fate in (*FATES, "summed"):
+        counts = [int(row[fate.replace(" ", "_")]) for row in rows]
+        if not any(counts):
+            continue
+        examples: list[str] = next((row["examples"][fate] for row in rows if fate in row["examples"]), [])
+        span = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
+        parts.append(f"{span} {fate}" + (f" ({', '.join(examples)})" if examples else ""))
+    slides = "1 slide" if len(rows) == 1 else f"{len(rows):,} slides"
+    return f"Genes of {slides}, species {species}: {', '.join(parts) or 'none'}."

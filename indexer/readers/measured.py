@@ -115,7 +115,7 @@ class MeasuredSlide:
         return self.tables.sha256
 
     def remarks(self) -> tuple[str, ...]:
-        """What became of the genes, and what else the user should know, once the counts were read."""
+        """What the user should know besides what became of the genes, once the counts were read."""
         return self._remarks
 
     def gene_report(self) -> GeneReport | None:
@@ -142,7 +142,7 @@ class MeasuredSlide:
         counts, genes, report = name_columns(found.counts, found.genes.symbols, found.genes.ids, self.tables)
         _check_orientation(found.names, report, self.tables, self.given_facts.slide)
         self._remarks, self._genes = (), report
-        for remark in (report.sentence(), *found.remarks):
+        for remark in found.remarks:
             self.add_remark(remark)
         return Expression(
             names=found.names,

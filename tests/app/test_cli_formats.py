@@ -17,7 +17,8 @@ def test_a_folder_with_a_damaged_sample_is_ingested_but_for_it(histoseek, tmp_pa
     assert report["added"] == ["V1"]
     assert report["n_items"] == 21  # the slide and its twenty spots
     assert [(one["slide"], one["error"]) for one in report["failed"]] == [("V2", "JoinError")]
-    assert any("species human" in note and "summed (VIM)" in note for note in report["notes"])
+    (genes,) = [one["genes"] for one in report["slides"] if one["genes"]]
+    assert (genes["species"], genes["summed"], genes["examples"]["summed"]) == ("human", 1, ["VIM"])
     again = json.loads(histoseek("ingest", *where, "--json").stdout)["report"]
     assert (again["added"], again["skipped"]) == ([], ["V1"])
 
@@ -47,8 +48,8 @@ def test_aliases_of_hgnc_rename_genes_at_the_next_ingest(histoseek, tmp_path, mo
     assert (made["aliases"], made["ambiguous"]) == (4, 1)  # HER2, NEU, K19, NEW
     (tmp_path / "cells.csv").write_text("cell,HER2,K19,VIM,CD8A\na,1,2,3,4\nb,5,6,7,8\n")
     where = (tmp_path / "cells.csv", "--format", "cells-by-genes", "--db", tmp_path / "db", "--json")
-    (note,) = json.loads(histoseek("ingest", *where).stdout)["report"]["notes"]
-    assert "1 renamed (HER2 -> ERBB2), 1 ambiguous (K19)" in note
+    (slide,) = json.loads(histoseek("ingest", *where).stdout)["report"]["slides"]
+    assert slide["genes"]["examples"] == {"renamed": ["HER2 -> ERBB2"], "ambiguous": ["K19"]}
     wrong = histoseek("data", "aliases", tmp_path / "cells.csv")
     assert wrong.code == 1
     assert "expected hgnc_complete_set.txt" in " ".join(wrong.stderr.split())

@@ -48,7 +48,7 @@ def test_cells_by_genes(tmp_path, name):
     assert (slide.facts.slide, slide.kind, slide.facts.species) == ("cells", "cell", "human")
     assert table_of(slide) == {"ERBB2": [1, 0], "VIM": [5, 5]}
     assert slide.read_expression().names == ("a", "b")
-    assert "1 symbols summed (VIM)" in slide.remarks()[0]
+    assert slide.gene_report().summed == ("VIM",)
 
 
 def test_genes_by_cells_and_parquet(tmp_path):

@@ -34,9 +34,8 @@ def test_outs_of_each_layout_read_the_same(tmp_path, old, h5):
     np.testing.assert_allclose(found.xy_px[4], [80, 50 + 40 * 3**0.5 / 2])  # column 1 of row 1
     assert found.spot_um == 55
     assert slide.read_genes() == found.genes
-    said = " ".join(slide.remarks())
-    assert "1 symbols summed (VIM)" in said
-    assert "1 features that are no genes are left out" in said
+    assert slide.gene_report().summed == ("VIM",)
+    assert any("1 features that are no genes are left out" in remark for remark in slide.remarks())
 
 
 def test_the_small_picture_stands_in_the_frame_of_the_large_one(tmp_path):
@@ -186,4 +185,6 @@ def test_mouse_visium_of_the_manifest(mirror):
     spot = found.names.index("GTCAGTATGTCCGGCG-1")
     np.testing.assert_allclose(found.xy_px[spot], [319.7797117, 773.1826879])
     assert {"XKR4", "SOX17", "ACTA2"} <= set(found.genes)
-    assert any("species mouse" in remark and "Xkr4 -> XKR4" in remark for remark in slide.remarks())
+    genes = slide.gene_report()
+    assert (genes.species, genes.genes["renamed"][0]) == ("mouse", ("Xkr4", "XKR4"))
+    assert genes.counts["renamed"] > 17_000

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from indexer.errors import CountsError
 from indexer.genes.names import name_columns, name_genes
-from indexer.genes.report import FATES, merge_reports
+from indexer.genes.report import FATES, sum_up
 from indexer.genes.shipped import shipped_tables
 from indexer.genes.species import detect_species
 from indexer.genes.tables import GeneTables, read_id_table, read_orthologs
@@ -144,9 +144,13 @@ def test_what_is_added_to_tables_fills_and_never_overrides():
     assert TABLES.filled_from(GeneTables()) is TABLES
 
 
-def test_reports_of_a_data_set_count_each_identifier_once():
-    reports = [name_genes(symbols, None, TABLES)[1] for symbols in (["HER2", "VIM", "Q1"], ["HER2", "VIM", "P1"])]
-    whole = merge_reports(reports)
-    assert whole.counts == dict.fromkeys(FATES, 0) | {"mapped": 1, "renamed": 1, "ambiguous": 1, "unknown": 1}
-    assert whole.as_row()["examples"]["renamed"] == ["HER2 -> ERBB2"]
-    assert merge_reports([]) is None
+def test_genes_of_many_slides_are_summed_up_by_species():
+    lists = {"A": ["HER2", "VIM", "QQQ1"], "B": ["VIM", "BZW2", "ERBB2", "P1"], "C": ["Erbb2", "Vim", "Gm597"]}
+    rows = {slide: name_genes(symbols, None, TABLES)[1].as_row() for slide, symbols in lists.items()}
+    human, mouse = sum_up(rows)
+    assert human == (
+        "Genes of 2 slides, species human: 1 to 3 mapped, 0 to 1 renamed (HER2 -> ERBB2), 0 to 1 ambiguous (P1), "
+        "0 to 1 unknown (QQQ1)."
+    )
+    assert mouse == "Genes of 1 slide, species mouse: 2 renamed (Erbb2 -> ERBB2, Vim -> VIM), 1 unknown (Gm597)."
+    assert sum_up({}) == ()
