@@ -118,7 +118,8 @@ class NameHasher:
         """A sentence with all names that were replaced, and paths, replaced."""
         if self._pattern is None:
             names = sorted((re.escape(name) for name in self._known if name), key=len, reverse=True)
-            self._pattern = re.compile("|".join(names)) if names else re.compile(r"(?!)")
+            # A name of one letter is one only where it stands alone.
+            self._pattern = re.compile(rf"(?<![^\W_])(?:{'|'.join(names) or '(?!)'})(?![^\W_])")
         return self._pattern.sub(lambda match: self._known[match.group()], text)
 
     def _remember(self, known: dict[str, str]) -> None:
