@@ -8,25 +8,21 @@ from encoders.contracts import Modality
 from encoders.space import Space
 from indexer.access import Access, EngineName, SearchDevice
 from indexer.index import Index
+from search.analyses import Analyses
 from search.batch import BatchResult, answer_all
 from search.catalogue import Catalogue
-from search.cohorts import By, Cohorts, cohorts_of, default_k, eligible_again
-from search.composition import Composition, Manner, Source, decompose_counts, decompose_hits, own_profile
-from search.filters import Exclude, scope_of
+from search.filters import Exclude
 from search.hits import GroupBy
-from search.prediction import PREDICTION_K, Mode, Prediction, predict
 from search.query import Query, SlideQuery
-from search.reference import CellReference
 from search.result import SearchResult
 from search.retrieval import More, Request
-from search.similarity import SimilarityMap, shared_side, similarity_map
+from search.similarity import shared_side
 from search.slide_matching import Match
-from search.slide_parts import AskedSlide, SlideParts, ordered_by_parts, slide_parts
-from search.standouts import StandoutGene, standout_genes
+from search.slide_parts import AskedSlide, ordered_by_parts
 from search.state import State, space_for
 
 
-class Engine:
+class Engine(Analyses):
     """Answers questions from one index. Opened by `Engine.open`; reads only, so many may share an index."""
 
     def __init__(self, index: Index, space: Space) -> None:
@@ -90,7 +86,7 @@ class Engine:
         """
         if self.index.is_current():
             return False
-        index = Index.open(self.index.location, access=self.index.access)
+        index = self.index.reopened()
         index.check_space(self.space.card)
         self._state = State(index, lambda: self.space)
         return True
@@ -203,191 +199,6 @@ class Engine:
         request = Request(target=side, kind="slide", k=k, where=where, exclude=exclude)
         found = state.retrieve(state.encode(SlideQuery(slide, side)), request)
         return ordered_by_parts(found, state.catalogue, state.parts, AskedSlide(slide, side, match), k=k)
-
-    def slide_parts(
-        self, slide: str, other: str, *, using: Modality | None = None, match: Match = "transport"
-    ) -> SlideParts:
-        """Tell which part of a slide matched which part of another, each with the item that shows it.
-
-        Parameters
-        ----------
-        slide, other : str
-            Names of slides of an index made with prototypes.
-        using : {"image", "expression"}, optional
-            The side; by default as in `similar_slides`.
-        match : {"transport", "best"}
-            How parts meet; see `search.slide_matching.match_slides`.
-
-        Raises
-        ------
-        ItemMissingError
-            If one of them is not in the index.
-        QueryError
-            If the index keeps no parts of that side.
-        """
-        state = self._current()
-        state.catalogue.slide_row(other)
-        side = using or shared_side(state.catalogue, slide)
-        return slide_parts(state.parts, AskedSlide(slide, side, match), other)
-
-    def similarity_map(self, query: Query, slide: str, *, target: Modality | None = None) -> SimilarityMap:
-        """Score every tile and spot of a slide against a query, for a map.
-
-        Parameters
-        ----------
-        query : Query
-            As in `search`; nothing is left out, also if it comes from this slide.
-        target : {"image", "expression"}, optional
-            The side of its tiles and spots; by default their image where the slide has one.
-
-        Raises
-        ------
-        ItemMissingError
-            If the slide is not in the index.
-        QueryError
-            If it has no place with a vector of that side.
-        """
-        state = self._current()
-        return similarity_map(state.catalogue, state.encode(query), slide, target)
-
-    def cohorts(
-        self,
-        query: Query | SearchResult,
-        *,
-        by: By = "cohort",
-        k: int | None = None,
-        target: Modality = "expression",
-        kind: str | Sequence[str] | None = None,
-        where: str | None = None,
-        exclude: Exclude = "auto",
-    ) -> Cohorts:
-        """Tell which cohorts, organs, diagnoses, patients or labels a query sits nearest to, with patient-level tests.
-
-        Parameters
-        ----------
-        query : Query or SearchResult
-            A query, or hits found before, of which all are counted; the other arguments but `by` are then not read.
-        by : {"cohort", "organ", "diagnosis", "patient", "label", "technology"}
-            Column to group by.
-        k : int, optional
-            Hits to count; by default 100, and at most a quarter of the items that may answer.
-        exclude : {"auto", "none", "slide", "patient"}
-            `auto` leaves out the query's own patient here, whose other slides would say nothing new.
-        target, kind, where
-            As in `search`.
-
-        Returns
-        -------
-        Cohorts
-            See `search.cohorts.cohorts_of` for the tests.
-        """
-        state = self._current()
-        if isinstance(query, SearchResult):
-            rows = state.catalogue.rows_of(query.table.column("id").to_pylist())
-            eligible = eligible_again(state.catalogue, query)
-            return cohorts_of(state.catalogue, rows, eligible, by, query=query.query)
-        encoded = state.encode(query)
-        if exclude == "auto" and encoded.patient is not None:
-            exclude = "patient"
-        if k is None:
-            scope = scope_of(state.catalogue, encoded, target, kind=kind, where=where, exclude=exclude)
-            k = default_k(int(scope.mask.sum()))
-        request = Request(target=target, kind=kind, k=k, where=where, exclude=exclude)
-        found = state.retrieve(encoded, request)
-        rows = found.scored.rows[: request.k]
-        result, scope = found.result, found.scope
-        return cohorts_of(state.catalogue, rows, scope.mask, by, query=result.query, notes=scope.notes)
-
-    def predict_expression(
-        self,
-        query: Query,
-        *,
-        genes: Sequence[str] | None = None,
-        n_genes: int = 50,
-        k: int = PREDICTION_K,
-        mode: Mode = "softmax",
-        where: str | None = None,
-        exclude: Exclude = "auto",
-    ) -> Prediction:
-        """Predict expression from the measured profiles of the most similar spots, cells and transcriptomes.
-
-        Parameters
-        ----------
-        query : Query
-            As in `search`; its own slide (a slide's own patient) is left out.
-        genes : sequence of str, optional
-            Symbols of the panel; by default the `n_genes` predicted furthest above their mean over the index.
-        n_genes : int
-            Genes shown when none are named.
-        k : int
-            Neighbours averaged in mode `softmax`. On her2st (other patients' spots -> B4, C4) 500 predict better than
-            50 and than the plain mean of 50: mean Pearson over the 50 most variable genes .12 against .10 and .11 on
-            B4, .36 against .32 and .32 on C4.
-        mode : {"softmax", "mean50", "raw"}
-            How they are weighted; see `search.prediction.neighbourhood`.
-        where, exclude
-            As in `search`.
-
-        Raises
-        ------
-        QueryError
-            If no item with counts is left, no gene is in the panel, or the mode is not known.
-        """
-        state = self._current()
-        encoded = state.encode(query)
-        near = state.with_counts(encoded, k=k, where=where, exclude=exclude)
-        background = state.mean_log_expression
-        return predict(state.catalogue, encoded, near, background, genes=genes, n_genes=n_genes, k=k, mode=mode)
-
-    def decompose(
-        self,
-        query: Query,
-        reference: CellReference,
-        *,
-        source: Source = "auto",
-        manner: Manner | None = None,
-        k: int = 50,
-        where: str | None = None,
-        exclude: Exclude = "auto",
-    ) -> Composition:
-        """Tell the cell types of a query, from its own counts or from those of its hits.
-
-        Parameters
-        ----------
-        query : Query
-            As in `search`.
-        reference : CellReference
-            Cell types, from `reference_from_h5ad` or `reference_from_counts`.
-        source : {"auto", "counts", "hits"}
-            `auto` takes the query's own counts where it has some, unless it asks with its image.
-        manner : Manner, optional
-            Genes to decompose on, how they are weighted, and what the proportions are shares of.
-        k : int
-            Hits averaged, weighted as in `predict_expression`.
-        where, exclude
-            As in `search`; for hits only.
-
-        Raises
-        ------
-        CellReferenceError
-            If reference and counts share no gene.
-        QueryError
-            If the query has no counts to decompose, or no hit has.
-        """
-        state, manner = self._current(), manner or Manner()
-        profile = None if source == "hits" else own_profile(state.catalogue, query, forced=source == "counts")
-        if profile is not None:
-            return decompose_counts(state.catalogue, profile, reference, manner)
-        near = state.with_counts(state.encode(query), k=k, where=where, exclude=exclude)
-        return decompose_hits(state.catalogue, near, reference, k=k, manner=manner)
-
-    def standout_genes(self, items: Sequence[str], *, n: int = 8) -> list[tuple[StandoutGene, ...]]:
-        """Name the genes of each item furthest above their mean share over the slides of the index.
-
-        An item without counts has no such gene. Raises `ItemMissingError` for an id that is not in the index.
-        """
-        state = self._current()
-        return standout_genes(state.catalogue, state.catalogue.rows_of(items), state.mean_share, n)
 
     def _current(self) -> State:
         """The last commit, for the whole of one answer: another thread may meanwhile take a newer one."""

@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from app.cli import (
+    align_verb,
     analysis_verbs,
     data_verbs,
     demo_verb,
@@ -46,6 +47,7 @@ for _verbs in (
     index_verbs,
     search_verbs,
     analysis_verbs,
+    align_verb,
     evaluate_verb,
     serve_verb,
 ):
