@@ -1,19 +1,23 @@
 """Get the files of a data set: in place from a mirror folder, else into the cache from a mirror address or upstream."""
 
 import errno
+import threading
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock
 
 from indexer.datasets.digests import Expected, FileState, check_file, note_verified
 from indexer.datasets.manifest import DataFile, Dataset
-from indexer.datasets.transfer import FetchProgress, Transfer, size_of
+from indexer.datasets.transfer import FetchProgress, Transfer, one_at_a_time, side_by_side, size_of
 from indexer.datasets.web import open_client
 from indexer.errors import FetchError, RefusedError, UnreachableError
 from indexer.settings import Settings
 
 __all__ = ["FetchProgress", "fetch", "verify"]
+
+_WORKERS = 4  # files at a time
 
 
 def fetch(
@@ -26,7 +30,7 @@ def fetch(
     """Have files of a data set on this machine, each verified by size and SHA-256.
 
     A file in a mirror folder is used where it lies. One that the mirror folder lacks is looked for in the cache, then
-    downloaded from the mirror's address or from upstream, resuming a part left by an earlier run.
+    downloaded from the mirror's address or from upstream, several files at a time, resuming parts left by an earlier run.
 
     Parameters
     ----------
@@ -50,8 +54,9 @@ def fetch(
         Naming the file, where it was looked for, and what to do.
     """
     settings = settings or Settings()
-    wanted = dataset.files if files is None else [dataset.file(path) for path in files]
-    found = {}
+    wanted = dataset.files if files is None else [dataset.file(path) for path in dict.fromkeys(files)]
+    found: dict[str, Path] = {}
+    missing = []
     for file in wanted:
         state = _local_state(file, settings)
         if state.state == "verified" and state.where is not None:
@@ -59,8 +64,15 @@ def fetch(
             if progress is not None:
                 progress(file.path, file.bytes, file.bytes)
         else:
-            found[file.path] = _download(file, settings, progress)
-    return found
+            missing.append(file)
+    if missing:
+        stop = threading.Event()
+        with open_client(connections=_WORKERS) as client:
+            transfer = Transfer(client, progress=one_at_a_time(progress), stop=stop)
+            work = partial(_download, settings=settings, transfer=transfer)
+            places = side_by_side(work, missing, workers=_WORKERS, stop=stop)
+        found |= {file.path: place for file, place in zip(missing, places, strict=True)}
+    return {file.path: found[file.path] for file in wanted}
 
 
 def verify(dataset: Dataset, *, settings: Settings | None = None) -> list[FileState]:
@@ -92,7 +104,7 @@ def _cached(file: DataFile, settings: Settings) -> Path:
     return settings.cache_dir / "data" / file.path
 
 
-def _download(file: DataFile, settings: Settings, progress: FetchProgress | None) -> Path:
+def _download(file: DataFile, settings: Settings, transfer: Transfer) -> Path:
     """Download into the cache from the first address that has the file."""
     target = _cached(file, settings)
     addresses = [file.url] if file.url else []
@@ -105,8 +117,7 @@ def _download(file: DataFile, settings: Settings, progress: FetchProgress | None
     failures = []
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{target}.lock"), open_client() as client:
-            transfer = Transfer(client, progress=progress)
+        with FileLock(f"{target}.lock"):
             for address in addresses:
                 try:
                     failure = transfer.receive(_expected(file), address, target)

@@ -4,7 +4,6 @@ import errno
 import shutil
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from filelock import FileLock, Timeout
 from indexer.datasets.collection import Plan, RemoteFile
 from indexer.datasets.digests import check_file, note_verified
 from indexer.datasets.record import inside, write_record
-from indexer.datasets.transfer import FetchProgress, StoppedError, Transfer, size_of
+from indexer.datasets.transfer import FetchProgress, Transfer, one_at_a_time, side_by_side, size_of
 from indexer.datasets.web import open_client
 from indexer.errors import FetchError, RefusedError
 from indexer.settings import Settings
@@ -116,53 +115,28 @@ def _fetch_all(
     progress: FetchProgress | None,
 ) -> dict[str, str]:
     """Fetch files side by side; returns why those that failed did. A refusal or a full disk stops them all."""
-    stop, failed = threading.Event(), dict[str, str]()
-    with open_client(connections=workers) as client, ThreadPoolExecutor(workers) as pool:
-        transfer = Transfer(client, plan.headers, _one_at_a_time(progress), stop)
+    stop = threading.Event()
+    with open_client(connections=workers) as client:
+        transfer = Transfer(client, plan.headers, one_at_a_time(progress), stop)
 
         def fetch(file: RemoteFile) -> str | None:
-            if stop.is_set():
-                raise StoppedError(f"{file.expected.path}: stopped")
             target = inside(folder, file.expected.path)
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 failure = transfer.receive(file.expected, file.url, target, begins=file.begins)
             except RefusedError as error:
-                if error.status in {401, 403}:
-                    stop.set()  # the next file would be refused as well
+                if error.status in {401, 403}:  # the next file would be refused as well
                     raise
                 return str(error)  # of this file only: the others go on
             if failure is None:
                 note_verified(file.expected, target, settings.cache_dir)
             return failure
 
-        running = {pool.submit(fetch, file): file.expected.path for file in files}
         try:
-            wait(running, return_when=FIRST_EXCEPTION)
-        finally:
-            stop.set()  # after an error or an interrupt: files under way end at their next block
-        for future, path in running.items():
-            error = future.exception()
-            if isinstance(error, RefusedError):
-                raise FetchError(f"{error}. {plan.collection.explain(error, settings)}") from error
-            if error is not None and not isinstance(error, StoppedError):
-                raise error
-            reason = future.result() if error is None else str(error)
-            if reason is not None:
-                failed[path] = reason
-    return failed
-
-
-def _one_at_a_time(progress: FetchProgress | None) -> FetchProgress | None:
-    if progress is None:
-        return None
-    lock = threading.Lock()
-
-    def listen(path: str, have: int, size: int) -> None:
-        with lock:
-            progress(path, have, size)
-
-    return listen
+            reasons = side_by_side(fetch, files, workers=workers, stop=stop)
+        except RefusedError as error:
+            raise FetchError(f"{error}. {plan.collection.explain(error, settings)}") from error
+    return {file.expected.path: why for file, why in zip(files, reasons, strict=True) if why is not None}
 
 
 def _looks_there(file: RemoteFile, folder: Path) -> bool:

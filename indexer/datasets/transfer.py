@@ -1,10 +1,11 @@
 """One file from a server into place: resumed where it stopped, checked, then renamed."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from indexer.datasets.digests import Expected, difference
 from indexer.datasets.web import ATTEMPTS, BUSY, backoff_s, pause, refusal, wait_s
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 #: Called with a file's path, the bytes had of it and its size (0 if unknown); often while it downloads.
 FetchProgress = Callable[[str, int, int], None]
+
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 class StoppedError(FetchError):
@@ -63,6 +68,8 @@ class Transfer:
         OSError
             If nothing can be written.
         """
+        if self.stop.is_set():
+            raise StoppedError(f"{file.path}: stopped")
         part = target.with_name(f"{target.name}.part")
         if not file.digest:
             part.unlink(missing_ok=True)
@@ -152,6 +159,47 @@ class Transfer:
 
 class _OtherFileError(Exception):
     """What comes is not the file that was asked for."""
+
+
+def side_by_side(
+    work: Callable[[_Item], _Result], items: Sequence[_Item], *, workers: int, stop: threading.Event
+) -> list[_Result]:
+    """Results of a work on each item, in order, several at a time.
+
+    The first error, or an interrupt, sets `stop`, so that files under way end at their next block, and is raised once
+    they have.
+    """
+
+    def begin(item: _Item) -> _Result:
+        try:
+            return work(item)
+        except BaseException:
+            stop.set()
+            raise
+
+    with ThreadPoolExecutor(workers) as pool:
+        running = [pool.submit(begin, item) for item in items]
+        try:
+            wait(running, return_when=FIRST_EXCEPTION)
+        finally:
+            stop.set()
+    errors = [error for error in (future.exception() for future in running) if error is not None]
+    if errors:
+        raise next((error for error in errors if not isinstance(error, StoppedError)), errors[0])
+    return [future.result() for future in running]
+
+
+def one_at_a_time(progress: FetchProgress | None) -> FetchProgress | None:
+    """A listener that several threads may call."""
+    if progress is None:
+        return None
+    lock = threading.Lock()
+
+    def listen(path: str, have: int, size: int) -> None:
+        with lock:
+            progress(path, have, size)
+
+    return listen
 
 
 def size_of(path: Path) -> int:

@@ -222,3 +222,19 @@ def test_a_full_disk_keeps_what_came(tmp_path, server, monkeypatch):
 
 def test_only_files_asked_for_are_fetched(tmp_path):
     assert fetch(dataset(), files=[], settings=settings(tmp_path)) == {}
+
+
+def test_several_files_come_side_by_side_and_in_order(tmp_path, server):
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    files = tuple(
+        DataFile(path=f"d/{name}.bin", url=f"{server.url}/{name}", bytes=len(CONTENT), sha256=digest) for name in "dacb"
+    )
+    seen = []
+    found = fetch(
+        dataset().model_copy(update={"files": files}),
+        settings=settings(tmp_path),
+        progress=lambda path, have, size: seen.append((path, have)),
+    )
+    assert list(found) == [file.path for file in files]
+    assert all(path.read_bytes() == CONTENT for path in found.values())
+    assert {path for path, have in seen if have == len(CONTENT)} == set(found)
