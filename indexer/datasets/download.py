@@ -30,7 +30,8 @@ def fetch(
     """Have files of a data set on this machine, each verified by size and SHA-256.
 
     A file in a mirror folder is used where it lies. One that the mirror folder lacks is looked for in the cache, then
-    downloaded from the mirror's address or from upstream, several files at a time, resuming parts left by an earlier run.
+    downloaded from the mirror's address or from upstream, resuming a part left by an earlier run; several files come
+    at a time.
 
     Parameters
     ----------
