@@ -122,7 +122,7 @@ class FakeImage:
 
 
 class FakeSource:
-    """A slide that one small JSON file decides: `seed`, `spots`, `image`, `genes`, `bad`, `swap`."""
+    """A slide that one small JSON file decides: `seed`, `spots`, `image`, `genes`, `bad`, `swap`, `crash` ..."""
 
     def __init__(self, path: Path, kind: Literal["spot", "cell", "transcriptome"] = "spot", mpp: float = 1.0) -> None:
         self._path = path
@@ -154,6 +154,10 @@ class FakeSource:
 
     def open_image(self) -> FakeImage | None:
         content = self._content()
+        if content.get("crash"):
+            os.kill(os.getpid(), signal.Signals[content["crash"]])
+        if content.get("unforeseen"):
+            raise KeyError("a part that this reader takes for granted")
         return FakeImage(content["seed"]) if content.get("image", True) else None
 
     def read_expression(self) -> Expression | None:
