@@ -23,8 +23,9 @@ from indexer.store.tables import TABLES, RowIds, Store
 from indexer.store.versions import card_of, split_version
 from indexer.vectors.columns import ItemColumns
 from indexer.vectors.conditions import compile_where
-from indexer.vectors.sidecar import open_items, read_vectors
+from indexer.vectors.sidecar import open_items
 from indexer.vectors.sidecar_card import VectorTable
+from indexer.vectors.tails import Tails, read_vectors
 from indexer.vectors.vector_set import VectorSet
 
 Rows = npt.NDArray[np.int64]
@@ -55,6 +56,8 @@ class Index:
             self.store = store
         self._stamp = stamp
         self._vectors: dict[Modality, VectorSet] = {}
+        self._later_ids: dict[int, RowIds] = {}
+        self.tails = Tails()
 
     @classmethod
     def open(
@@ -100,6 +103,12 @@ class Index:
         store = None if _has_manifests(location, card) else Store.open(location, card.table_versions)
         return cls(location, card, store, stamp=stamp, access=access or Access())
 
+    def reopened(self) -> "Index":
+        """The index at its last commit, where what came since is read alone; raises as `open` does."""
+        index = Index.open(self.location, access=self.access)
+        index.tails = self.tails
+        return index
+
     def is_current(self) -> bool:
         """Whether this is still the last commit, told by the card's file alone; of a version asked for, always."""
         return self._stamp is None or self._stamp == _card_stamp(self.location)
@@ -120,7 +129,7 @@ class Index:
     def columns(self) -> ItemColumns:
         """Metadata of all items as search reads it: mapped from a sidecar where one fits."""
         fetch_sidecars(self.location, self._opener.access)
-        return open_items(self.folder, self._table)
+        return open_items(self.folder, self._table, self.tails)
 
     def metadata(self) -> pa.Table:
         """Columns `ITEM_COLUMNS` of all items as the table holds them; the place of a row is its number."""
@@ -196,7 +205,7 @@ class Index:
             fragments=lambda: fragments_of(manifest),
             count=lambda: self.store.count("items"),
             row_ids=self._row_ids_after,
-            items=self._items_after,
+            items=self._items_of,
             vectors=lambda modality, after: self.store.stream("items", f"{modality}_vector", after),
         )
 
@@ -205,15 +214,19 @@ class Index:
         return read_vectors(self._table, modality, None, self._row_ids)
 
     def _row_ids_after(self, after: int | None) -> RowIds:
-        return self._row_ids if after is None else self.store.matching("items", f"_rowid > {after}")
+        if after is None:
+            return self._row_ids
+        if after not in self._later_ids:
+            self._later_ids[after] = self.store.matching("items", f"_rowid > {after}")
+        return self._later_ids[after]
 
-    def _items_after(self, after: int | None) -> tuple[pa.Table, RowIds]:
-        return self._items if after is None else self.store.read("items", ITEM_COLUMNS, after)
+    def _items_of(self, row_ids: RowIds | None) -> tuple[pa.Table, RowIds]:
+        return self._items if row_ids is None else (self.store.take("items", row_ids, ITEM_COLUMNS), row_ids)
 
     @cached_property
     def _opener(self) -> Opener:
         access = resolve(self.access, self.location, sum(self.card.counts.values()), self._table)
-        return Opener(access, self.location, self._table, lambda: self.store, lambda: self.columns.row_ids)
+        return Opener(access, self.location, self._table, self.tails, lambda: self.store, lambda: self.columns.row_ids)
 
     @cached_property
     def _table(self) -> VectorTable:

@@ -26,7 +26,7 @@ from indexer.store.writer import IndexWriter
 from indexer.upkeep.maintenance import refresh_after_writing
 
 _PANEL = Panel((), ())
-_SHARED_NULLS = 8_192
+_PART_ROWS = 4_096
 _FACTS = tuple(field.name for field in SHARED_FACTS)
 #: Metadata that may be given for each row.
 ROW_COLUMNS = tuple(field.name for field in ITEM_METADATA if field.name not in ("id", "kind", *_FACTS))
@@ -110,7 +110,10 @@ def _item_tables(slide: GivenVectors, dim: int) -> list[pa.Table]:
     vectors = _checked(slide, dim)
     mean = unit_rows(vectors.mean(axis=0, dtype=np.float64).astype(np.float32)[None])
     whole = _table(slide, "slide", [slide.facts.slide], mean, {})
-    return [whole, _table(slide, slide.kind, slide.names, vectors, slide.columns)]
+    parts = [slice(start, start + _PART_ROWS) for start in range(0, len(vectors), _PART_ROWS)]
+    columns = [{name: values[part] for name, values in slide.columns.items()} for part in parts]
+    rows = zip(parts, columns, strict=True)
+    return [whole, *(_table(slide, slide.kind, slide.names[part], vectors[part], some) for part, some in rows)]
 
 
 def _checked(slide: GivenVectors, dim: int) -> Vectors:
@@ -159,9 +162,7 @@ def _table(
 
 def _nulls(n: int, kind: pa.DataType) -> pa.Array:
     """Nulls, those of all slides in the same memory: a null vector takes as much of it as any other."""
-    if n > _SHARED_NULLS:
-        return pa.nulls(n, kind)
-    return _many_nulls(_SHARED_NULLS if n > 1 else 1, kind).slice(0, n)
+    return _many_nulls(_PART_ROWS if n > 1 else 1, kind).slice(0, n)
 
 
 @lru_cache(maxsize=64)

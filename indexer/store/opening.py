@@ -22,6 +22,7 @@ from indexer.vectors.gpu_vectors import on_device
 from indexer.vectors.sidecar import open_rows, open_vectors
 from indexer.vectors.sidecar_card import MODALITIES, VECTORS_FILE, VectorTable, sidecar_folder
 from indexer.vectors.table_vector_set import TableVectorSet
+from indexer.vectors.tails import Tails
 from indexer.vectors.vector_set import VectorSet
 
 _LOG = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ class Opener:
         Where the index lies.
     table : VectorTable
         The rows the vectors belong to.
+    tails : Tails
+        What was read before of the rows that came after a sidecar.
     store : callable
         Gives the tables.
     row_ids : callable
@@ -51,6 +54,7 @@ class Opener:
     access: Access
     location: Location
     table: VectorTable
+    tails: Tails
     store: Callable[[], Store]
     row_ids: Callable[[], RowIds]
 
@@ -67,10 +71,10 @@ class Opener:
             return self._codes(modality)
         if self.access.engine == "lance":
             return self._lance(modality)
-        return on_device(open_vectors(self.location.folder, modality, self.table), self.access.device)
+        return on_device(open_vectors(self.location.folder, modality, self.table, self.tails), self.access.device)
 
     def _codes(self, modality: Modality) -> VectorSet:
-        found = open_rows(self.location.folder, modality, self.table, partial(self._base, modality), _LISTS)
+        found = open_rows(self.location.folder, modality, self.table, self.tails, partial(self._base, modality), _LISTS)
         if found is None:
             raise StoreError(
                 f"Engine codes searches the lists of the {modality} sidecar, and {self.location} has none that fits "
@@ -80,7 +84,7 @@ class Opener:
 
     def _lance(self, modality: Modality) -> VectorSet:
         folder = self.location.folder
-        found = open_rows(folder, modality, self.table, partial(self._base, modality))
+        found = open_rows(folder, modality, self.table, self.tails, partial(self._base, modality))
         if found is None:
             rows = self.store().rows_with(f"{modality}_vector", self.row_ids())
             base = self._base(modality, rows, self.row_ids())

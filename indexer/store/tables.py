@@ -41,7 +41,7 @@ _STABLE_ROW_IDS = {"new_table_enable_stable_row_ids": "true"}
 _BATCH_ROWS = 8_192
 #: Larger batches leave the processor's cache before they are read: a stream of them is half as fast.
 _STREAMED_ROWS = 1_024
-_SCANNED_ROWS = 1_000
+_SCANNED_ROWS, _SCANNED_COLUMNS = 1_000, 4
 _DATA_FILE_END = b"LANC"
 #: LanceDB removes what is older than a time, a week if it is told none.
 _EVER = timedelta(days=36_500)
@@ -145,9 +145,9 @@ class Store:
         with reading(table):
             return int(self._tables[table].count_rows(where))
 
-    def read(self, table: str, columns: Sequence[str], after: int | None = None) -> tuple[pa.Table, RowIds]:
-        """Rows of some columns in the order they were committed, with their row ids: all, or those of larger ids."""
-        query = self._later(table, after).select(list(columns)).with_row_id(with_row_id=True)
+    def read(self, table: str, columns: Sequence[str]) -> tuple[pa.Table, RowIds]:
+        """All rows of some columns in the order they were committed, with their row ids."""
+        query = self._tables[table].search().select(list(columns)).with_row_id(with_row_id=True)
         with reading(table):
             rows = query.limit(None).to_arrow()
         row_ids = rows.column("_rowid").to_numpy()
@@ -181,7 +181,8 @@ class Store:
             return self._tables[table].schema.empty_table().select(list(columns))
         unique, place = np.unique(row_ids, return_inverse=True)
         with reading(table):
-            if len(unique) >= _SCANNED_ROWS and unique[-1] - unique[0] < 2 * len(unique):
+            few = len(columns) <= _SCANNED_COLUMNS  # a scan under a condition reads each column by itself
+            if few and len(unique) >= _SCANNED_ROWS and unique[-1] - unique[0] < 2 * len(unique):
                 within = f"_rowid >= {unique[0]} AND _rowid <= {unique[-1]}"  # a scan is several times as fast
                 query = self._tables[table].search().where(within).select([*columns, "_rowid"]).limit(None)
                 found = query.to_arrow()

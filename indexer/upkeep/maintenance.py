@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from encoders.contracts import Modality
 from indexer.index import Index
 from indexer.progress import Progress, Silent
 from indexer.store.card import CARD_NAME, HISTORY, IndexCard, card_name
@@ -140,8 +141,9 @@ def refresh_after_writing(index: Index, progress: Progress) -> None:
     """Bring the sidecars up to date where that is quick or due, and remove those that no kept version needs."""
     n_items = sum(index.card.counts.values())
     refresh_sidecars(index, progress, tolerated=TOLERATED if n_items > ALWAYS_FOLDED_ITEMS else 0.0)
-    kept = kept_cards(index.location, KEEP)
-    remove_sidecars(index.location, {card.table_versions["items"] for card in kept.values()})
+    if any(len(_sidecar_folders(index.location, modality)) > 1 for modality in MODALITIES):
+        kept = kept_cards(index.location, KEEP)  # reads a card for each version there is
+        remove_sidecars(index.location, {card.table_versions["items"] for card in kept.values()})
 
 
 class Folding:
@@ -194,8 +196,7 @@ def kept_versions(cards: Sequence[IndexCard], tagged: Collection[int], since: da
 def remove_sidecars(location: Location, items_versions: Collection[int]) -> None:
     """Remove the sidecars that serve none of some versions of the items: each is served by the newest not after it."""
     for modality in MODALITIES:
-        folder = location.folder / SIDECAR / modality
-        found = {path: _items_version(path) for path in folder.glob("*") if path.is_dir()}
+        found = {path: _items_version(path) for path in _sidecar_folders(location, modality)}
         serving = {
             max((path for path, made in found.items() if 0 <= made <= version), key=lambda p: found[p], default=None)
             for version in items_versions
@@ -203,6 +204,10 @@ def remove_sidecars(location: Location, items_versions: Collection[int]) -> None
         for path in found.keys() - serving:
             shutil.rmtree(path, ignore_errors=True)
     location.store_sidecars()
+
+
+def _sidecar_folders(location: Location, modality: Modality) -> list[Path]:
+    return [path for path in (location.folder / SIDECAR / modality).glob("*") if path.is_dir()]
 
 
 def bytes_of(location: Location) -> int:

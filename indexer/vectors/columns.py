@@ -14,6 +14,7 @@ from indexer.schema import ITEM_COLUMNS, ITEM_METADATA
 
 COLUMNS_FILE, ROW_IDS_FILE = "items.arrow", "row_ids.npy"
 #: Up to so many rows are taken value by value.
+_NPY_HEAD = 128
 FEW_ROWS = 256
 RowIds = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
@@ -47,7 +48,7 @@ class ItemColumns:
     @classmethod
     def load(cls, folder: Path) -> "ItemColumns":
         """Map the files into memory; raises `OSError` or `ValueError` if they are damaged."""
-        row_ids = np.load(folder / ROW_IDS_FILE)
+        row_ids = load_row_ids(folder)
         try:
             with pa.memory_map(str(folder / COLUMNS_FILE)) as source:
                 table = pa.ipc.open_file(source).read_all()
@@ -71,16 +72,19 @@ class ItemColumns:
             kept, ids = kept.filter(pa.array(alive)), ids[alive]
         if not len(tail_ids):
             return ItemColumns(kept, ids)
-        joined = pa.concat_tables([kept, encoded(tail)]).unify_dictionaries().combine_chunks()
-        return ItemColumns(joined, np.concatenate([ids, tail_ids]))
+        # Columns are joined one by one, as they are asked for, and the values of a hit are found where they lie.
+        return ItemColumns(pa.concat_tables([kept, encoded(tail)]), np.concatenate([ids, tail_ids]))
 
     def array(self, name: str) -> pa.Array:
         """One column as one array."""
-        column = self.table.column(name)
-        if column.num_chunks == 1:
-            return column.chunk(0)
-        joined = column.unify_dictionaries().combine_chunks() if column.num_chunks else pa.array([], column.type)
-        return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
+        found = self._arrays.get(name)
+        if found is None:
+            found = self._arrays[name] = _joined(self.table.column(name))
+        return found
+
+    @cached_property
+    def _arrays(self) -> dict[str, pa.Array]:
+        return {}
 
     def codes(self, name: str) -> tuple[npt.NDArray[np.int32], list[str | None]]:
         """Dictionary codes of a text column, -1 for null, int32 `(n_items,)`, and the values they stand for."""
@@ -110,7 +114,7 @@ class ItemColumns:
 
     @cached_property
     def _takers(self) -> dict[str, _Taker]:
-        return {field.name: _taker(self.array(field.name)) for field in ITEM_METADATA}
+        return {field.name: _taker_of_chunks(self.table.column(field.name)) for field in ITEM_METADATA}
 
     def plain(self) -> pa.Table:
         """The whole table with plain columns, `ITEM_METADATA`."""
@@ -129,6 +133,39 @@ def encoded(table: pa.Table) -> pa.Table:
             column = column.dictionary_encode()
         columns.append(column)
     return pa.table(columns, names=list(ITEM_COLUMNS)).unify_dictionaries().combine_chunks()
+
+
+def load_row_ids(folder: Path) -> RowIds:
+    """Map the row ids of a sidecar into memory; raises `OSError` or `ValueError` if the file is damaged."""
+    path = folder / ROW_IDS_FILE
+    is_empty = path.stat().st_size <= _NPY_HEAD  # the system maps no empty array
+    found: RowIds = np.load(path, mmap_mode=None if is_empty else "r")
+    return found
+
+
+def _joined(column: pa.ChunkedArray) -> pa.Array:
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    joined = column.unify_dictionaries().combine_chunks() if column.num_chunks else pa.array([], column.type)
+    return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
+
+
+def _taker_of_chunks(column: pa.ChunkedArray) -> _Taker:
+    if column.num_chunks < 2:
+        return _taker(_joined(column))
+    takers = [_taker(chunk) for chunk in column.chunks]
+    starts = np.cumsum([0, *(len(chunk) for chunk in column.chunks[:-1])])
+
+    def take(rows: Rows) -> list[Any]:
+        of_chunk = np.searchsorted(starts, rows, side="right") - 1
+        found: list[Any] = [None] * len(rows)
+        for number in np.unique(of_chunk).tolist():
+            places = np.flatnonzero(of_chunk == number)
+            for place, value in zip(places.tolist(), takers[number](rows[places] - starts[number]), strict=True):
+                found[place] = value
+        return found
+
+    return take
 
 
 def _taker(array: pa.Array) -> _Taker:

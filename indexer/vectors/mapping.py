@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from weakref import WeakSet
 
 from encoders.contracts import Vectors
 
@@ -15,6 +16,7 @@ _STEP = 2**20  # bytes at a time: the interpreter waits for each
 _POPULATE_READ = 22  # MADV_POPULATE_READ of Linux 5.14 and later; `mmap` has no name for it
 #: Vectors larger than this share of the memory are left to be mapped page by page, as they are read.
 _SHARE = 0.25
+_POPULATED: "WeakSet[mmap.mmap]" = WeakSet()
 
 
 def populate(vectors: Vectors) -> threading.Thread | None:
@@ -24,10 +26,11 @@ def populate(vectors: Vectors) -> threading.Thread | None:
     where vectors are large for this machine, or the system cannot do it; searches are then only slower at first.
     """
     mapped = getattr(vectors, "_mmap", None)
-    if not isinstance(mapped, mmap.mmap) or sys.platform != "linux":
+    if not isinstance(mapped, mmap.mmap) or sys.platform != "linux" or mapped in _POPULATED:
         return None
     if len(mapped) > _SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
         return None
+    _POPULATED.add(mapped)
     thread = threading.Thread(target=_populate, args=(mapped,), name="histoseek-populate", daemon=True)
     thread.start()
     return thread

@@ -19,10 +19,11 @@ from pydantic import ValidationError
 
 from encoders.contracts import Modality, Vectors
 from indexer.errors import SidecarError, WriteError
-from indexer.vectors.ann import EXACT_VALUES, AnnIndex, is_small
-from indexer.vectors.columns import COLUMNS_FILE, ROW_IDS_FILE, ItemColumns, RowIds, Rows
+from indexer.vectors.ann import EXACT_VALUES, INDEX_FILE, AnnIndex, is_small
+from indexer.vectors.columns import COLUMNS_FILE, ROW_IDS_FILE, ItemColumns, RowIds, Rows, load_row_ids
 from indexer.vectors.evidence import Evidence, measure
 from indexer.vectors.knobs import TUNING_FILE, Tuning
+from indexer.vectors.sharing import shared
 from indexer.vectors.sidecar_card import (
     MODALITIES,
     ROWS_FILE,
@@ -34,12 +35,13 @@ from indexer.vectors.sidecar_card import (
     is_of_version,
 )
 from indexer.vectors.sidecar_files import write_sidecar
+from indexer.vectors.tails import Tails, read_vectors
 from indexer.vectors.vector_set import VectorSet
 
 _LOG = logging.getLogger(__name__)
 
 
-def open_items(folder: Path, table: VectorTable) -> ItemColumns:
+def open_items(folder: Path, table: VectorTable, tails: Tails) -> ItemColumns:
     """Metadata of the items: mapped from a sidecar that fits, else read from the table."""
     for path, card, change in candidates(folder, MODALITIES, table):
         try:
@@ -50,12 +52,12 @@ def open_items(folder: Path, table: VectorTable) -> ItemColumns:
             continue
         if change.alive is None and not len(change.tail):
             return columns
-        tail, tail_ids = table.items(change.last)
-        return columns.changed(change.alive, tail, tail_ids)
+        tail = tails.items(change, table) if len(change.tail) else columns.table[:0]
+        return columns.changed(change.alive, tail, change.tail)
     return ItemColumns.of_table(*table.items(None))
 
 
-def open_vectors(folder: Path, modality: Modality, table: VectorTable) -> VectorSet:
+def open_vectors(folder: Path, modality: Modality, table: VectorTable, tails: Tails) -> VectorSet:
     """Vectors of a modality: from a sidecar that fits the table, else from a new one.
 
     Parameters
@@ -66,10 +68,12 @@ def open_vectors(folder: Path, modality: Modality, table: VectorTable) -> Vector
         Which vectors.
     table : VectorTable
         The rows they must fit.
+    tails : Tails
+        What was read before of the rows that came after a sidecar.
     """
     for path, card, change in candidates(folder, (modality,), table):
         try:
-            return _changed(_load(path, card), change, table)
+            return _changed(_load(path, card), change, table, tails)
         except SidecarError as error:
             _LOG.warning("%s It is built again from the table.", error)
     try:
@@ -81,23 +85,11 @@ def open_vectors(folder: Path, modality: Modality, table: VectorTable) -> Vector
     return VectorSet.over(modality, rows, vectors, len(row_ids))
 
 
-def read_vectors(table: VectorTable, modality: Modality, after: int | None, row_ids: RowIds) -> tuple[Rows, Vectors]:
-    """Read vectors of a modality into memory: their places among some row ids, int64 `(m,)`, and float32 `(m, dim)`."""
-    batches = list(table.vectors(modality, after))
-    if not batches:
-        return np.empty(0, np.int64), np.empty((0, table.dim), np.float32)
-    vectors, ids = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    rows = np.searchsorted(row_ids, ids)
-    if len(rows) and not (rows[1:] > rows[:-1]).all():  # Lance scans in order as a rule
-        order = np.argsort(rows)
-        rows, vectors = rows[order], vectors[order]
-    return rows, vectors
-
-
 def open_rows(
     folder: Path,
     modality: Modality,
     table: VectorTable,
+    tails: Tails,
     base_of: Callable[[Rows, RowIds], Vectors],
     needed: Collection[str] = (),
 ) -> VectorSet | None:
@@ -108,7 +100,7 @@ def open_rows(
     """
     for path, card, change in candidates(folder, (modality,), table):
         try:
-            return _changed(_load(path, card, base_of, {ROWS_FILE, ROW_IDS_FILE, *needed}), change, table)
+            return _changed(_load(path, card, base_of, {ROWS_FILE, ROW_IDS_FILE, *needed}), change, table, tails)
         except SidecarError as error:
             _LOG.warning("%s It is not used.", error)
     return None
@@ -125,17 +117,25 @@ def refresh_sidecar(folder: Path, modality: Modality, table: VectorTable, *, tol
         n_gone = 0 if change.alive is None else int((~change.alive).sum())
         few = 0 if is_small(card.n_items, card.dim) or not tolerated else EXACT_VALUES // card.dim
         is_near = 0 < n_gone + len(change.tail) <= max(at_most, few)
-        if (is_near or is_of_version(card, table)) and _opens(path, card):
+        if (is_near and _is_whole(path, card)) or (is_of_version(card, table) and _opens(path, card)):
             return
     write_sidecar(folder, modality, table)
+
+
+def _is_whole(path: Path, card: SidecarCard) -> bool:
+    try:
+        _check_files(path, card)
+    except SidecarError as error:
+        _LOG.warning("%s It is built again from the table.", error)
+        return False
+    return True
 
 
 def _opens(path: Path, card: SidecarCard) -> bool:
     try:
         opened = _load(path, card)
         ItemColumns.load(path)
-        if card.kind != "flat":
-            AnnIndex.load(path, card.kind, (card.n_vectors, card.dim))
+        _ann(path, card)
     except (SidecarError, OSError, ValueError, RuntimeError) as error:
         _LOG.warning("%s It is built again from the table.", error)
         return False
@@ -163,9 +163,9 @@ def _load(
         mode: Literal["r"] | None = "r" if card.n_vectors else None
         rows = np.load(path / ROWS_FILE, mmap_mode=mode)
         vectors = (
-            np.load(path / VECTORS_FILE, mmap_mode=mode)
+            shared(path / VECTORS_FILE, lambda: np.load(path / VECTORS_FILE, mmap_mode=mode), np.ndarray)
             if base_of is None
-            else base_of(rows, np.load(path / ROW_IDS_FILE))
+            else base_of(rows, load_row_ids(path))
         )
     except (OSError, ValueError) as error:
         raise SidecarError(f"Sidecar {path} cannot be read: {error}.") from error
@@ -180,11 +180,18 @@ def _load(
 
 def _open_ann(path: Path, card: SidecarCard, vectors: Vectors) -> tuple[AnnIndex, Evidence | None]:
     try:
-        return AnnIndex.load(path, card.kind, (card.n_vectors, card.dim)), _tuned(path, card.evidence)
+        return _ann(path, card), _tuned(path, card.evidence)
     except (RuntimeError, OSError, ValueError) as error:
         _LOG.warning("FAISS index of %s cannot be read (%s); it is built again in memory.", path, error)
     ann = AnnIndex.build(vectors)
     return ann, None if ann.kind == "flat" else measure(vectors, ann)
+
+
+def _ann(path: Path, card: SidecarCard) -> AnnIndex:
+    shape = (card.n_vectors, card.dim)
+    if card.kind == "flat":
+        return AnnIndex.load(path, card.kind, shape)
+    return shared(path / INDEX_FILE, lambda: AnnIndex.load(path, card.kind, shape), AnnIndex)
 
 
 def _tuned(path: Path, evidence: Evidence | None) -> Evidence | None:
@@ -199,7 +206,7 @@ def _tuned(path: Path, evidence: Evidence | None) -> Evidence | None:
     return None if evidence is None else evidence.model_copy(update={"tolerance": tuning.tolerance})
 
 
-def _changed(loaded: VectorSet, change: Change, table: VectorTable) -> VectorSet:
+def _changed(loaded: VectorSet, change: Change, table: VectorTable, tails: Tails) -> VectorSet:
     if change.alive is None and not len(change.tail):
         return loaded
     item_of, n_alive = loaded.item_of, loaded.n_items
@@ -208,7 +215,7 @@ def _changed(loaded: VectorSet, change: Change, table: VectorTable) -> VectorSet
         item_of, n_alive = moved[item_of], int(change.alive.sum())
     places, tail = item_of[:0], loaded.tail
     if len(change.tail):
-        places, tail = read_vectors(table, loaded.modality, change.last, change.tail)
+        places, tail = tails.vectors(loaded.modality, change, table)
     return VectorSet(
         loaded.modality,
         np.concatenate([item_of, n_alive + places]),

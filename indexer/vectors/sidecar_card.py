@@ -103,11 +103,6 @@ class Change(NamedTuple):
     alive: Mask | None
     tail: RowIds
 
-    @property
-    def last(self) -> int | None:
-        """Row id after which those that came later begin."""
-        return int(self.tail[0]) - 1 if len(self.tail) and self.tail[0] else None
-
 
 _UNCHANGED = Change(None, np.empty(0, np.uint64))
 
