@@ -143,7 +143,9 @@ class AnnIndex:
         faiss = _faiss()
         index = faiss.read_index(str(folder / INDEX_FILE), faiss.IO_FLAG_MMAP_IFC)
         found = (int(index.ntotal), int(index.d))
-        list_of = np.load(folder / LIST_OF_FILE, mmap_mode="r")
+        list_of = np.asarray(
+            np.load(folder / LIST_OF_FILE, mmap_mode="r")
+        )  # a plain array over the map is read quicker
         radii, max_radii, sizes = np.load(folder / RADII_FILE)
         quantizer = faiss.downcast_index(index.quantizer)
         if found != shape or list_of.shape != (shape[0],) or quantizer.ntotal != len(radii):

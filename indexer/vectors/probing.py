@@ -21,9 +21,9 @@ Rows = npt.NDArray[np.int64]
 _FIRST_LISTS = 4  # scanned at first, whatever the evidence says
 _FIRST_DEPTH = 16  # candidates for each hit wanted, at first
 _FEWEST, _MOST = 160, 4_096
-_CODES_A_CANDIDATE = 64  # of so many codes one is a candidate
+_CODES_A_CANDIDATE = 40  # of so many codes one is a candidate
 _BORDER = 64
-_DEEPER = 8
+_MOST_DOUBLINGS = 3.0
 _GROWTH = 8
 #: Where a filter leaves no more than one list in so many, all that are worth a scan are scanned at once: their rows are
 #: far from most queries, and then it takes most of them.
@@ -205,8 +205,16 @@ class _Run:
             self._compare(estimates[0, :n], found[0, :n])
             if n < depth or depth >= n_allowed or last + self._error() * self._border(found[0, :n]) < self.least:
                 return
-            self._depth *= _DEEPER
+            self._depth = self._deeper(estimates[0, :n])
             self.rescans += 1
+
+    def _deeper(self, estimates: Floats) -> int:
+        """How many candidates there are that may be better, by how fast the estimates fall."""
+        n = len(estimates)
+        fall = float(estimates[n // 2] - estimates[-1])  # while their number doubled
+        to_go = float(estimates[-1] + self._error() * self._near.error.max() - self.least)
+        doublings = to_go / fall if fall > 0 else _MOST_DOUBLINGS
+        return int(self._depth * 2 ** min(max(doublings, 0.5), _MOST_DOUBLINGS))
 
     def _border(self, found: Rows) -> float:
         """What one unit of the error of a code is worth for those that come just after the candidates."""

@@ -13,6 +13,7 @@ Rows = npt.NDArray[np.int64]
 Packed = npt.NDArray[np.uint8]
 Counts = npt.NDArray[np.int64]
 _NUMBERS_OF_16_BITS = 2**16
+_MANY_LISTS = 64
 
 
 class Selection:
@@ -95,6 +96,10 @@ class Selection:
             ends = np.cumsum(self.list_counts(list_of, n_lists))
             self._by_list = its[np.argsort(numbers, kind="stable")], [0, *ends.tolist()]
         places, ends_of = self._by_list
+        if len(lists) > _MANY_LISTS:
+            wanted = np.zeros(n_lists, dtype=np.bool_)
+            wanted[lists] = True
+            return places[np.repeat(wanted, np.diff(ends_of))]
         return np.concatenate([places[ends_of[one] : ends_of[one + 1]] for one in lists.tolist()])
 
     def also_where(self, condition: str) -> "Selection":
