@@ -23,6 +23,7 @@ _ROLES: Mapping[str, tuple[Role, ...]] = {
     "openslide": openslide_image.ROLES,
     "visium": visium.ROLES,
 }
+_NAMED = ("visium",)  # formats whose genes are made current; the others' are those the shipped space was made with
 
 
 def source_files(dataset: Dataset, *, slides: Iterable[str] | None = None) -> tuple[str, ...]:
@@ -37,6 +38,7 @@ def open_sources(
     slides: Iterable[str] | None = None,
     progress: FetchProgress | None = None,
     settings: Settings | None = None,
+    tables: GeneTables | None = None,
 ) -> list[SlideSource]:
     """Slides of a data set, their files fetched and verified, none of them opened.
 
@@ -50,6 +52,8 @@ def open_sources(
         Names of the slides wanted, in this order; default all.
     progress, settings : optional
         See `fetch`.
+    tables : GeneTables, optional
+        What is known of gene names; default those on this machine.
 
     Raises
     ------
@@ -66,7 +70,8 @@ def open_sources(
         )
     names = list(dataset.slides) if slides is None else list(slides)
     local = fetch(dataset, files=source_files(dataset, slides=names), progress=progress, settings=settings)
-    tables = local_gene_names(manifest, settings=settings) if dataset.format == "visium" else GeneTables()
+    if tables is None:
+        tables = local_gene_names(manifest, settings=settings) if dataset.format in _NAMED else GeneTables()
     return [_open_slide(dataset, name, local, tables) for name in names]
 
 

@@ -187,7 +187,11 @@ def ingest(
     placed = [] if format_name is None else sources_at(names or (), format_name, described, around)
     with run_progress() as progress, ended_by_sigterm():
         datasets = (names or ()) if format_name is None else ()
-        sources = [source for name in datasets for source in open_sources(name, manifest=loaded, slides=slide)]
+        sources = [
+            source
+            for name in datasets
+            for source in open_sources(name, manifest=loaded, slides=slide, tables=around.tables)
+        ]
         tiles = None
         if features is not None:
             tiles = _Tiles(features, features_format, features_encoder, features_side_px, patches)

@@ -1,8 +1,7 @@
 """Table of previous symbols and aliases of human genes, made from the complete set of HGNC (CC0).
 
-HistoSeek ships no such table, since no openly licensed source of it could be had offline. The user gets HGNC's file
-(`hgnc_complete_set.txt` at https://www.genenames.org/download/), and `histoseek data aliases` puts what is needed of it
-into the cache, where ingest finds it.
+HistoSeek comes with the table of one release (`indexer.genes.shipped`). A newer one goes before it: `histoseek data
+aliases` puts what is needed of HGNC's file (`hgnc_complete_set.txt`) into the cache, where ingest finds it.
 """
 
 import csv

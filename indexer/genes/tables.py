@@ -47,7 +47,8 @@ class GeneTables:
         """Current human symbols, as far as the tables say them."""
         by_name = (symbol for symbols in self.human_of_mouse.values() for symbol in symbols)
         renamed = (symbol for symbols in self.symbols_of_alias.values() for symbol in symbols)
-        return self.approved | frozenset(self.symbol_of_id.values()) | frozenset(by_name) | frozenset(renamed)
+        known = self.approved | frozenset(self.symbol_of_id.values()) | frozenset(by_name) | frozenset(renamed)
+        return known - (self.symbols_of_alias.keys() - self.approved)
 
     @cached_property
     def by_upper_case(self) -> Mapping[str, str]:
@@ -77,23 +78,26 @@ class GeneTables:
         return digest.hexdigest()
 
     def filled_from(self, other: "GeneTables") -> "GeneTables":
-        """These tables, and what only `other` knows."""
+        """These tables, and what only `other` knows; a symbol of `other` that is an alias here is one no more."""
         if not (other.symbol_of_id or other.human_of_mouse or other.symbols_of_alias or other.mouse_of_id):
             return self
-        added = {
-            mouse: tuple(name for symbol in symbols for name in self.symbols_of_alias.get(symbol, (symbol,)))
-            for mouse, symbols in other.human_of_mouse.items()
-        }
         orthologs = {mouse: human for mouse, human in self.human_of_mouse.items() if human}
+        aliases = {name: tuple(map(self._current, symbols)) for name, symbols in other.symbols_of_alias.items()}
+        added = {mouse: tuple(map(self._current, human)) for mouse, human in other.human_of_mouse.items()}
         return GeneTables(
-            symbol_of_id={**other.symbol_of_id, **self.symbol_of_id},
+            symbol_of_id={i: self._current(symbol) for i, symbol in other.symbol_of_id.items()} | {**self.symbol_of_id},
             human_of_mouse={**self.human_of_mouse, **added, **orthologs},
-            symbols_of_alias={**other.symbols_of_alias, **self.symbols_of_alias},
+            symbols_of_alias={**aliases, **self.symbols_of_alias},
             mouse_of_id={**other.mouse_of_id, **self.mouse_of_id},
             spelling=self.spelling,
-            approved=self.approved | other.approved,
+            approved=self.approved | (other.approved - self.symbols_of_alias.keys()),
             stamp=hashlib.sha256(f"{self.sha256} {other.sha256}".encode()).hexdigest(),
         )
+
+    def _current(self, symbol: str) -> str:
+        """The symbol that another table's has now, if it is the alias of a single one."""
+        current = self.symbols_of_alias.get(symbol, ())
+        return current[0] if len(current) == 1 and symbol not in self.approved else symbol
 
     def spelt_as(self, symbols: Iterable[str]) -> "GeneTables":
         """Tables that write each gene as `symbols` do, where those have it by an earlier symbol and not by its own.

@@ -144,6 +144,13 @@ def test_what_is_added_to_tables_fills_and_never_overrides():
     assert TABLES.filled_from(GeneTables()) is TABLES
 
 
+def test_aliases_of_a_newer_release_go_before_the_shipped_symbols():
+    newer = GeneTables(symbols_of_alias={"ERBB2": ("ERBBX",)}).filled_from(shipped_tables())
+    names, report = name_genes(["ERBB2", "ENSG00000141736", "HER2", "KRT19"], None, newer)
+    assert names == ("ERBBX", "ERBBX", "ERBBX", "KRT19")  # HER2 by the shipped alias of what was ERBB2
+    assert report.counts["renamed"] == 3
+
+
 def test_genes_of_many_slides_are_summed_up_by_species():
     lists = {"A": ["HER2", "VIM", "QQQ1"], "B": ["VIM", "BZW2", "ERBB2", "P1"], "C": ["Erbb2", "Vim", "Gm597"]}
     rows = {slide: name_genes(symbols, None, TABLES)[1].as_row() for slide, symbols in lists.items()}
