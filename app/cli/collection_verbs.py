@@ -55,6 +55,7 @@ def get_collection(
     pattern: Annotated[Several, _option("--pattern", "Only files whose path matches, such as 'st/*'")] = None,
     revision: Annotated[str | None, typer.Option("--revision", help="Commit or release; default the newest.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many samples.")] = None,
+    complete: Annotated[bool, typer.Option("--complete", help="Only samples or cases that have every part.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Nothing narrows it: the whole collection.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched, and fetch nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -82,6 +83,7 @@ def get_collection(
         pattern=_values(pattern),
         revision=revision,
         limit=limit,
+        complete=complete,
         everything=everything,
     )
     settings = Settings()

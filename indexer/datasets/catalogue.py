@@ -55,6 +55,9 @@ def plan_collection(
         selection = replace(selection, revision=before)
     try:
         with open_client() as client:
-            return collection.plan(client, selection, settings)
+            plan = collection.plan(client, selection, settings)
     except RefusedError as error:
         raise FetchError(f"{error}. {collection.explain(error, settings)}") from error
+    if not plan.files:
+        raise FetchError(f"{name} has no file for that choice. {' '.join(plan.notes)} Choose other parts or patterns.")
+    return plan

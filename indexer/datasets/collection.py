@@ -34,7 +34,9 @@ class Selection:
     revision : str or None
         Commit or release; default the newest, or the one that was fetched before.
     limit : int or None
-        At most so many samples.
+        At most so many samples, or cases of the GDC.
+    complete : bool
+        Only samples, or cases of the GDC, that have a file of every part.
     everything : bool
         No narrowing is meant.
     """
@@ -50,6 +52,7 @@ class Selection:
     pattern: tuple[str, ...] = ()
     revision: str | None = None
     limit: int | None = None
+    complete: bool = False
     everything: bool = False
 
     def said(self) -> tuple[str, ...]:
@@ -164,7 +167,7 @@ class Collection:
 
     def check(self, selection: Selection) -> None:
         """Raise `FetchError` if the collection cannot be narrowed so, or nothing narrows it."""
-        shared = {"part", "pattern", "revision", "limit", "everything"}
+        shared = {"part", "pattern", "revision", "limit", "complete", "everything"}
         wrong = [name for name in selection.said() if name not in self.takes | shared]
         if wrong:
             takes = ", ".join(sorted(self.takes))
@@ -183,6 +186,14 @@ class Collection:
 def is_chosen(value: str, wanted: Sequence[str]) -> bool:
     """Whether a value matches one of the wanted, whatever the case; an empty choice takes all."""
     return not wanted or any(fnmatch.fnmatchcase(value.lower(), pattern.lower()) for pattern in wanted)
+
+
+def complete_ones(found: Iterable[tuple[str, str]], parts: Sequence[str]) -> set[str]:
+    """Names that are found with every part."""
+    parts_of: dict[str, set[str]] = {}
+    for name, part in found:
+        parts_of.setdefault(name, set()).add(part)
+    return {name for name, had in parts_of.items() if had >= set(parts)}
 
 
 def checked_path(path: str) -> str:

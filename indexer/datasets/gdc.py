@@ -5,7 +5,7 @@ import hashlib
 import io
 from typing import TYPE_CHECKING
 
-from indexer.datasets.collection import Collection, Plan, Row, Selection, is_chosen, some
+from indexer.datasets.collection import Collection, Plan, Row, Selection, complete_ones, is_chosen, some
 from indexer.datasets.gdc_search import COUNTS, Hit, count_controlled, filters_of, hit_of, open_files
 from indexer.datasets.web import ask_json
 from indexer.errors import FetchError, RefusedError
@@ -37,10 +37,14 @@ def plan_of(
         hits += [hit_of(one, part, settings) for one in open_files(client, settings, wanted)]
         closed += count_controlled(client, settings, wanted)
     hits = [hit for hit in hits if is_chosen(hit.file.expected.path, selection.pattern)]
-    hits = sorted(hits, key=lambda hit: (hit.case.get("submitter_id", ""), hit.name))
+    hits = sorted(hits, key=lambda hit: (hit.case_name, hit.name))
+    if selection.complete:
+        parts = selection.part or collection.usual
+        whole = complete_ones(((hit.case_name, hit.part) for hit in hits), parts)
+        hits = [hit for hit in hits if hit.case_name in whole]
     if selection.limit is not None:
-        cases = list(dict.fromkeys(hit.case.get("submitter_id") for hit in hits))[: selection.limit]
-        hits = [hit for hit in hits if hit.case.get("submitter_id") in cases]
+        cases = list(dict.fromkeys(hit.case_name for hit in hits))[: selection.limit]
+        hits = [hit for hit in hits if hit.case_name in cases]
     notes = [f"Not counted: {closed:,} files that are controlled. {_CONTROLLED}"] if closed else []
     if not hits:
         raise FetchError(
@@ -57,7 +61,7 @@ def plan_of(
         tuple(hit.file for hit in hits),
         slides=tuple(_row(hit, hit.name.rsplit(".", 1)[0], collection) for hit in hits if hit.part != COUNTS),
         samples=tuple(_row(hit, name, collection) for name, hit in _sample_names(counted).items()),
-        sheets=_sheet(counted),
+        sheets=_sheet(counted) | _manifest(hits),
         notes=tuple(notes),
     )
 
@@ -96,6 +100,18 @@ def _sheet(hits: list[Hit]) -> dict[str, str]:
         writer.writerow([hit.about["file_id"], hit.name, *(value or "" for value in (*said, *sample))])
     digest = hashlib.sha256(text.getvalue().encode()).hexdigest()[:8]
     return {f"gdc_sample_sheet.{digest}.tsv": text.getvalue()}
+
+
+def _manifest(hits: list[Hit]) -> dict[str, str]:
+    """Manifest of the files for the GDC's own gdc-client, which some prefer for terabytes."""
+    lines = ["id\tfilename\tmd5\tsize\tstate"]
+    for hit in hits:
+        expected = hit.file.expected
+        lines.append(
+            f"{hit.about['file_id']}\t{hit.name}\t{expected.digest.partition(':')[2]}\t{expected.bytes}\treleased"
+        )
+    text = "\n".join(lines) + "\n"
+    return {f"gdc_manifest.{hashlib.sha256(text.encode()).hexdigest()[:8]}.txt": text}
 
 
 def _project(hit: Hit) -> str:

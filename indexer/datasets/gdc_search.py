@@ -41,6 +41,11 @@ class Hit:
     sample: Mapping[str, Any]
 
     @property
+    def case_name(self) -> str:
+        """The patient's name, as `TCGA-A2-A04R`; empty if the GDC gives none."""
+        return str(self.case.get("submitter_id") or "")
+
+    @property
     def normal(self) -> bool:
         """Whether the sample is normal tissue."""
         return "normal" in str(self.sample.get("sample_type", "")).lower()

@@ -39,6 +39,8 @@ def _plan(client: "httpx.Client", selection: Selection, settings: Settings) -> P
     version = (selection.revision or max(_FILES, key=lambda one: int(one[1:]))).lower()
     if version not in _FILES:
         raise FetchError(f"GTEx {version!r} is not known; expected one of {', '.join(_FILES)}.")
+    if selection.complete:
+        raise FetchError("GTEx's counts are of all samples of a tissue: choose by tissue, and slides by ids of donors.")
     asked = {"datasetId": f"gtex_{version}"}
     tissues = list(_pages(client, settings, "dataset/tissueSiteDetail", asked))
     chosen = [one for one in tissues if _is_tissue(one, selection)]

@@ -6,7 +6,17 @@ import re
 from typing import TYPE_CHECKING
 
 from indexer.datasets import hub
-from indexer.datasets.collection import Collection, Plan, RemoteFile, Row, Selection, is_chosen, nothing_found, some
+from indexer.datasets.collection import (
+    Collection,
+    Plan,
+    RemoteFile,
+    Row,
+    Selection,
+    complete_ones,
+    is_chosen,
+    nothing_found,
+    some,
+)
 from indexer.errors import FetchError, RefusedError
 from indexer.settings import Settings
 
@@ -43,12 +53,15 @@ def _plan(client: "httpx.Client", selection: Selection, settings: Settings) -> P
     dataset = hub.open_dataset(client, settings, REPO, selection.revision)
     rows = _samples(dataset)
     chosen = [row for row in rows if all(is_chosen(_value(row, name), getattr(selection, name)) for name in _FIELDS)]
-    chosen = sorted(chosen, key=lambda row: row["id"])[: selection.limit]
     if not chosen:
         raise nothing_found("hest", selection, {name: [_value(row, name) for row in rows] for name in _FIELDS})
-    names = {row["id"] for row in chosen}
     parts = selection.part or HEST.usual
     listed = hub.chosen_files(dataset, HEST, parts, {part: (part,) for part in parts})
+    if selection.complete:
+        whole = complete_ones(((_sample(file), part) for part, file in listed), parts)
+        chosen = [row for row in chosen if row["id"] in whole]
+    chosen = sorted(chosen, key=lambda row: row["id"])[: selection.limit]
+    names = {row["id"] for row in chosen}
     files = [(part, file) for part, file in listed if _sample(file) in names]
     files = [(part, file) for part, file in files if is_chosen(file.expected.path, selection.pattern)]
     have = {_sample(file) for _, file in files}

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from indexer.datasets import hub
@@ -43,10 +44,14 @@ def _plan(client: "httpx.Client", selection: Selection, settings: Settings) -> P
     parts = selection.part or STIMAGE.usual
     technologies = sorted({row["tech"] for row in chosen})
     folders = {part: tuple(f"{technology}/{part}" for technology in technologies) for part in parts}
-    wanted = {f"{row['tech']}/{part}/{row['slide']}{_ENDS[part]}" for row in chosen for part in parts}
+    wanted = {path for row in chosen for path in _paths(row, parts)}
     files = [file for _, file in hub.chosen_files(dataset, STIMAGE, parts, folders) if file.expected.path in wanted]
     lost = wanted - {file.expected.path for file in files}
     files = [file for file in files if is_chosen(file.expected.path, selection.pattern)]
+    if selection.complete:
+        chosen = [row for row in chosen if not any(path in lost for path in _paths(row, parts))]
+        kept = {path for row in chosen for path in _paths(row, parts)}
+        files = [file for file in files if file.expected.path in kept]
     notes = (f"Not in the data set, though its table names them: {some(lost)}.",) if lost else ()
     licence = dataset.licence or _LICENCE
     return Plan(
@@ -59,6 +64,10 @@ def _plan(client: "httpx.Client", selection: Selection, settings: Settings) -> P
         headers=hub.token_header(settings),
         access=dataset.access,
     )
+
+
+def _paths(row: dict[str, str], parts: Sequence[str]) -> list[str]:
+    return [f"{row['tech']}/{part}/{row['slide']}{_ENDS[part]}" for part in parts]
 
 
 def _slides(dataset: hub.HubDataset) -> list[dict[str, str]]:

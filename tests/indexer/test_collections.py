@@ -219,3 +219,25 @@ def test_every_collection_says_its_licence_and_page():
         assert one.access
         assert one.page.startswith("https://")
         assert set(one.usual) <= set(one.parts)
+
+
+def test_only_what_has_every_part(world: World, tmp_path, monkeypatch):
+    both = ("counts", "diagnostic-slides")
+    plan, _ = get("tcga", tmp_path / "t", project=("TCGA-BRCA",), part=both, complete=True)
+    assert {row["patient_id"] for row in (*plan.slides, *plan.samples)} == {"TCGA-A2-A04R"}
+    (manifest,) = (tmp_path / "t").glob("gdc_manifest.*.txt")
+    lines = manifest.read_text().splitlines()
+    assert lines[0].split() == ["id", "filename", "md5", "size", "state"]
+    assert len(lines) == 4
+    for repo, gone in (
+        ("MahmoodLab/hest", "wsis/TENX95.tif"),
+        ("jiawennnn/STimage-1K4M", "Visium/image/Mouse_Brain_B1.png"),
+    ):
+        files = world.hub[repo] | {"Visium/image/other.png": b""}
+        monkeypatch.setitem(world.hub, repo, {path: content for path, content in files.items() if path != gone})
+    assert [row["slide"] for row in plan_collection("hest", Selection(limit=1, complete=True)).slides] == ["TENX96"]
+    plan = plan_collection("stimage", Selection(everything=True, complete=True))
+    assert [row["slide"] for row in plan.slides] == ["Human_Breast_A1"]
+    assert len(plan.files) == 3
+    with pytest.raises(FetchError, match="no file for that choice"):
+        plan_collection("hest", Selection(ids=("TENX95",), pattern=("nothing/*",)))
