@@ -13,6 +13,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 
 from encoders.errors import HistoSeekError, SpaceMismatchError, UnknownSpaceError, WeightsMissingError
+from indexer.building.checks import check_name
 from indexer.building.encoded import EncodedSlide, ExpressionSide
 from indexer.building.items import sample_tables, slide_row
 from indexer.building.panel_counts import on_panel
@@ -143,7 +144,9 @@ def _by_genes(samples: Iterable[_Sample]) -> Iterator[list[_Sample]]:
 
 def _read(source: SlideSource) -> Expression:
     """The one row of a sample. Raises `CountsError` or `JoinError`."""
-    slide, found = source.facts.slide, source.read_expression()
+    slide = source.facts.slide
+    check_name(slide)
+    found = source.read_expression()
     if found is None or found.counts.shape[0] != 1:
         n = 0 if found is None else found.counts.shape[0]
         raise CountsError(f"Bulk sample {slide} has {n} rows of counts; expected one. Give each sample its own name.")

@@ -9,7 +9,29 @@ from indexer.errors import CountsError, JoinError, SlideError
 from indexer.slides import Expression, SlideFacts, SlideImage
 from indexer.tissue.patches import check_inside
 
+_MAX_NAME = 200
 _MIN_MPP, _MAX_MPP = 0.05, 50.0  # of an image that shows tissue; 72 dpi would be 353
+
+
+def check_name(slide: str) -> None:
+    """Raise `SlideError` for a name that items, files and addresses cannot carry: they write `slide/kind/name`."""
+    wrong = next((letter for letter in slide if letter in "/\\" or not letter.isprintable()), None)
+    if wrong is not None or slide.strip() in {"", ".", ".."} or len(slide) > _MAX_NAME:
+        raise SlideError(
+            f"Slide {slide[:80]!r} cannot be called so; expected a name of at most {_MAX_NAME} letters without "
+            "/, \\ or line breaks. Rename it, in the table of slides too."
+        )
+
+
+def check_holds_tile(image: SlideImage, facts: SlideFacts, side_um: float) -> None:
+    """Raise `SlideError` for a picture smaller than one tile."""
+    width, height = image.size_px
+    side_px = side_um / mpp_of(facts)
+    if min(width, height) < side_px:
+        raise SlideError(
+            f"Slide {facts.slide} has {width} x {height} px, less than one tile of {side_um:g} um, {side_px:.0f} px at "
+            f"mpp {facts.mpp:g}. Check that it is the slide itself and that its mpp is right."
+        )
 
 
 def mpp_of(facts: SlideFacts) -> float:

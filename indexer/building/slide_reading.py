@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.contracts import Patches
-from indexer.building.checks import check_rows, mpp_of, positions_of
+from indexer.building.checks import check_holds_tile, check_name, check_rows, mpp_of, positions_of
 from indexer.building.report import genes_row
 from indexer.errors import SlideError
 from indexer.progress import StageClock, peak_rss_mb
@@ -129,6 +129,7 @@ def read_slide(source: SlideSource, plan: ReadPlan) -> Generator[SlidePart, None
         If its image, counts or regions are unusable, or do not fit together.
     """
     clock = StageClock()
+    check_name(source.facts.slide)
     with clock.stage("read"):
         expression = source.read_expression()
         image = source.open_image()
@@ -161,6 +162,7 @@ def _pictured(
         whole = overview(image) if plan.thumbnails else None
     centres = np.vstack([tiles.xy_px, positions_of(expression, image, facts)])
     if not len(centres):
+        check_holds_tile(image, facts, plan.side_um)
         raise SlideError(
             f"Slide {facts.slide}: no tissue was found on it, and it has no spots. Check that it is a stained "
             "section and that its mpp is right."

@@ -10,7 +10,7 @@ from indexer.readers.anndata_file import checked_counts
 from indexer.readers.dense_table import SUFFIXES, read_column_names, read_dense, read_first_column
 from indexer.readers.measured import GeneColumns, Measured, MeasuredSlide
 from indexer.readers.sample_matrix import read_sample_matrix
-from indexer.readers.samples import SampleCounts, open_samples
+from indexer.readers.samples import SampleCounts, open_samples, open_tables
 from indexer.slides import SlideSource
 
 
@@ -30,12 +30,12 @@ def _find(place: Path, around: Circumstances, *, genes_first: bool) -> list[Slid
 
 
 def _find_samples(place: Path, around: Circumstances, *, genes_first: bool) -> list[SlideSource]:
-    found: list[SlideSource] = []
-    for path in files_at(place, SUFFIXES, what="tables of samples, csv, tsv or parquet"):
+    def open_one(path: Path) -> list[SlideSource]:
         names = _sample_names(path, genes_first=genes_first)
         read = partial(_read_samples, path, genes_first=genes_first)
-        found += open_samples(path, names, read, around, technology="bulk RNA-seq")
-    return found
+        return open_samples(path, names, read, around, technology="bulk RNA-seq")
+
+    return open_tables(files_at(place, SUFFIXES, what="tables of samples, csv, tsv or parquet"), open_one, around)
 
 
 def _read_samples(path: Path, *, genes_first: bool) -> SampleCounts:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz", ".parquet")
 
+MAX_LINE = 32 * 2**20  # letters; a header of a million samples has half of it
+
 
 @dataclass(frozen=True, slots=True)
 class DenseTable:
@@ -88,8 +90,11 @@ def read_header(path: Path, *, skip: int = 0) -> list[str]:
             else path.open(encoding="utf-8-sig") as stream
         ):
             for _ in range(skip):
-                stream.readline()
-            return [cell.strip() for cell in next(csv.reader([stream.readline()], delimiter=separator), [])]
+                stream.readline(MAX_LINE)
+            line = stream.readline(MAX_LINE)
+        if len(line) == MAX_LINE:
+            raise CountsError(f"{path} has a line of more than {MAX_LINE:,} letters; it is no table of numbers.")
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=separator), [])]
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise CountsError(f"Cannot read {path}: {error}; expected a table of numbers.") from error
 

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from indexer.errors import SlideError
+from indexer.readers.first_bytes import told_by_content
 from indexer.slides import Pixels
 
 #: Most pixels of a flat picture, 600 MB decoded. Pillow warns at 89 Mpx, less than a legacy ST section of 9,270 x
@@ -14,6 +15,7 @@ from indexer.slides import Pixels
 MAX_PIXELS = 150_000_000
 
 WHITE = 255
+_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA"})  # what Pillow turns into 8-bit RGB without loss
 
 
 class FlatImage:
@@ -73,17 +75,24 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises
     ------
     SlideError
-        If the file is missing, is no picture, or has more than `MAX_PIXELS`.
+        If the file is missing, is no picture of 8-bit RGB or grey, or has more than `MAX_PIXELS`.
     """
     try:
         with _open(path) as picture:
-            width, height = picture.size
+            (width, height), mode = picture.size, picture.mode
     except FileNotFoundError as error:
         raise SlideError(f"The image {path} is missing; fetch it or correct its path.") from error
     except UnidentifiedImageError as error:
-        raise SlideError(f"{path} is not an image that can be read; expected a PNG or JPEG.") from error
+        what = told_by_content(path)
+        so = "" if what is None else f"; it is {what}"
+        raise SlideError(f"{path} is not an image that can be read; expected a PNG or JPEG{so}.") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise SlideError(f"Cannot read the image {path}: {error}. Get it again or convert it to PNG.") from error
+    if mode not in _MODES:
+        raise SlideError(
+            f"{path.name} has pixels of mode {mode}; expected RGB or grey of 8 bits, not CMYK or 16 bits a channel. "
+            "Convert it, or export it from the scanner again."
+        )
     if width * height > MAX_PIXELS:
         raise SlideError(
             f"{path.name} has {width} x {height} pixels; expected at most {MAX_PIXELS:,} in a flat image. "

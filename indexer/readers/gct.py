@@ -10,7 +10,7 @@ from indexer.format import Circumstances, Format, files_at
 from indexer.readers.dense_table import read_header
 from indexer.readers.measured import GeneColumns
 from indexer.readers.sample_matrix import read_sample_matrix
-from indexer.readers.samples import SampleCounts, open_samples
+from indexer.readers.samples import SampleCounts, open_samples, open_tables
 from indexer.slides import SlideSource
 
 _SUFFIXES = (".gct", ".gct.gz")
@@ -18,12 +18,12 @@ _LEADING = 2  # Name and Description
 
 
 def _find(place: Path, around: Circumstances) -> list[SlideSource]:
-    found: list[SlideSource] = []
-    for path in files_at(place, _SUFFIXES, what="GCT files"):
+    def open_one(path: Path) -> list[SlideSource]:
         _declared(path)
         names = read_header(path, skip=2)[_LEADING:]
-        found += open_samples(path, names, partial(_read, path), around, technology="bulk RNA-seq")
-    return found
+        return open_samples(path, names, partial(_read, path), around, technology="bulk RNA-seq")
+
+    return open_tables(files_at(place, _SUFFIXES, what="GCT files"), open_one, around)
 
 
 def _read(path: Path) -> SampleCounts:

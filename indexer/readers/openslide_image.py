@@ -11,6 +11,7 @@ from PIL import Image
 
 from indexer.datasets.manifest import Role
 from indexer.errors import SlideError
+from indexer.readers.first_bytes import told_by_content
 from indexer.readers.overviews import WHOLE_PIXELS, shrink_by_blocks
 from indexer.slides import Pixels, SlideFacts
 
@@ -185,6 +186,8 @@ def _open(path: Path) -> "AbstractSlide":
     try:
         return openslide.OpenSlide(path)
     except openslide.OpenSlideError as error:  # unsupported formats included
+        if (what := told_by_content(path)) is not None:
+            raise SlideError(f"OpenSlide cannot read {path}: it is {what}.") from error
         raise SlideError(
             f"OpenSlide cannot read {path}: {error}. Get it again, or convert it to pyramidal TIFF."
         ) from error

@@ -14,13 +14,12 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from indexer.errors import CountsError
-from indexer.readers.dense_table import read_header
+from indexer.readers.dense_table import MAX_LINE, read_header
 
 Block = npt.NDArray[np.float64]
 
 _BLOCK_GENES = 256
 _IN_MEMORY = 256 * 2**20  # bytes; a larger matrix lies in a temporary file
-_MAX_LINE = 256 * 2**20  # bytes; longer lines are no genes
 _MISSING = {"", "na", "nan", "n/a"}
 
 
@@ -181,10 +180,10 @@ def _lines(path: Path, skip: int) -> Iterator[tuple[int, bytes]]:
     """Lines after the first ones, with their number; empty ones left out."""
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
         number = 0
-        while line := stream.readline(_MAX_LINE):
+        while line := stream.readline(MAX_LINE):
             number += 1
-            if len(line) == _MAX_LINE:
-                raise CountsError(f"{path}, line {number} is longer than {_MAX_LINE:,} bytes; it is no gene.")
+            if len(line) == MAX_LINE:
+                raise CountsError(f"{path}, line {number} is longer than {MAX_LINE:,} bytes; it is no gene.")
             if number > skip and line.strip():
                 yield number, line.rstrip(b"\r\n")
 

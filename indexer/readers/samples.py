@@ -176,6 +176,55 @@ class BulkSample:
         return replace(found, names=(self.facts.slide,))
 
 
+@dataclass
+class UnreadableFile:
+    """A file of samples that cannot even be listed: it fails under its own name, and the others go in."""
+
+    facts: SlideFacts
+    path: Path
+    reason: str
+
+    kind: Literal["transcriptome"] = "transcriptome"
+    image_path: None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file."""
+        return (self.path,)
+
+    def open_image(self) -> None:
+        """It has no picture."""
+
+    def read_genes(self) -> tuple[str, ...]:
+        """Raise `CountsError`."""
+        raise CountsError(self.reason)
+
+    def read_expression(self) -> Expression:
+        """Raise `CountsError`."""
+        raise CountsError(self.reason)
+
+
+def open_tables(
+    paths: Sequence[Path], open_one: Callable[[Path], list[SlideSource]], around: Circumstances
+) -> list[SlideSource]:
+    """The samples of each file; of several files one that cannot be listed fails alone.
+
+    Raises
+    ------
+    CountsError
+        Of the only file.
+    """
+    found: list[SlideSource] = []
+    for path in paths:
+        try:
+            found += open_one(path)
+        except CountsError as error:
+            if len(paths) == 1:
+                raise
+            found.append(UnreadableFile(around.facts(path.name, technology="bulk RNA-seq"), path, str(error)))
+    return found
+
+
 def open_samples(
     path: Path, names: list[str], read: Callable[[], SampleCounts], around: Circumstances, *, technology: str
 ) -> list[SlideSource]:

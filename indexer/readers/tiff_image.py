@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from indexer.errors import SlideError
+from indexer.readers.first_bytes import told_by_content
 from indexer.readers.flat_image import WHITE, cut_square
 from indexer.readers.overviews import shrink_by_blocks
 from indexer.slides import Pixels
@@ -29,6 +30,8 @@ _MAX_ANISOTROPY = 0.02
 _LEAST_FACTOR = 1.5  # between levels of a pyramid
 _MAX_SEGMENT_PIXELS = 100_000_000  # of one tile or strip, which is decoded whole
 _KEPT_BYTES = 64 * 2**20
+_DEFLATE = frozenset({8, 32946})  # numbers of the two names that TIFF has for zlib
+_DEFLATE_RATIO, _SAFE_BYTES = 1_032, 256 * 2**20  # the most it packs, and what a tile may unpack to unseen
 _PYRAMID = "vips tiffsave {name} {stem}-pyramid.tif --tile --pyramid --compression jpeg --bigtiff"
 
 
@@ -160,6 +163,8 @@ class TiffImage:
             content = self._file.filehandle.read(n_bytes) if n_bytes else None
         if content is not None and len(content) < n_bytes:
             raise SlideError(f"{self._path} is cut short at tile {place}; get it again.")
+        if content is not None and page.compression in _DEFLATE:
+            self._check_unpacked(content, page, place)
         try:
             pixels, _, shape = page.decode(content, place, jpegtables=page.jpegtables)
         except (ValueError, RuntimeError, OSError, zlib.error) as error:
@@ -169,6 +174,23 @@ class TiffImage:
         if pixels is None:  # a tile without bytes is background
             return np.full((shape[1], shape[2], 3), WHITE, dtype=np.uint8)
         return np.asarray(pixels[0], dtype=np.uint8)
+
+    def _check_unpacked(self, content: bytes, page: Any, place: int) -> None:
+        """Raise `SlideError` for a tile that unpacks to far more than its pixels; small ones cannot."""
+        if len(content) * _DEFLATE_RATIO <= _SAFE_BYTES:
+            return
+        step_x, step_y = _segment_size(page)
+        expected = step_x * step_y * page.samplesperpixel
+        unpacking = zlib.decompressobj()
+        try:
+            unpacking.decompress(content, expected + 1)
+        except zlib.error:
+            return  # told when it is decoded
+        if not unpacking.eof and unpacking.unconsumed_tail:
+            raise SlideError(
+                f"Tile {place} of {self._path} unpacks to more than its {expected:,} bytes; it is damaged or made to "
+                "fill the memory. Get it again."
+            )
 
 
 @contextmanager
@@ -190,6 +212,8 @@ def _open(path: Path) -> "TiffFile":
     try:
         return tifffile.TiffFile(path)
     except Exception as error:  # a damaged header raises whatever it leads tifffile into
+        if (what := told_by_content(path)) is not None:
+            raise SlideError(f"{path} is no TIFF that can be read: it is {what}.") from error
         raise SlideError(f"{path} is no TIFF that can be read: {error}. Get it again.") from error
 
 

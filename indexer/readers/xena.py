@@ -10,7 +10,7 @@ from indexer.format import Circumstances, Format, files_at
 from indexer.readers.dense_table import read_column_names
 from indexer.readers.measured import GeneColumns
 from indexer.readers.sample_matrix import Block, read_sample_matrix
-from indexer.readers.samples import SampleCounts, open_samples
+from indexer.readers.samples import SampleCounts, open_samples, open_tables
 from indexer.slides import SlideSource
 
 _XENA = (".tsv", ".tsv.gz", ".txt", ".txt.gz", ".gz", "hiseqv2")
@@ -19,11 +19,11 @@ _MAX_LOG2 = 40.0  # 1e12: no amount
 
 
 def _find(place: Path, around: Circumstances, *, suffixes: tuple[str, ...], what: str, gaps: bool) -> list[SlideSource]:
-    found: list[SlideSource] = []
-    for path in files_at(place, suffixes, what=what):
+    def open_one(path: Path) -> list[SlideSource]:
         read = partial(_read, path, gaps=gaps)
-        found += open_samples(path, read_column_names(path), read, around, technology="bulk RNA-seq")
-    return found
+        return open_samples(path, read_column_names(path), read, around, technology="bulk RNA-seq")
+
+    return open_tables(files_at(place, suffixes, what=what), open_one, around)
 
 
 def _read(path: Path, *, gaps: bool) -> SampleCounts:
