@@ -22,7 +22,7 @@ def test_places_without_slides_are_refused_and_named(tmp_path, name):
 
 
 def test_the_page_lists_every_format_and_no_other():
-    rows = [line.split("|")[1] for line in PAGE.read_text().splitlines() if line.startswith("| `")]
+    rows = [line.split("|")[1] for line in PAGE.read_text().split("\n## ")[0].splitlines() if line.startswith("| `")]
     listed = [name for row in rows for name in row.replace("`", " ").replace(",", " ").split() if name != "--format"]
     assert sorted(listed) == sorted(FORMATS)
 
