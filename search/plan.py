@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from encoders.contracts import Floats, Modality, Vectors
+from indexer.vectors.found import Strategy
 from indexer.vectors.probing import NOTHING, Trace
 from indexer.vectors.selection import Selection
-from indexer.vectors.vector_set import Strategy
 from search.catalogue import Catalogue, Mask, Rows
 
 _SCAN_ROWS = 20_000  # up to here every allowed item is in the answer; above it only the best

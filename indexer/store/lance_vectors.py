@@ -15,10 +15,10 @@ from indexer.errors import StoreError
 from indexer.store.lance_index import LanceIndex
 from indexer.vectors.ann import dots
 from indexer.vectors.columns import RowIds
+from indexer.vectors.found import Found
 from indexer.vectors.probing import Trace
 from indexer.vectors.selection import Rows, Selection
 from indexer.vectors.table_vector_set import TableVectorSet
-from indexer.vectors.vector_set import Found
 
 _FIRST_LISTS, _FIRST_SHARE = 16, 1 / 32
 _GROWTH = 4

@@ -7,25 +7,27 @@ leaves too few among the 2,048 nearest, as one by organ may, the allowed vectors
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from encoders.contracts import Floats, Vectors
+from encoders.contracts import Vectors
 from indexer.access import SearchDevice
 from indexer.errors import StoreError
 from indexer.vectors.ann import dots_at
+from indexer.vectors.found import Found, Neighbours
 from indexer.vectors.gpu import FLAT_VALUES, MOST, Gpu, GpuIndex, n_gpus
 from indexer.vectors.probing import Trace
 from indexer.vectors.selection import Rows, Selection
-from indexer.vectors.vector_set import Found, VectorSet
+from indexer.vectors.vector_set import VectorSet
 
 _LOG = logging.getLogger(__name__)
 #: The GPU and the final comparison may round the last hits apart.
 _MARGIN = 32
+_AT_ONCE = 1_024  # queries, so that what is found for them stays small
 _FIRST_LISTS, _FIRST_SHARE, _GROWTH = 16, 1 / 32, 4
 #: Filtered sets kept on the GPU, and the most numbers (rows times dim) of one: 2 GB.
 _KEPT_SETS, _SET_VALUES = 4, 1_000_000 * 512
@@ -73,24 +75,27 @@ class GpuVectorSet(VectorSet):
             stopped = "On the GPU every allowed vector was compared, by themselves."
         return self._finished(query, k, selection, places, stopped)
 
-    def _nearest_many(self, queries: Vectors, k: int, selection: Selection) -> list[tuple[Rows, Floats]]:
-        if self.on_gpu is None:
-            return super()._nearest_many(queries, k, selection)
-        many: list[Rows | None] = [None] * len(queries)
-        if not self.on_gpu.n_lists and k + _MARGIN <= MOST:  # lists are searched as far as each query needs
-            n = _asked(k, selection)
-            many = [
-                places
-                if len(places := found[(found >= 0) & selection.mask[found]]) >= min(k, selection.count)
-                else None
-                for found in self.on_gpu.search(queries, n)[1]
-            ]
-        return [
-            self._nearest(query, k, selection, exact=False)[:2]
-            if places is None
-            else self._finished(query, k, selection, places, "")[:2]
-            for query, places in zip(queries, many, strict=True)
-        ]
+    def _nearest_many(
+        self, queries: Vectors, k: int, selection: Selection, gone: Sequence[Rows] | None, *, exact: bool
+    ) -> Neighbours:
+        if exact or self.on_gpu is None or self.strategy(selection, k) == "exact":
+            return super()._nearest_many(queries, k, selection, gone, exact=exact)
+        if gone is not None or self.on_gpu.n_lists or k + _MARGIN > MOST:  # lists: as far as each query needs
+            return self._one_by_one(queries, k, selection, gone, exact=False)
+        rows = np.empty((len(queries), k), dtype=np.int64)
+        scores = np.empty((len(queries), k), dtype=np.float32)
+        n = _asked(k, selection)
+        for start in range(0, len(queries), _AT_ONCE):
+            part = queries[start : start + _AT_ONCE]
+            for i, near in enumerate(self.on_gpu.search(part, n)[1], start):
+                places = near[(near >= 0) & selection.mask[near]]
+                found = (
+                    self._finished(queries[i], k, selection, places, "")
+                    if len(places) >= k
+                    else self._nearest(queries[i], k, selection, exact=False)
+                )
+                rows[i], scores[i] = found.rows, found.scores
+        return Neighbours(rows, scores)
 
     def _finished(self, query: Vectors, k: int, selection: Selection, places: Rows, stopped: str) -> Found:
         n_base = len(self.base)

@@ -1,15 +1,19 @@
 """Searching vectors that are read from the table: comparing them one by one is dear, so the lists decide sooner."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Self
 
+import numpy as np
+
 from encoders.contracts import Floats, Vectors
 from indexer.errors import StoreError
 from indexer.vectors.ann import is_small
+from indexer.vectors.found import Neighbours, Strategy
 from indexer.vectors.probing import Prober, Trace
 from indexer.vectors.selection import Mask, Rows, Selection
-from indexer.vectors.vector_set import Strategy, VectorSet
+from indexer.vectors.vector_set import VectorSet
 
 #: Rows that are read one by one in the time of a search over lists.
 _FEW = 1_000
@@ -31,9 +35,11 @@ class TableVectorSet(VectorSet):
         count = self._selection(allowed).count
         return "exact" if count <= _FEW or k > min(_MANY, count // 4) else "ann"
 
-    def _nearest_many(self, queries: Vectors, k: int, selection: Selection) -> list[tuple[Rows, Floats]]:
+    def _nearest_many(
+        self, queries: Vectors, k: int, selection: Selection, gone: Sequence[Rows] | None, *, exact: bool
+    ) -> Neighbours:
         # What many queries gain together is that rows read once serve them all, and here rows are not at hand.
-        return [self._nearest(query, k, selection, exact=False)[:2] for query in queries]
+        return self._one_by_one(queries, k, selection, gone, exact=exact)
 
     @cached_property
     def _prober(self) -> Prober:
@@ -48,11 +54,13 @@ class _NarrowProber(Prober):
     What is known of when a search may stop was measured with more rows than that.
     """
 
-    def search(self, query: Vectors, k: int, selection: Selection) -> tuple[Rows, Floats, Trace]:
+    def search(
+        self, query: Vectors, k: int, selection: Selection, floor: float = -np.inf
+    ) -> tuple[Rows, Floats, Trace]:
         """As `Prober.search`."""
         if is_small(selection.count, self.ann.dim):
-            return _EveryList(self.ann, self.vectors, self.evidence, self.radii).search(query, k, selection)
-        return super().search(query, k, selection)
+            return _EveryList(self.ann, self.vectors, self.evidence, self.radii).search(query, k, selection, floor)
+        return super().search(query, k, selection, floor)
 
 
 class _EveryList(Prober):

@@ -1,10 +1,9 @@
 """The vectors of one modality of an index, and the nearest of them to a query."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,55 +11,22 @@ import numpy.typing as npt
 from encoders.contracts import Floats, Modality, Vectors
 from indexer.errors import StoreError
 from indexer.vectors.ann import AnnIndex, dots, dots_at, is_small
-from indexer.vectors.batching import search_many
+from indexer.vectors.batching import search_many, top
 from indexer.vectors.evidence import Evidence, Radii, measure, radii_of
+from indexer.vectors.found import Found, Neighbours, Strategy
 from indexer.vectors.full_scan import FullScan
 from indexer.vectors.mapping import populate
 from indexer.vectors.probing import Prober, Trace
+from indexer.vectors.products import nearest_of_all
 from indexer.vectors.selection import Mask, Rows, Selection
 
 _LOG = logging.getLogger(__name__)
-Strategy = Literal["exact", "ann"]
 #: More hits than this are found by comparing every allowed row.
 _MANY = 2_000
-_SCATTERED, _SPARSE = 4, 15
+_SCATTERED = 8
+#: So many exact queries are answered one after the other as soon as by products with every row.
+_FEW_QUERIES = 24
 _CHUNK_ROWS = 32_768
-
-
-class Neighbours(NamedTuple):
-    """Nearest items of each query, best first, ties in row order.
-
-    Attributes
-    ----------
-    rows : int64 (q, k)
-        Rows of the index.
-    scores : float32 (q, k)
-        Cosines, descending.
-    """
-
-    rows: Rows
-    scores: Floats
-
-
-class Found(NamedTuple):
-    """Nearest items of one query and how they were found.
-
-    Attributes
-    ----------
-    rows : int64 (k,)
-        Rows of the index.
-    scores : float32 (k,)
-        Cosines, descending, ties in row order.
-    strategy : {"exact", "ann"}
-        Whether every allowed vector was compared.
-    trace : Trace
-        What was looked at.
-    """
-
-    rows: Rows
-    scores: Floats
-    strategy: Strategy
-    trace: Trace
 
 
 @dataclass(frozen=True)
@@ -210,22 +176,20 @@ class VectorSet:
         """How `search` would answer: `ann` only if too many vectors may answer to compare them one by one."""
         selection = self._selection(allowed)
         count, n = selection.count, len(self.base)
-        # Rows here and there are read at a tenth of the speed of rows in a row: a scan of codes is quicker from some
-        # thousands on, but where so few of all rows are allowed, or such far ones, that it would have to go far.
-        is_few = is_small(n, self.dim) or is_small(_SCATTERED * count, self.dim) or _SPARSE * count < n
-        if is_small(count, self.dim) and (is_few or self._lie_together(selection)):
+        # Rows here and there are read at a tenth of the speed of rows in a row.
+        if is_small(n, self.dim) or is_small(_SCATTERED * count, self.dim):
             return "exact"
         return "exact" if k > min(_MANY, count // 4) else "ann"
 
-    def _lie_together(self, selection: Selection) -> bool:
-        """Whether the allowed rows are in few of the lists, as those of an organ or a cohort are."""
-        if self.list_places is None:
-            return True
-        list_of, n_lists = self.list_places
-        held = int(np.count_nonzero(selection.head(len(self.base)).list_counts(list_of, n_lists)))
-        return 4 * held <= n_lists
-
-    def search(self, queries: Vectors, k: int, allowed: Mask | Selection | None = None) -> Neighbours:
+    def search(
+        self,
+        queries: Vectors,
+        k: int,
+        allowed: Mask | Selection | None = None,
+        *,
+        exact: bool = False,
+        without: Sequence[Rows] | None = None,
+    ) -> Neighbours:
         """Find the items nearest to each query.
 
         Parameters
@@ -236,6 +200,11 @@ class VectorSet:
             Neighbours wanted; all there are if fewer may answer.
         allowed : bool (n_items,) or Selection, optional
             Items that may answer.
+        exact : bool
+            As in `nearest`.
+        without : sequence of int64 (m,), optional
+            Rows of the index that may not answer each query, each once; where they leave fewer than the others have,
+            the last rows are -1 and their scores -inf.
 
         Raises
         ------
@@ -245,12 +214,10 @@ class VectorSet:
         batch = self._check(queries)
         selection = self._selection(allowed)
         width = max(0, min(k, selection.count))
-        if width and len(batch) > 1 and self.strategy(selection, width) == "ann" and self.evidence is not None:
-            found = self._nearest_many(batch, width, selection)
-        else:
-            found = [self._nearest(query, width, selection, exact=False)[:2] for query in batch]
-        rows = np.array([its for its, _ in found], dtype=np.int64).reshape(len(batch), width)
-        return Neighbours(rows, np.array([scores for _, scores in found], dtype=np.float32).reshape(len(batch), width))
+        gone = None if without is None else [self._places_there(rows) for rows in without]
+        if width == 0:
+            return Neighbours(np.empty((len(batch), 0), np.int64), np.empty((len(batch), 0), np.float32))
+        return self._nearest_many(batch, width, selection, gone, exact=exact)
 
     def nearest(self, query: Vectors, k: int, allowed: Mask | Selection | None = None, *, exact: bool = False) -> Found:
         """As `search` for one query `(dim,)`, with how it went; `exact` leaves none out that could be a hit."""
@@ -262,35 +229,66 @@ class VectorSet:
             return Found(np.empty(0, np.int64), np.empty(0, np.float32), "exact", Trace(0, 0, 0, 0, 0, "None allowed."))
         strategy: Strategy = "exact" if exact else self.strategy(selection, k)
         found = None
+        n_base = len(self.base)
+        late = selection.after(n_base) if len(self.tail) else np.empty(0, dtype=np.int64)
+        late_scores = dots_at(self.tail, query, late - n_base)
         if self.strategy(selection, k) == "ann" and self.evidence is not None:
-            search = self._prober.search if strategy == "ann" else self._full_search
-            found = search(query, k, selection.head(len(self.base)))
+            head = selection.head(n_base)
+            if strategy == "ann":
+                found = self._prober.search(query, k, head, _kth(late_scores, k))
+            else:
+                found = self._full_search(query, k, head)
         if found is None:
             places, scores = self._all(query, selection)
             trace = Trace(0, 0, selection.count, selection.count, 0, "Every allowed vector was compared.")
             strategy = "exact"
         else:
             places, scores, trace = found
-            if len(self.tail):
-                late = selection.after(len(self.base))
-                places = np.concatenate([places, late])
-                scores = np.concatenate([scores, dots_at(self.tail, query, late - len(self.base))])
+            if len(late):
+                places, scores = np.concatenate([places, late]), np.concatenate([scores, late_scores])
         best, its = _best(places, scores, k)
         return Found(self.item_of[best], its, strategy, trace)
 
     def _full_search(self, query: Vectors, k: int, selection: Selection) -> tuple[Rows, Floats, Trace] | None:
         return None if self._full_scan is None else self._full_scan.search(query, k, selection)
 
-    def _nearest_many(self, queries: Vectors, k: int, selection: Selection) -> list[tuple[Rows, Floats]]:
+    def _nearest_many(
+        self, queries: Vectors, k: int, selection: Selection, gone: Sequence[Rows] | None, *, exact: bool
+    ) -> Neighbours:
+        is_ann = self.strategy(selection, k) == "ann" and self.evidence is not None
+        few = is_ann and exact and len(queries) < _FEW_QUERIES and self._full_scan is not None
+        if len(queries) == 1 or k > _MANY or few:
+            return self._one_by_one(queries, k, selection, gone, exact=exact)
         n_base = len(self.base)
-        late = selection.after(n_base)
-        found = []
-        answers = search_many(self._prober, queries, k, selection.head(n_base))
-        for query, (places, scores) in zip(queries, answers, strict=True):
-            late_scores = dots_at(self.tail, query, late - n_base)
-            best, its = _best(np.concatenate([places, late]), np.concatenate([scores, late_scores]), k)
-            found.append((self.item_of[best], its))
-        return found
+        head, late = selection.head(n_base), selection.after(n_base)
+        early, least = None if gone is None else [its[: np.searchsorted(its, n_base)] for its in gone], None
+        if is_ann:
+            places, scores = search_many(self._prober, queries, k, head, early)
+            least = scores[:, -1]
+        if exact or not is_ann:
+            some = None if head.is_all else head.places
+            places, scores = nearest_of_all(self.base, queries, k, places=some, gone=early, least=least)
+        if len(late):
+            later = None if gone is None else [its[np.searchsorted(its, n_base) :] - n_base for its in gone]
+            more, their = nearest_of_all(self.tail, queries, k, places=late - n_base, gone=later)
+            more = np.where(more >= 0, more + n_base, -1)
+            places, scores = top(np.hstack([places, more]), np.hstack([scores, their]), k)
+        return Neighbours(np.where(places >= 0, self.item_of[places], -1), scores)
+
+    def _one_by_one(
+        self, queries: Vectors, k: int, selection: Selection, gone: Sequence[Rows] | None, *, exact: bool
+    ) -> Neighbours:
+        rows = np.full((len(queries), k), -1, dtype=np.int64)
+        scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
+        for i, query in enumerate(queries):
+            its = selection if gone is None else selection.without(gone[i], self.list_places)
+            found = self._nearest(query, min(k, its.count), its, exact=exact)
+            rows[i, : len(found.rows)], scores[i, : len(found.rows)] = found.rows, found.scores
+        return Neighbours(rows, scores)
+
+    def _places_there(self, rows: Rows) -> Rows:
+        places = np.sort(self.places_of(rows))
+        return places[np.searchsorted(places, 0) :]
 
     def _all(self, query: Vectors, selection: Selection) -> tuple[Rows, Floats]:
         n_base, places = len(self.base), selection.places
@@ -354,6 +352,11 @@ class VectorSet:
                 f"Queries have shape {np.shape(queries)}; expected (q, {self.dim}), the dim of the index's space."
             )
         return batch
+
+
+def _kth(scores: Floats, k: int) -> float:
+    """The `k`-th highest score: no row below it is a hit."""
+    return float(np.partition(scores, len(scores) - k)[len(scores) - k]) if len(scores) >= k else -np.inf
 
 
 def _best(places: Rows, scores: Floats, k: int) -> tuple[Rows, Floats]:

@@ -1,0 +1,192 @@
+"""Many queries compared with every row by matrix products: rough ones rule rows out, the rest are compared again.
+
+Where the processor multiplies bfloat16 itself (AMX or AVX-512 BF16) and there is enough to do, PyTorch multiplies
+rounded vectors, three to five times as fast as whole ones. Rounding moves an inner product of unit vectors by less than
+`_ROUGH`: 2^-9 of each factor, and 2^-9 of the result. A row that falls short of the last hit by more than that cannot
+be one, so nothing is lost; all others are compared on their full vectors.
+"""
+
+import ctypes
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.contracts import Floats, Vectors
+from indexer.vectors.ann import dots_at
+from indexer.vectors.threads import n_cores
+
+Rows = npt.NDArray[np.int64]
+Pairs = tuple[Rows, Rows]  # places among the queries, and rows
+_AT_ONCE = 1_024  # queries
+_CHUNK_ROWS = 2_048  # with the products of so many rows and queries in a core's cache
+_ROUGH, _ROUNDING = 0.0065, 2e-6
+#: Products (queries times rows) that take seconds longer without PyTorch than it takes to import, and that it saves
+#: something at all for.
+_WORTH_IMPORTING, _WORTH = 10**9, 10**7
+_FEWEST_PENDING = 65_536
+
+
+def nearest_of_all(
+    vectors: Vectors,
+    queries: Vectors,
+    k: int,
+    *,
+    places: Rows | None = None,
+    gone: Sequence[Rows] | None = None,
+    least: Floats | None = None,
+) -> tuple[Rows, Floats]:
+    """Compare some unit queries `(q, dim)` with every row.
+
+    Parameters
+    ----------
+    vectors : float32 (n, dim)
+        Unit rows.
+    places : int64 (m,), optional
+        Rows that may answer, ascending; all if not given.
+    gone : sequence of int64 (m,), optional
+        Rows that may not answer each query, ascending.
+    least : float32 (q,), optional
+        A score that the last hit of each query has at least, such as that of the last of an approximate search.
+
+    Returns
+    -------
+    int64 (q, k), float32 (q, k)
+        Rows and inner products, descending, ties in row order; -1 and -inf where fewer may answer.
+    """
+    rows = np.full((len(queries), k), -1, dtype=np.int64)
+    scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
+    n_rows = len(vectors) if places is None else len(places)
+    with _multiplier(n_rows * len(queries)) as products:
+        for start in range(0, len(queries), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            floor = np.full(len(queries[part]), -np.inf, np.float32) if least is None else least[part].copy()
+            best = _Best(vectors, queries[part], k, floor, None if gone is None else gone[part])
+            for first, found in products(vectors, best, places):
+                best.add(found[0], found[1] + first if places is None else places[found[1] + first])
+            best.fold()
+            rows[part], scores[part] = best.rows, best.scores
+    return rows, scores
+
+
+class _Best:
+    """Best rows so far of some queries; `least` is the score that a further hit has at least."""
+
+    def __init__(self, vectors: Vectors, queries: Vectors, k: int, least: Floats, gone: Sequence[Rows] | None) -> None:
+        self.queries, self.least = queries, least
+        self.rows: Rows = np.full((len(queries), k), -1, dtype=np.int64)
+        self.scores: Floats = np.full((len(queries), k), -np.inf, dtype=np.float32)
+        self._vectors, self._k, self._gone = vectors, k, gone
+        self._pending: list[Pairs] = []
+        self._n_pending = 0
+
+    def add(self, which: Rows, rows: Rows) -> None:
+        """Take in rows that may be hits of some queries."""
+        if len(rows):
+            self._pending.append((which, rows))
+            self._n_pending += len(rows)
+            if self._n_pending > max(_FEWEST_PENDING, 2 * self._k * len(self.queries)):
+                self.fold()
+
+    def fold(self) -> None:
+        """Compare what was taken in on full vectors, and keep the best."""
+        if not self._n_pending:
+            return
+        which, rows = (np.concatenate(column) for column in zip(*self._pending, strict=True))
+        self._pending, self._n_pending = [], 0
+        order = np.argsort(which, kind="stable")  # the rows of a query stay in their order
+        which, rows = which[order], rows[order]
+        asked, first = np.unique(which, return_index=True)
+        for query, its in zip(asked.tolist(), np.split(rows, first[1:]), strict=True):
+            self._fold(query, its if self._gone is None else without(its, self._gone[query]))
+
+    def _fold(self, query: int, its: Rows) -> None:
+        kept = self.rows[query] >= 0
+        rows = np.concatenate([self.rows[query][kept], its])
+        scores = np.concatenate([self.scores[query][kept], dots_at(self._vectors, self.queries[query], its)])
+        best = np.lexsort((rows, -scores))[: self._k]
+        self.rows[query, : len(best)], self.scores[query, : len(best)] = rows[best], scores[best]
+        if len(best) == self._k:
+            self.least[query] = max(self.least[query], scores[best[-1]])
+
+
+_Products = Callable[[Vectors, _Best, Rows | None], Iterator[tuple[int, Pairs]]]
+
+
+def without(rows: Rows, gone: Rows) -> Rows:
+    """Rows that are not among others, which ascend."""
+    if not len(gone):
+        return rows
+    kept: Rows = rows[gone[np.minimum(np.searchsorted(gone, rows), len(gone) - 1)] != rows]
+    return kept
+
+
+def _chunks(vectors: Vectors, places: Rows | None) -> Iterator[tuple[int, Vectors]]:
+    n = len(vectors) if places is None else len(places)
+    for start in range(0, n, _CHUNK_ROWS):
+        part = slice(start, start + _CHUNK_ROWS)
+        yield start, vectors[part] if places is None else vectors[places[part]]
+
+
+def _whole(vectors: Vectors, best: _Best, places: Rows | None) -> Iterator[tuple[int, Pairs]]:
+    for start, chunk in _chunks(vectors, places):
+        found = chunk @ best.queries.T
+        least = best.least - np.float32(_ROUNDING)
+        some = np.flatnonzero(found.max(axis=0) >= least)
+        which, rows = np.nonzero((found >= least)[:, some].T)
+        yield start, (some[which], rows)
+
+
+def _rounded(torch: Any) -> _Products:
+    def products(vectors: Vectors, best: _Best, places: Rows | None) -> Iterator[tuple[int, Pairs]]:
+        queries = torch.from_numpy(np.ascontiguousarray(best.queries)).bfloat16()
+        for start, chunk in _chunks(vectors, places):
+            found = queries @ torch.from_numpy(_as_writable(chunk)).bfloat16().T
+            least = torch.from_numpy(best.least - np.float32(_ROUGH))[:, None]
+            some = (found.amax(1, keepdim=True).float() >= least).nonzero()[:, 0]
+            which, rows = (found[some].float() >= least[some]).nonzero().numpy().T
+            yield start, (some.numpy()[which], rows)
+
+    return products
+
+
+def _as_writable(chunk: Vectors) -> Vectors:
+    """The same memory, said to be writable: PyTorch warns of other, and nothing is written."""
+    if chunk.flags.writeable or not chunk.flags.c_contiguous:
+        return np.ascontiguousarray(chunk)
+    memory: Any = (ctypes.c_float * chunk.size).from_address(chunk.ctypes.data)
+    same: Vectors = np.frombuffer(memory, dtype=np.float32).reshape(chunk.shape)
+    return same
+
+
+@contextmanager
+def _multiplier(n_products: int) -> Iterator[_Products]:
+    """What multiplies so many pairs quickest; PyTorch's threads are set for it and put back."""
+    enough = _WORTH if "torch" in sys.modules else _WORTH_IMPORTING
+    if n_products < enough or not multiplies_bfloat16():
+        yield _whole
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_cores())
+    try:
+        yield _rounded(torch)
+    finally:
+        torch.set_num_threads(before)
+
+
+@cache
+def multiplies_bfloat16() -> bool:
+    """Whether this processor has instructions for products of bfloat16, as far as the system tells."""
+    try:
+        facts = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return re.search(r"\b(amx_bf16|avx512_bf16)\b", facts) is not None
