@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from app.screens.runs_view import show_failed, show_runs
+from app.screens.runs_view import show_failed, show_health, show_runs
 from app.screens.session import engine, errors_as_sentences, items, options, slides
 from encoders.space import SpaceCard
 
@@ -29,6 +29,8 @@ _PACKAGES = ("histoseek", "lancedb", "faiss-cpu", "torch", "streamlit")
 def show() -> None:
     """Draw the page."""
     _show_counts()
+    with errors_as_sentences():
+        show_health(engine().index)
     st.subheader("Slides")
     st.dataframe(slides()[_SLIDE_COLUMNS], hide_index=True, alt="Slides of the index with their metadata")
     st.subheader("Failed slides")

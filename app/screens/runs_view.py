@@ -10,7 +10,8 @@ from indexer.runs.record import RunRecord
 from indexer.runs.summary import summary_text
 
 _N_RUNS = 10
-_ICONS = {"finished": ":material/check:", "running": ":material/hourglass:"}
+_N_FAILED = 50
+_N_LEAKS = 5
 
 
 def show_failed(index: Index) -> None:
@@ -19,17 +20,34 @@ def show_failed(index: Index) -> None:
     if not failed:
         st.success("None.", icon=":material/check:")
         return
-    st.dataframe(
-        pd.DataFrame(
-            [
-                {"slide": row["slide"], "reason": row["reason"], "next step": next_step(row["error"], row["reason"])}
-                for row in failed
-            ]
-        ),
-        hide_index=True,
-        column_config={"slide": st.column_config.TextColumn(width="small")},
-        alt="Slides that could not be read, with the reason and the next step",
-    )
+    rows = [
+        {"slide": row["slide"], "reason": row["reason"], "next step": next_step(row["error"], row["reason"])}
+        for row in failed
+    ]
+    st.table(pd.DataFrame(rows[:_N_FAILED]).set_index("slide"))  # unlike a data frame it wraps its sentences
+    if len(rows) > _N_FAILED:
+        st.caption(f"And {len(rows) - _N_FAILED:,} more: `histoseek index stats` lists them.")
+
+
+def show_health(index: Index) -> None:
+    """How the index is, in one line: its last run, what failed, what is there twice."""
+    runs = latest_runs(index.location, 1)
+    badges = [_badge("green", f"version {index.card.version}")]
+    if runs:
+        ended = runs[0].state in {"finished", "running"}
+        badges.append(_badge("green" if ended else "orange", f"last run {runs[0].state}"))
+    n_failed = index.card.n_failed
+    badges.append(_badge("orange" if n_failed else "green", f"{n_failed} slides failed"))
+    leaks = list(dict.fromkeys(leak for run in latest_runs(index.location, _N_RUNS) for leak in run.leaks))
+    if leaks:
+        badges.append(_badge("red", f"{len(leaks)} leaks reported"))
+    st.markdown(" ".join(badges))
+    for leak in leaks[:_N_LEAKS]:
+        st.warning(leak, icon=":material/content_copy:")
+
+
+def _badge(colour: str, text: str) -> str:
+    return f":{colour}-badge[{text}]"
 
 
 def show_runs(index: Index) -> None:
@@ -59,4 +77,4 @@ def _row(run: RunRecord) -> dict[str, object]:
 
 
 def _name(run: RunRecord) -> str:
-    return f"{_ICONS.get(run.state, ':material/warning:')} {run.id}, {run.state}"
+    return f"{run.id}, {run.state}"

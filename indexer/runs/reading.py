@@ -1,5 +1,8 @@
 """Reading the records of an index's runs."""
 
+import os
+import socket
+
 from pydantic import ValidationError
 
 from indexer.errors import IndexFormatError, VersionError
@@ -13,7 +16,7 @@ def run_ids(location: Location) -> list[str]:
 
 
 def read_run(location: Location, run_id: str) -> RunRecord:
-    """Record of a run, by its id or the first letters of it.
+    """Record of a run, by its id or the first letters of it; one whose process is gone was killed.
 
     Raises
     ------
@@ -29,12 +32,13 @@ def read_run(location: Location, run_id: str) -> RunRecord:
             "`histoseek index runs` lists them."
         )
     try:
-        return RunRecord.model_validate_json(location.read(f"{RUNS}/{fitting[0]}/{RECORD}"))
+        run = RunRecord.model_validate_json(location.read(f"{RUNS}/{fitting[0]}/{RECORD}"))
     except (OSError, ValidationError) as error:
         raise IndexFormatError(
             f"The record of run {fitting[0]} of index {location} is damaged: {str(error).splitlines()[0]}. "
             f"Delete the folder {RUNS}/{fitting[0]}; nothing else needs it."
         ) from error
+    return run.model_copy(update={"state": "killed"}) if run.state == "running" and not is_alive(run) else run
 
 
 def latest_runs(location: Location, n: int) -> list[RunRecord]:
@@ -48,3 +52,18 @@ def latest_runs(location: Location, n: int) -> list[RunRecord]:
         except IndexFormatError:
             continue
     return found
+
+
+def is_alive(run: RunRecord) -> bool:
+    """Whether the process of a run may still be there: it is, on this host, or the run is of another host."""
+    if run.host != socket.gethostname():
+        return True
+    if run.pid == os.getpid():
+        return False
+    try:
+        os.kill(run.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

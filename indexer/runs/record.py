@@ -123,6 +123,8 @@ class RunRecord(BaseModel):
         Largest resident memory, MiB.
     error : str
         What ended the run, if something did.
+    is_closed : bool
+        Whether a later run wrote that this one was killed.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -147,6 +149,7 @@ class RunRecord(BaseModel):
     n_items: int | None = None
     peak_rss_mb: float | None = None
     error: str = ""
+    is_closed: bool = False
 
     def of(self, outcome: Outcome) -> list[SlideRecord]:
         """Slides of one outcome."""

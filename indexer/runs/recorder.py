@@ -14,7 +14,7 @@ from typing import Self
 from encoders.space import SpaceCard
 from indexer.errors import StoreError
 from indexer.runs.next_steps import next_step
-from indexer.runs.reading import read_run, run_ids
+from indexer.runs.reading import is_alive, read_run, run_ids
 from indexer.runs.record import (
     RECORD,
     RUNS,
@@ -219,24 +219,9 @@ def close_killed(location: Location, *, keep_others: bool = False) -> None:
         except StoreError as error:
             _LOG.debug("Run %s is passed over: %s", found, error)
             continue
-        if run.state == "running" and not (keep_others and is_alive(run)):
-            run.state = "killed"
-            write_record(location, run)
-
-
-def is_alive(run: RunRecord) -> bool:
-    """Whether the process of a run may still be there: it is, on this host, or the run is of another host."""
-    if run.host != socket.gethostname():
-        return True
-    if run.pid == os.getpid():
-        return False
-    try:
-        os.kill(run.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        ended = run.state == "killed" or (run.state == "running" and not (keep_others and is_alive(run)))
+        if ended and not run.is_closed:
+            write_record(location, run.model_copy(update={"state": "killed", "is_closed": True}))
 
 
 def _versions() -> dict[str, str]:

@@ -12,6 +12,10 @@ from streamlit.testing.v1 import AppTest
 
 import app.screens
 from app.screens import question
+from indexer.runs.reading import latest_runs
+from indexer.store.location import locate
+from indexer.store.locks import writer_lock
+from indexer.store.writer import IndexWriter
 from indexer.upkeep.editing import delete_slides, roll_back
 from search.catalogue import Catalogue
 from search.engine import Engine
@@ -257,4 +261,19 @@ def test_index_says_what_is_in_it(open_page, engine):
     assert shown["Spots"] == f"{kinds.count('spot'):,}"
     card = engine.space.card
     assert card.revision in texts(page)
-    assert len(page.dataframe) == 1 + bool(card.quality)
+    assert len(page.dataframe) == 2 + bool(card.quality)  # slides, runs, and how good the space is
+    (run,) = latest_runs(engine.index.location, 5)
+    assert page.selectbox(key="run").options == [f"{run.id}, finished"]
+    assert "last run finished" in texts(page)
+    assert "2 added of 2 slides" in texts(page)
+
+
+def test_index_says_what_failed_and_what_to_do(open_page, small_db, tmp_path):
+    shutil.copytree(small_db, tmp_path / "index")
+    location = locate(tmp_path / "index")
+    with writer_lock(location):
+        IndexWriter.resume(location).commit_failure("X9", "SlideError", "Slide X9 has mpp None; expected a number.")
+    page = open_page("index.py", db=tmp_path / "index")
+    assert "1 slides failed" in texts(page)
+    (row,) = page.table[0].value.to_dict("records")
+    assert "slide, patient_id, mpp" in row["next step"]

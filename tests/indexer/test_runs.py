@@ -3,6 +3,9 @@
 import json
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +19,24 @@ from indexer.runs.record import RunRecord, add_genes, gene_record
 from indexer.runs.recorder import RunRecorder
 from indexer.runs.summary import summary_text
 from indexer.store.location import locate
-from tests.indexer.store_doubles import FakeImageEncoder, fake_space, kill_in, rows_of, write_source
+from tests.indexer.store_doubles import FakeImageEncoder, fake_space, rows_of, write_source
+
+ROOT = Path(__file__).parents[2]
+
+#: Builds an index of three slides and dies like from `kill -9` after the first of them was committed.
+DYING = """
+import sys
+from pathlib import Path
+from indexer.building.build import build_index
+from indexer.building.run_options import RunOptions
+from indexer.runs.recorder import RunRecorder
+from tests.indexer.store_doubles import FakeSource, fake_space, kill_in
+
+kill_in(RunRecorder, "slide", 1, before=False)
+folder = Path(sys.argv[1])
+sources = [FakeSource(path) for path in sorted(folder.glob("src/*.json"))]
+build_index(folder / "idx", sources, fake_space(), tile_stride_um=120, run=RunOptions(commit_s=0))
+"""
 
 
 def ingest(folder, *slides, **asked):
@@ -55,22 +75,22 @@ def test_the_summary_is_what_a_person_reads(tmp_path):
 
 
 def test_a_killed_run_has_left_a_record_and_the_next_says_so(tmp_path):
-    child = os.fork()
-    if child == 0:
-        kill_in(FakeImageEncoder, "features", 2, before=True)
-        ingest(tmp_path, ("A1", {}), ("B1", {}), ("C1", {}))
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    for name in ("A1", "B1", "C1"):
+        write_source(tmp_path / "src", name)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    process = subprocess.run([sys.executable, "-c", DYING, tmp_path], env=environment, timeout=120, check=False)
+    assert process.returncode == -signal.SIGKILL
     location = locate(tmp_path / "idx")
     (run,) = latest_runs(location, 5)
-    assert run.state == "running"
+    assert run.state == "killed"
     assert [(slide.slide, slide.outcome) for slide in run.slides] == [("A1", "added")]
-    assert "still running, or ended without a word" in summary_text(run)
+    on_disk = tmp_path / "idx" / "runs" / run.id / "summary.md"
+    assert "still running, or ended without a word" in on_disk.read_text()
 
     second = ingest(tmp_path, ("A1", {}), ("B1", {}), ("C1", {}))
     closed = read_run(location, run.id)
-    assert closed.state == "killed"
-    assert "2 not come to" in (tmp_path / "idx" / "runs" / run.id / "summary.md").read_text()
+    assert (closed.state, closed.is_closed) == ("killed", True)
+    assert "killed before its end: 1 added, 2 not come to" in on_disk.read_text()
     assert read_run(location, second.run_id).counts == {"added": 2, "replaced": 0, "skipped": 1, "failed": 0}
 
 
