@@ -18,7 +18,7 @@ from indexer.readers.anndata_file import gene_columns, labels_of, raw_counts
 from indexer.readers.frames import Matrix, moved, to_systems
 from indexer.readers.measured import GeneColumns, Kind, Measured, MeasuredSlide
 from indexer.readers.ngff_image import NgffImage
-from indexer.readers.pictures import open_picture
+from indexer.readers.registered import within_picture
 from indexer.readers.spatialdata_shapes import read_centres
 from indexer.readers.spatialdata_store import (
     AnnotatedRows,
@@ -32,6 +32,7 @@ from indexer.readers.spatialdata_store import (
 from indexer.readers.visium_spots import PITCH_UM, SPOT_UM, VisiumSpots, pitch_px
 from indexer.slides import MppSource, SlideSource
 
+_OTHER = "the picture of the table is not used, since positions are in pixels of the store's own"
 _ARRAY = ("array_col", "array_row")
 _CELL_SHAPES = ("cell_circles", "cell_boundaries")  # of cells that the table knows by a mask
 
@@ -51,31 +52,28 @@ def _find(place: Path, around: Circumstances) -> list[SlideSource]:
 
 
 def _slide(rows: AnnotatedRows, around: Circumstances) -> MeasuredSlide:
-    given = around.image(rows.name)
-    facts = around.facts(rows.name, technology="unknown")
-    slide = MeasuredSlide(
-        facts,
+    return MeasuredSlide(
+        around.facts(rows.name, technology="unknown"),
         _kind(rows),
         _files(rows),
-        partial(_read, rows, around.label_column),
+        partial(_read, rows, around.label_column, has_other=around.image(rows.name) is not None),
         partial(_columns, rows),
         around.tables,
-        given,
-        None if given is None else partial(open_picture, given),
-        partial(_find_mpp, rows),
+        open_picture=partial(_open, rows),
+        find_mpp=partial(_find_mpp, rows),
     )
-    if given is None:
-        slide.open_picture = partial(_open, rows)
-    return slide
 
 
-def _read(rows: AnnotatedRows, label_column: str | None) -> Measured:
+def _read(rows: AnnotatedRows, label_column: str | None, *, has_other: bool) -> Measured:
     table = _open_table(rows)
     counts, genes, said = raw_counts(table, rows.where)
     xy, remarks = _positions(rows, table)
     spot_um = SPOT_UM if _pitch(rows, table, xy) is not None else None
     labels = labels_of(table.obs, label_column, rows.where)
-    return Measured(tuple(map(str, table.obs_names)), counts, genes, xy, spot_um, labels, (*said, *remarks))
+    other = (_OTHER,) if has_other else ()
+    found = Measured(tuple(map(str, table.obs_names)), counts, genes, xy, spot_um, labels, (*said, *remarks, *other))
+    picture = _open(rows) if _kind(rows) == "cell" else None  # spots outside the picture are a fault, cells are not
+    return found if picture is None else within_picture(found, picture.size_px)
 
 
 def _columns(rows: AnnotatedRows) -> GeneColumns:

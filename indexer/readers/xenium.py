@@ -6,7 +6,8 @@ its pixels; without the alignment no picture is taken.
 """
 
 import json
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from indexer.errors import DataError, JoinError
 from indexer.format import Circumstances, Format
 from indexer.readers.measured import Measured, MeasuredSlide
 from indexer.readers.pictures import open_picture
+from indexer.readers.registered import within_picture
 from indexer.readers.tenx import matrix_files, read_features, read_matrix
 from indexer.slides import MppSource, SlideSource
 
@@ -82,7 +84,7 @@ def _slide(name: str, folder: Path, around: Circumstances) -> MeasuredSlide:
         around.facts(name, technology="10x Xenium"),
         "cell",
         tuple(path for path in files if path is not None and path.is_file()),
-        partial(_read, bundle, has_picture=picture is not None),
+        partial(_read, bundle, picture),
         partial(read_features, matrix),
         around.tables,
         aligned,
@@ -93,7 +95,7 @@ def _slide(name: str, folder: Path, around: Circumstances) -> MeasuredSlide:
     return slide
 
 
-def _read(bundle: _Bundle, *, has_picture: bool) -> Measured:
+def _read(bundle: _Bundle, picture: Path | None) -> Measured:
     bundle.check_whole()
     found = read_matrix(bundle.part(_MATRIX))
     cells = bundle.part(_CELLS)
@@ -106,14 +108,16 @@ def _read(bundle: _Bundle, *, has_picture: bool) -> Measured:
             f"in {cells.name}. Take both from one bundle."
         )
     xy = centres_um[[place[cell] for cell in found.names]] / _pixel_size(bundle)
-    remarks = found.remarks
-    if bundle.alignment is not None:
-        back = np.linalg.inv(_read_alignment(bundle.alignment))
-        xy = np.column_stack([xy, np.ones(len(xy))]) @ back[:2].T
-        remarks += (f"cells lie in pixels of its picture by {bundle.alignment.name}",)
-    elif has_picture:
-        remarks += (_UNALIGNED,)
-    return Measured(found.names, found.counts, found.genes, xy, remarks=remarks)
+    cells_of = Measured(found.names, found.counts, found.genes, xy, remarks=found.remarks)
+    if picture is None:
+        return cells_of
+    if bundle.alignment is None:
+        return replace(cells_of, remarks=(*found.remarks, _UNALIGNED))
+    back = np.linalg.inv(_read_alignment(bundle.alignment))
+    aligned = np.column_stack([xy, np.ones(len(xy))]) @ back[:2].T
+    said = f"cells lie in pixels of its picture by {bundle.alignment.name}"
+    with closing(open_picture(picture)) as image:
+        return within_picture(replace(cells_of, xy_px=aligned, remarks=(*found.remarks, said)), image.size_px)
 
 
 def _read_cells(path: Path) -> tuple[list[str], npt.NDArray[np.float64]]:

@@ -1,5 +1,6 @@
 """HEST-1k, legacy ST of one's own, ST-bank and labels of h5ad, each in its layout and with parts missing."""
 
+from contextlib import closing
 from dataclasses import replace
 
 import anndata
@@ -12,6 +13,7 @@ from indexer.errors import CountsError, DataError, JoinError, ManifestError
 from indexer.format import Circumstances, Said
 from indexer.formats import find_slides
 from indexer.genes.shipped import shipped_tables
+from indexer.tissue.patches import check_inside
 from tests.indexer import written_files as written
 
 
@@ -205,3 +207,18 @@ def test_a_table_on_its_side_is_told(tmp_path):
     with pytest.raises(CountsError, match=r"its 3 rows are genes, such as 'ERBB2', and none of its 2 columns is"):
         only(tmp_path, "cells-by-genes", around).read_expression()
     assert only(tmp_path, "genes-by-cells", around).read_expression().genes == ("ERBB2", "KRT19", "VIM")
+
+
+def test_spots_outside_the_picture_and_swapped_axes_of_h5ad_say_so(tmp_path, facts):
+    slide = only(written.write_hest(tmp_path), "hest")
+    xy = slide.read_expression().xy_px
+    with (
+        closing(slide.open_image()) as image,
+        pytest.raises(JoinError, match=r"20 of 20 positions lie outside the image"),
+    ):
+        check_inside(xy + 1000, image, slide.facts)
+    swapped = anndata.read_h5ad(tmp_path / "st" / "TENX1.h5ad")
+    swapped.obsm["spatial"] = swapped.obsm["spatial"][:, ::-1].copy()
+    swapped.write_h5ad(tmp_path / "st" / "TENX1.h5ad")
+    with pytest.raises(JoinError, match="x and y look swapped"):
+        only(tmp_path, "hest").read_expression()

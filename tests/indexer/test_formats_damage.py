@@ -17,6 +17,7 @@ from encoders.errors import HistoSeekError
 from indexer.errors import CountsError
 from indexer.formats import find_slides
 from tests.indexer import written_files as written
+from tests.indexer.written_stores import write_store
 
 N_HARMS = 12
 
@@ -52,7 +53,24 @@ def write_visium(folder):
     written.write_outs(folder / "h5", h5=True, old=True)
 
 
-LAYOUTS = {"visium": write_visium, "xenium": write_xenium, "h5ad": write_h5ad, "gct": write_gct, "slides": write_tiff}
+def write_spots(folder):
+    """A store of SpatialData without its picture, of which most files are."""
+    pytest.importorskip("zarr")
+    store = write_store(folder / "S.zarr")
+    shutil.rmtree(store / "images")
+    shutil.rmtree(store / "tables" / "table_cells")
+
+
+LAYOUTS = {
+    "visium": write_visium,
+    "xenium": write_xenium,
+    "h5ad": write_h5ad,
+    "hest": written.write_hest,
+    "st": written.write_legacy,
+    "spatialdata": write_spots,
+    "gct": write_gct,
+    "slides": write_tiff,
+}
 
 
 def harm(path, dice):

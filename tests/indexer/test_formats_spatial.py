@@ -83,7 +83,11 @@ def test_xenium_cells_lie_in_their_histology_where_the_bundle_has_its_alignment(
     (bundle / "R1_he_imagealignment.csv").write_text("0,-2,100\n2,0,10\n0,0,1\n")  # a quarter turn at half the scale
     (slide,) = find_slides(bundle, "xenium", around)
     assert slide.facts.mpp == pytest.approx(0.425)
-    np.testing.assert_allclose(slide.read_expression().xy_px[3], [5, 35])  # 30 and 20 of the morphology image
+    found = slide.read_expression()
+    np.testing.assert_allclose(found.xy_px[2], [5, 35])  # 30 and 20 of the morphology image
+    assert found.names[2] == "BC03-1"  # the first lies below the picture
+    assert found.counts.shape == (10, 3)
+    assert any("10 of 20 cells lie outside its picture" in remark for remark in slide.remarks())
     assert slide.open_image().size_px == (60, 50)
     (bundle / "R1_he_imagealignment.csv").write_text("1,2\n")
     with pytest.raises(JoinError, match="no invertible matrix of 3 x 3"):
