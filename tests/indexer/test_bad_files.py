@@ -83,12 +83,12 @@ def test_a_folder_of_bad_tables_and_one_good(tmp_path):
     assert {row["slide"] for row in rows_of(tmp_path / "db")["items"]} == {"Good1", "Good2"}
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "a\\b", "..", "a\nb", "x" * 300])
-def test_names_that_lead_elsewhere_are_refused(tmp_path, name):
-    header = name.replace("\n", "\x0b")
-    (tmp_path / "t.tsv").write_bytes(bad_files.table(header=f"gene\t{header}\tB"))
+def test_names_that_lead_elsewhere_are_refused(tmp_path):
+    names = ("../../etc/passwd", "a/b", "a\\b", "..", "a\x0bb", "x" * 300)
+    header = "\t".join(["gene", *names, "good"])
+    (tmp_path / "t.tsv").write_bytes(bad_files.table("\t".join("1" * 7), header))
     report = ingest(tmp_path, tmp_path / "db", format_name="genes-by-samples")
-    assert report.added == ("B",)
-    (failure,) = report.failed
-    assert "cannot be called so; expected a name of at most 200 letters without /" in failure.reason
+    assert report.added == ("good",)
+    assert [failure.slide for failure in report.failed] == list(names)
+    assert all("expected a name of at most 200 letters without /" in failure.reason for failure in report.failed)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["db", "t.tsv"]

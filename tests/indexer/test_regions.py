@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.building.build import build_index
@@ -103,6 +103,7 @@ def test_other_spellings_of_a_class_and_what_is_no_region(tmp_path):
     assert [region.name for region in read_regions(tmp_path / "S.geojson").keep] == ["Tumor", "Stroma", None]
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     x=st.integers(0, 300), y=st.integers(0, 200), width=st.integers(1, 100), height=st.integers(1, 100),
     side=st.sampled_from([16, 32, 48]),

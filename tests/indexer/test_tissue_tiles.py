@@ -1,16 +1,21 @@
 """Tissue is found on what looks like a slide, and tiles are laid over it."""
 
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import SlideError
 from indexer.generated.sections import GeneratedImage
+from indexer.readers.pictures import open_picture
 from indexer.tissue.mask import tissue_mask
-from indexer.tissue.tiles import MIN_TISSUE, read_patches, tissue_grid, tissue_share
+from indexer.tissue.regions import Region, Regions
+from indexer.tissue.shares import tissue_share
+from indexer.tissue.tiles import MIN_TISSUE, lay_tiles, read_patches, tissue_grid
+from tests.indexer.test_formats_slides import write_ome
 
 GLASS, HAZE, PINK = (243, 241, 244), (244, 218, 228), (205, 120, 175)
 
@@ -58,6 +63,7 @@ def test_specks_and_holes_are_cleaned():
     assert mask[145:157, 195:207].all()
 
 
+@settings(deadline=None, max_examples=25)
 @given(side=st.integers(15, 60), stride=st.integers(15, 60))
 def test_tiles_lie_on_tissue_in_a_grid(side, stride):
     centres = tissue_grid(GeneratedImage(painted()), 2.0, side * 2.0, stride * 2.0)
@@ -103,6 +109,32 @@ def test_patches_come_in_batches_in_order():
     batches = list(read_patches(Positions(), points, side_px=7, out_px=3, batch=4))
     assert [len(batch) for batch in batches] == [4, 4, 2]
     assert np.concatenate(batches)[:, 0, 0].tolist() == [[i, 2 * i, 7] for i in range(10)]
+
+
+@settings(deadline=None, max_examples=25)
+@given(mpp=st.floats(0.2, 2.0), side_um=st.floats(20, 120), overlap=st.floats(0, 0.9))
+def test_stored_places_lead_back_to_their_pixels(ramp, mpp, side_um, overlap):
+    """A tile's centre, kept as float32, shows at the encoder's resolution what lies there at level 0."""
+    side_px = side_um / mpp
+    found = lay_tiles(ramp, mpp, side_um, max(10.0, side_um * (1 - overlap)), slide="S", regions=WHOLE).xy_px
+    corners = found - side_px / 2
+    assert (corners > -1e-6).all()
+    assert (found + side_px / 2 < np.array(ramp.size_px) + 1e-6).all()
+    inside = found[(corners > 1).all(axis=1) & (found + side_px / 2 < np.array(ramp.size_px) - 1).all(axis=1)]
+    for x, y in inside[:: max(1, len(inside) // 3)].astype(np.float32):  # at the edge white is mixed in
+        shown = ramp.read(float(x), float(y), side_px, 32).reshape(-1, 3).mean(axis=0)
+        assert abs(4 * shown[0] - x) < 4
+        assert abs(4 * shown[1] - y) < 4
+
+
+WHOLE = Regions((Region(None, ((np.array([(0.0, 0), (1000, 0), (1000, 700), (0, 700)]),),)),), ())
+
+
+@pytest.fixture(scope="module")
+def ramp(tmp_path_factory):
+    """A pyramid whose red is a fourth of x and whose green is a fourth of y."""
+    with closing(open_picture(write_ome(tmp_path_factory.mktemp("ramp") / "a.ome.tif"))) as image:
+        yield image
 
 
 @pytest.mark.real
