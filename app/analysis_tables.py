@@ -45,12 +45,14 @@ def cohorts_table(found: Cohorts, *, title: str, provenance: str) -> TableView:
 
 def prediction_table(found: Prediction, *, title: str, provenance: str) -> TableView:
     """Predicted expression with its spread, the mean of the index, and what was measured where it was."""
-    names = ("predicted", "sd", "index_mean", "measured")
-    headings = ("predicted", "sd", "index mean", "measured")
+    spread = {"sd": "sd"}
+    if found.coverage is not None:
+        spread = {"low": f"from ({found.coverage:.0%})", "high": "to", "r": "r"}
+    shown = {"predicted": "predicted", **spread, "index_mean": "index mean", "measured": "measured"}
     return TableView(
         title=title,
-        columns=(Column("gene"), *(Column(heading, "right") for heading in headings)),
-        rows=[(row["gene"], *(number(row[name], 2) for name in names)) for row in found.table.to_pylist()],
+        columns=(Column("gene"), *(Column(heading, "right") for heading in shown.values())),
+        rows=[(row["gene"], *(number(row[name], 2) for name in shown)) for row in found.table.to_pylist()],
         caption=caption((*prediction_said(found), *found.notes), provenance),
     )
 

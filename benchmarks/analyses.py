@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from benchmarks.analyses_alignment import alignment_rows
 from benchmarks.analyses_calibration import calibration_rows
 from benchmarks.analyses_decomposition import decomposition_rows
+from benchmarks.analyses_intervals import interval_rows
 from benchmarks.report import Row, show
 
 
@@ -18,6 +19,7 @@ def measure(*, quick: bool) -> Iterator[Row]:
     """All rows."""
     yield from decomposition_rows(n_spots=200 if quick else 500, epochs=300 if quick else 1_000)
     yield from alignment_rows()
+    yield from interval_rows(n_spots=40 if quick else 150, quick=quick)
     yield from calibration_rows(n_pairs=10_000, quick=quick)
 
 

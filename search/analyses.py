@@ -7,6 +7,7 @@ from search.alignment import Model
 from search.cohorts import By, Cohorts, cohorts_of, default_k, eligible_again
 from search.composition import Composition, Manner, Source, decompose_counts, decompose_hits, own_profile
 from search.filters import Exclude, scope_of
+from search.intervals import with_intervals
 from search.prediction import PREDICTION_K, Mode, Prediction, predict
 from search.query import Query
 from search.reference import CellReference
@@ -130,6 +131,7 @@ class Analyses:
         mode: Mode = "softmax",
         where: str | None = None,
         exclude: Exclude = "auto",
+        coverage: float | None = None,
     ) -> Prediction:
         """Predict expression from the measured profiles of the most similar spots, cells and transcriptomes.
 
@@ -149,6 +151,9 @@ class Analyses:
             How they are weighted; see `search.prediction.neighbourhood`.
         where, exclude
             As in `search`.
+        coverage : float, optional
+            Share of new values that an interval is to hold; it is measured on spots of known counts, each predicted
+            from other patients (`search.intervals`), and tells how predictable each gene is.
 
         Raises
         ------
@@ -159,7 +164,8 @@ class Analyses:
         encoded = state.encode(query)
         near = state.with_counts(encoded, k=k, where=where, exclude=exclude)
         background = state.mean_log_expression
-        return predict(state.catalogue, encoded, near, background, genes=genes, n_genes=n_genes, k=k, mode=mode)
+        found = predict(state.catalogue, encoded, near, background, genes=genes, n_genes=n_genes, k=k, mode=mode)
+        return with_intervals(state.catalogue, found, coverage, without=encoded.patient)
 
     def decompose(
         self,

@@ -28,8 +28,9 @@ _TINY = 1e-6
 class Prediction(Findings):
     """Predicted expression, natural log of 1 + counts per 10,000.
 
-    Columns: `gene`, `predicted`, `sd` (weighted, over the neighbours; null where weights are negative), `index_mean`
-    (over all items with counts), `measured` (of the query itself where it has counts, else null).
+    Columns: `gene`, `predicted`, `sd` (weighted, over the neighbours; null where weights are negative), `low`, `high`
+    and `r` (interval, and correlation of predicted and measured over spots of other patients, where a coverage was
+    asked for), `index_mean` (over all items with counts), `measured` (of the query itself where it has counts).
 
     Attributes
     ----------
@@ -39,11 +40,14 @@ class Prediction(Findings):
         Items averaged.
     n_effective : float
         `(sum w)^2 / sum w^2`, the number of equally weighted neighbours that would be as noisy.
+    coverage : float or None
+        Share of new values that the intervals are to hold.
     """
 
     mode: Mode
     n_neighbours: int
     n_effective: float
+    coverage: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,9 @@ def predict(
             "gene": pa.array([symbols[c] for c in columns], pa.string()),
             "predicted": pa.array(mean[columns], pa.float32()),
             "sd": pa.nulls(len(columns), pa.float32()) if negative else pa.array(spread, pa.float32()),
+            "low": pa.nulls(len(columns), pa.float32()),
+            "high": pa.nulls(len(columns), pa.float32()),
+            "r": pa.nulls(len(columns), pa.float32()),
             "index_mean": pa.array(background[columns], pa.float32()),
             "measured": _measured(catalogue, query, columns),
         }

@@ -60,6 +60,9 @@ def predict(
     gene: Annotated[list[str] | None, typer.Option("--gene", help="Only this gene; may be repeated.")] = None,
     n_genes: Annotated[int, typer.Option("--n-genes", min=1, help="Genes shown when none is named.")] = 20,
     mode: Annotated[Mode, typer.Option("--mode", help="How neighbours are weighted.")] = "softmax",
+    coverage: Annotated[
+        float | None, typer.Option("--coverage", help="Give intervals that hold this share of values, such as 0.9.")
+    ] = None,
     options: AnalysisOptions,
 ) -> None:
     """Predict the expression of a query from the measured profiles of its hits."""
@@ -70,6 +73,7 @@ def predict(
         n_genes=n_genes,
         k=options.k or PREDICTION_K,
         mode=mode,
+        coverage=coverage,
         where=options.where,
         exclude=options.exclude,
     )
