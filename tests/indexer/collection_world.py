@@ -42,7 +42,7 @@ def full_world(folder) -> World:
     ):
         _add_gdc(world, f"c{number}", case, "TCGA-BRCA", kind, STAR.format(erbb2=100 * number).encode())
     picture = io.BytesIO()
-    Image.new("RGB", (60, 40), (200, 100, 150)).save(picture, "TIFF")
+    Image.new("RGB", (330, 320), (200, 100, 150)).save(picture, "TIFF", dpi=(25_400, 25_400))  # 1 um per pixel
     _add_gdc(world, "s1", "TCGA-A2-A04R", "TCGA-BRCA", "Primary Tumor", picture.getvalue(), slide="Diagnostic Slide")
     _add_gdc(world, "b1", "TCGA-A2-A04R", "TCGA-BRCA", "Primary Tumor", b"", access="controlled")
     _add_gdc(world, "p1", "C3L-00001", "CPTAC-3", "Primary Tumor", STAR.format(erbb2=5).encode())
@@ -118,8 +118,10 @@ def _stimage(folder) -> dict[str, bytes]:
         "meta/meta_all_gene02122025.csv": csv_text([dict(zip(names, row, strict=True)) for row in rows]),
     }
     for tech, name in (("ST", "Human_Breast_A1"), ("Visium", "Mouse_Brain_B1")):
-        files[f"{tech}/gene_exp/{name}_count.csv"] = b",ERBB2,VIM\nA_1,3,4\nA_2,5,6\n"
-        files[f"{tech}/coord/{name}_coord.csv"] = b",yaxis,xaxis,r\nA_1,50,60,5\nA_2,50,100,5\n"
+        counts = [f"S{n},{n + 3},4" for n in range(12)]
+        places = [f"S{n},{30 + n // 4 * 40},{10 + n % 4 * 40},5" for n in range(12)]  # neighbours 40 px apart
+        files[f"{tech}/gene_exp/{name}_count.csv"] = "\n".join([",ERBB2,VIM", *counts, ""]).encode()
+        files[f"{tech}/coord/{name}_coord.csv"] = "\n".join([",yaxis,xaxis,r", *places, ""]).encode()
         files[f"{tech}/image/{name}.png"] = (folder / "one.tif").read_bytes()
     return files
 

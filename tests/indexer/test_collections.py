@@ -11,6 +11,7 @@ from indexer.datasets.collection import Selection
 from indexer.datasets.receiving import receive_plan
 from indexer.datasets.record import RECORD, verify_folder
 from indexer.errors import FetchError
+from indexer.format import Circumstances, Said
 from indexer.formats import find_slides
 from indexer.readers.table_slide import read_slide_table
 from indexer.settings import Settings
@@ -86,8 +87,11 @@ def test_stimage_is_read_as_its_format(world: World, tmp_path):
     table = tmp_path / "s" / "slides.csv"
     row = rows(table)["Human_Breast_A1"]
     assert (row["patient_id"], row["diagnosis"], row["mpp"]) == ("PMID 34650042", "cancer", "")
-    (slide,) = find_slides(tmp_path / "s", "stimage")
-    assert slide.read_expression().counts.toarray().tolist() == [[3, 4], [5, 6]]
+    said = {name: Said(one.given_facts, one.image_path) for name, one in read_slide_table(table).items()}
+    (slide,) = find_slides(tmp_path / "s", "stimage", Circumstances(said))
+    assert slide.read_expression().counts.toarray()[:2].tolist() == [[3, 4], [4, 4]]
+    assert (slide.facts.mpp, slide.facts.mpp_source) == (5.0, "pitch")  # 200 um of legacy arrays over 40 px
+    assert slide.facts.patient == "PMID 34650042"
 
 
 def test_tcga_counts_and_slides_come_with_their_sheets(world: World, tmp_path):
@@ -104,9 +108,9 @@ def test_tcga_counts_and_slides_come_with_their_sheets(world: World, tmp_path):
     assert found["TCGA-A2-A04R-11A"].read_expression().counts.toarray()[0, 0] == 200
     assert rows(folder / "samples.csv")["TCGA-A2-A04R-11A"]["diagnosis"] == "normal"
     slide = read_slide_table(folder / "slides.csv")["TCGA-A2-A04R-01A-DX1.s1"]
-    assert slide.facts.patient == "TCGA-A2-A04R"
+    assert (slide.facts.patient, slide.facts.mpp) == ("TCGA-A2-A04R", 1.0)
     with closing(slide.open_image()) as image:
-        assert image.size_px == (60, 40)
+        assert image.size_px == (330, 320)
 
 
 @pytest.mark.parametrize("one", ["TCGA-A2-A04R", "TCGA-A2-A04R-11A", "c2"])
