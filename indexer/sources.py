@@ -7,9 +7,10 @@ from indexer.datasets.download import FetchProgress, fetch, verify
 from indexer.datasets.manifest import Dataset, Manifest, Role
 from indexer.errors import ManifestError
 from indexer.format import Circumstances, Said
+from indexer.genes.local import tables_with
 from indexer.genes.panel import read_gene_table
 from indexer.genes.shipped import shipped_tables
-from indexer.genes.tables import GeneTables, read_aliases, read_id_table, read_orthologs
+from indexer.genes.tables import GeneTables
 from indexer.readers import h5ad_cells, her2st, openslide_image, visium
 from indexer.settings import Settings
 from indexer.slides import SlideSource
@@ -102,12 +103,7 @@ def local_gene_names(manifest: Manifest, *, settings: Settings | None = None) ->
     settings = settings or Settings()
     ids, orthologs = (_local_reference(manifest, role, settings) for role in ("gene_table", "orthologs"))
     aliases = settings.cache_dir / ALIASES
-    own = GeneTables(symbols_of_alias=read_aliases(aliases) if aliases.is_file() else {})
-    reference = GeneTables(
-        symbol_of_id={} if ids is None else read_id_table(ids),
-        human_of_mouse={} if orthologs is None else read_orthologs(orthologs),
-    )
-    return own.filled_from(shipped_tables()).filled_from(reference)
+    return tables_with(ids=ids, orthologs=orthologs, aliases=aliases if aliases.is_file() else None)
 
 
 def _local_reference(manifest: Manifest, role: Role, settings: Settings | None) -> Path | None:

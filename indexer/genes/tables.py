@@ -4,10 +4,11 @@ import csv
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
+from typing import Any, SupportsIndex
 
 from indexer.errors import CountsError
 
@@ -32,6 +33,9 @@ class GeneTables:
         Human symbols that no other table may have.
     stamp : str
         Digest of the tables where it is known without reading them through.
+    made_by : tuple or None
+        Function, kept in memory, that makes these tables but for the spelling, and its arguments: another process is
+        told those instead of a hundred thousand names.
     """
 
     symbol_of_id: Mapping[str, str] = field(default_factory=dict)
@@ -41,6 +45,13 @@ class GeneTables:
     spelling: Mapping[str, str] = field(default_factory=dict)
     approved: frozenset[str] = frozenset()
     stamp: str = ""
+    made_by: tuple[Callable[..., "GeneTables"], tuple[Any, ...]] | None = field(default=None, compare=False, repr=False)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """What another process makes them from."""
+        if self.made_by is None:
+            return super().__reduce_ex__(protocol)
+        return _spelt, (*self.made_by, tuple(self.spelling.items()))
 
     @cached_property
     def human_symbols(self) -> frozenset[str]:
@@ -94,6 +105,10 @@ class GeneTables:
             stamp=hashlib.sha256(f"{self.sha256} {other.sha256}".encode()).hexdigest(),
         )
 
+    def kept(self, make: Callable[..., "GeneTables"], *given: Any) -> "GeneTables":
+        """These tables, of which other processes are told that `make(*given)` makes them."""
+        return replace(self, stamp=self.sha256, made_by=(make, given))
+
     def _current(self, symbol: str) -> str:
         """The symbol that another table's has now, if it is the alias of a single one."""
         current = self.symbols_of_alias.get(symbol, ())
@@ -113,6 +128,15 @@ class GeneTables:
                 earlier.setdefault(current[0], set()).add(name)
         single = {symbol: names.pop() for symbol, names in earlier.items() if len(names) == 1}
         return replace(self, spelling=single, stamp=self.sha256)
+
+
+@cache
+def _spelt(
+    make: Callable[..., GeneTables], given: tuple[Any, ...], spelling: tuple[tuple[str, str], ...]
+) -> GeneTables:
+    """Tables as another process had them, made once."""
+    tables = make(*given)
+    return replace(tables, spelling=dict(spelling), stamp=tables.sha256)
 
 
 def read_id_table(path: Path) -> dict[str, str]:

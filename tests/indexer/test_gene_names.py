@@ -1,6 +1,7 @@
 """Gene identifiers of every kind, and what is reported of them."""
 
 import gzip
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexer.building.frames import receive, send
 from indexer.errors import CountsError
+from indexer.genes.local import tables_with
 from indexer.genes.names import name_columns, name_genes
 from indexer.genes.report import FATES, sum_up
 from indexer.genes.shipped import shipped_tables
@@ -161,3 +164,15 @@ def test_genes_of_many_slides_are_summed_up_by_species():
     )
     assert mouse == "Genes of 1 slide, species mouse: 2 renamed (Erbb2 -> ERBB2, Vim -> VIM), 1 unknown (Gm597)."
     assert sum_up({}) == ()
+
+
+def test_another_process_is_told_how_tables_are_made_and_not_their_names(tmp_path):
+    (tmp_path / "ids.csv").write_text("ENSG00000000009,AC1.1\n")
+    tables = tables_with(ids=tmp_path / "ids.csv").spelt_as(["GLTSCR2"])
+    sent = BytesIO()
+    send(sent, tables)
+    assert sent.tell() < 10_000
+    there = [receive(BytesIO(sent.getvalue())) for _ in range(2)]
+    assert there[0] is there[1]  # made once a process
+    assert (there[0].sha256, there[0].spelling) == (tables.sha256, {"NOP53": "GLTSCR2"})
+    assert there[0].symbol_of_id["ENSG00000000009"] == "AC1.1"
