@@ -63,6 +63,32 @@ def benjamini_hochberg(p_values: npt.NDArray[np.floating], n_tests: int | None =
     return rates.astype(np.float32)
 
 
+def significance_of_many(
+    scores: Floats, n_compared: npt.NDArray[np.integer], calibration: Calibration, key: str
+) -> tuple[Floats, Floats] | None:
+    """p-values and false-discovery rates of many searches at once; `None` where the space has no null.
+
+    Parameters
+    ----------
+    scores : float32 (q, m)
+        Cosines of each search, descending; -inf where there are no more.
+    n_compared : int (q,)
+        Items that each search compared.
+
+    Returns
+    -------
+    float32 (q, m), float32 (q, m)
+        As `significance` gives them for each search.
+    """
+    if key not in calibration.quantiles:
+        return None
+    p_values = tail_probabilities(scores, calibration, key)
+    scaled = p_values.astype(np.float64) * n_compared[:, None] / np.arange(1, scores.shape[1] + 1)
+    scaled[np.isneginf(scores)] = np.inf
+    rates = np.minimum(np.minimum.accumulate(scaled[:, ::-1], axis=1)[:, ::-1], 1.0)
+    return p_values, rates.astype(np.float32)
+
+
 def significance(scores: Floats, n_compared: int, calibration: Calibration, key: str) -> Significance:
     """Calibrate the scores of a search.
 

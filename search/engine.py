@@ -9,7 +9,7 @@ from encoders.space import Space
 from indexer.access import Access, EngineName, SearchDevice
 from indexer.index import Index
 from search.analyses import Analyses
-from search.batch import BatchResult, answer_all
+from search.batch import BatchResult, answer_many
 from search.catalogue import Catalogue
 from search.filters import Exclude
 from search.hits import GroupBy
@@ -171,11 +171,8 @@ class Engine(Analyses):
         QueryError
             As in `search`, or if there is no query.
         """
-
-        def ask(i: int) -> SearchResult:
-            return self.search(queries[i], target=target, kind=kind, k=k, where=where, exclude=exclude, **more)
-
-        return answer_all(ask, len(queries))
+        request = Request(target=target, kind=kind, k=k, where=where, exclude=exclude, **more)
+        return answer_many(self._current(), queries, request)
 
     def similar_slides(
         self,

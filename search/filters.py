@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -88,27 +88,52 @@ def scope_of(
     FilterError
         If the `where` text does not parse or names an unknown column.
     """
-    kinds = _kinds(kind, query, target)
-    resolved = _resolve(exclude, query)
-    base = _base(catalogue, target, kinds, where)
-    notes = []
-    left_out = {"none": None, "slide": query.slide, "patient": query.patient}[resolved]
-    gone = np.empty(0, dtype=np.int64)
-    if left_out is not None and resolved != "none":
-        own = catalogue.rows_where(resolved, left_out)
-        gone = own[base.mask[own]]
-        notes.append(f"Own {resolved} {left_out!r} left out ({len(gone):,} items).")
-    elif query.row is not None and query.modality == target:
-        gone = np.array([query.row])[base.mask[[query.row]]]
-        notes.append("The query item itself is left out.")
+    kinds, base = base_of(catalogue, query, target, kind=kind, where=where)
+    left = left_out_of(catalogue, query, target, base, exclude)
     selection = base.selection
-    if len(gone):
+    if len(left.rows):
         vectors = catalogue.index.vectors(target)
-        selection = selection.without(vectors.places_of(gone), vectors.list_places)
-        if left_out is not None and resolved != "none":
-            quoted = left_out.replace("'", "''")
-            selection = selection.also_where(f"{resolved} IS NULL OR {resolved} <> '{quoted}'")
-    return Scope(kinds, resolved, left_out, tuple(notes), selection, base.mask, gone)
+        selection = selection.without(vectors.places_of(left.rows), vectors.list_places)
+        if left.name is not None:
+            quoted = left.name.replace("'", "''")
+            selection = selection.also_where(f"{left.exclude} IS NULL OR {left.exclude} <> '{quoted}'")
+    return Scope(kinds, left.exclude, left.name, left.notes, selection, base.mask, left.rows)
+
+
+def base_of(
+    catalogue: Catalogue,
+    query: EncodedQuery,
+    target: Modality,
+    *,
+    kind: str | Sequence[str] | None = None,
+    where: str | None = None,
+) -> tuple[tuple[str, ...], Base]:
+    """The kinds looked at for a query, and the items that may answer it before its own are left out."""
+    kinds = _kinds(kind, query, target)
+    return kinds, _base(catalogue, target, kinds, where)
+
+
+class LeftOut(NamedTuple):
+    """What is left out for a query: `auto` resolved, the slide or patient, its rows ascending, and that in words."""
+
+    exclude: Literal["none", "slide", "patient"]
+    name: str | None
+    rows: Rows
+    notes: tuple[str, ...]
+
+
+def left_out_of(catalogue: Catalogue, query: EncodedQuery, target: Modality, base: Base, exclude: Exclude) -> LeftOut:
+    """Find what no answer to a query may be."""
+    resolved = _resolve(exclude, query)
+    name = {"none": None, "slide": query.slide, "patient": query.patient}[resolved]
+    if name is not None:
+        own = catalogue.rows_where(resolved, name)
+        gone = own[base.mask[own]]
+        return LeftOut(resolved, name, gone, (f"Own {resolved} {name!r} left out ({len(gone):,} items).",))
+    if query.row is not None and query.modality == target:
+        gone = np.array([query.row])[base.mask[[query.row]]]
+        return LeftOut(resolved, name, gone, ("The query item itself is left out.",))
+    return LeftOut(resolved, name, np.empty(0, dtype=np.int64), ())
 
 
 def candidates(catalogue: Catalogue, target: Modality, kinds: Sequence[str], where: str | None) -> Mask:

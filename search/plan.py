@@ -9,6 +9,7 @@ from encoders.contracts import Floats, Modality, Vectors
 from indexer.vectors.found import Strategy
 from indexer.vectors.probing import NOTHING, Trace
 from indexer.vectors.selection import Selection
+from indexer.vectors.vector_set import VectorSet
 from search.catalogue import Catalogue, Mask, Rows
 
 _SCAN_ROWS = 20_000  # up to here every allowed item is in the answer; above it only the best
@@ -55,6 +56,13 @@ class StageTimer:
         self.stage_ms[name] = round(1000 * (time.perf_counter() - start), 3)
 
 
+def n_kept(vectors: VectorSet, selection: Selection, wanted: int, *, exact: bool) -> int:
+    """Items that a search keeps, where so many are wanted: more where they cost nothing."""
+    if len(vectors) <= _SCAN_ROWS:
+        return selection.count
+    return max(wanted, _KEPT) if not exact and vectors.strategy(selection, wanted) == "exact" else wanted
+
+
 def score(
     catalogue: Catalogue,
     vector: Vectors,
@@ -83,14 +91,11 @@ def score(
     grouped : bool
         Whether only the best items of each group will be kept, so that more are needed.
     exact : bool
-        Compare with every allowed item, and keep all.
+        Leave out none that could be a hit.
     """
     vectors = catalogue.index.vectors(modality)
     selection = allowed if isinstance(allowed, Selection) else vectors.select(allowed)
     wanted = k * (_PER_GROUP if grouped else 1)
-    if keep_all or len(vectors) <= _SCAN_ROWS:
-        wanted = selection.count
-    elif exact or vectors.strategy(selection, wanted) == "exact":
-        wanted = max(wanted, _KEPT)
+    wanted = selection.count if keep_all else n_kept(vectors, selection, wanted, exact=exact)
     found = vectors.nearest(vector, wanted, selection, exact=exact or keep_all)
     return Scored(found.rows, found.scores, selection.count, found.strategy, found.trace)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class More(TypedDict, total=False):
     offset : int
         Hits passed over, for the next page.
     exact : bool
-        Compare with every item that may answer, whatever it takes.
+        Leave out no item that could be a hit, whatever it takes; see `indexer.vectors.full_scan` for how that is known.
     explain : bool
         Say in `plan.explained` why the plan was chosen, what was scanned and why the search stopped.
     """
@@ -93,6 +93,23 @@ def retrieve(
             selection = catalogue.index.vectors(request.target).select(scope.mask & among, selection.where)
     with timer.stage("score"):
         scored = _score(catalogue, query.vector, request, selection)
+    return answered(catalogue, query, request, calibration, Retrieved(scope, selection, scored, timer))
+
+
+class Retrieved(NamedTuple):
+    """What was found for a query: its scope, what might answer it, the best of that, and how long it took."""
+
+    scope: Scope
+    selection: Selection
+    scored: Scored
+    timer: StageTimer
+
+
+def answered(
+    catalogue: Catalogue, query: EncodedQuery, request: Request, calibration: Calibration, found: Retrieved
+) -> Retrieval:
+    """Tell what the items found for a query are worth and what is known of them."""
+    scope, selection, scored, timer = found
     with timer.stage("rank"):
         n_hits = request.offset + request.k
         places = pick(scored, catalogue, n_hits, request.group_by, request.per_group)
