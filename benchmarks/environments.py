@@ -13,15 +13,19 @@ class PeerError(Exception):
     """A peer that cannot be measured, with the reason."""
 
 
-def python_with(environment: str, name: str, packages: Sequence[str]) -> Path:
-    """Interpreter of an environment in which packages are installed under a name first; raises `PeerError`."""
+def python_with(environment: str, name: str, packages: Sequence[str], *, shares_project: bool = True) -> Path:
+    """Interpreter of an environment in which packages are installed under a name first; raises `PeerError`.
+
+    What the project has installed is visible in it, unless its packages would not get along with that.
+    """
     folder = Settings().cache_dir / "benchmarks" / environment
     python = folder / "bin" / "python"
     if not python.exists():
         _run([sys.executable, "-m", "venv", str(folder)])
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
         # What the project has is not installed again; the peers' own packages come first on the path.
-        (folder / "lib" / version / "site-packages" / "project.pth").write_text(sysconfig.get_path("purelib"))
+        if shares_project:
+            (folder / "lib" / version / "site-packages" / "project.pth").write_text(sysconfig.get_path("purelib"))
     noted = folder / f"{name}.installed"
     if not noted.exists():
         _run([str(python), "-m", "pip", "install", "--quiet", *packages])

@@ -1,7 +1,7 @@
 """A slide like those of Aperio scanners, generated: a pyramid of JPEG tiles of any size, written in seconds.
 
-Tissue is a disc of tiles drawn from a few dozen variants of one texture, on white glass. Each tile of the file is a JPEG
-of its own, so reading costs what it costs on a real slide; only the drawing is shared.
+Tissue is a disc of tiles drawn from a few dozen variants of one texture, on white glass. Each tile of the file is a
+JPEG of its own, so reading costs what it costs on a real slide; only the drawing is shared.
 """
 
 import io
@@ -138,7 +138,7 @@ def _texture(rng: np.random.Generator) -> Pixels:
     nuclei = np.clip(gaussian_filter(seeds, 4.5) * 120, 0, 1)[..., None]
     pink = np.array([224.0, 150.0, 190.0]) + fibres[..., None] * np.array([8.0, 22.0, 12.0])
     mixed = pink * (1 - nuclei) + np.array([92.0, 60.0, 140.0]) * nuclei + rng.normal(0, 4, (side, side, 1))
-    return np.clip(mixed, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(mixed, 0, 255), dtype=np.uint8)
 
 
 def _glass() -> Pixels:
