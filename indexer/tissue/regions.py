@@ -92,9 +92,14 @@ def check_regions(regions: Regions, size_px: tuple[int, int], *, slide: str) -> 
 
 
 def region_shares(
-    regions: Sequence[Region], centres: Points, side_px: float, size_px: tuple[int, int]
+    regions: Sequence[Region],
+    centres: Points,
+    side_px: float,
+    size_px: tuple[int, int],
+    *,
+    without: Sequence[Region] = (),
 ) -> npt.NDArray[np.float64]:
-    """Share of each tile that lies in the regions.
+    """Share of each tile that lies in the regions, and not in some others.
 
     Parameters
     ----------
@@ -106,6 +111,8 @@ def region_shares(
         Side of a tile.
     size_px : tuple of int
         `(width, height)` of the slide.
+    without : sequence of Region
+        What lies in these does not count.
 
     Returns
     -------
@@ -113,10 +120,10 @@ def region_shares(
         In [0, 1], to about a sixteenth of a tile's side along each edge.
     """
     pixel = max(side_px / _RASTER_PER_TILE, max(size_px) / _MAX_RASTER_PX)
-    raster = np.zeros((int(np.ceil(size_px[1] / pixel)), int(np.ceil(size_px[0] / pixel))), dtype=np.bool_)
-    for region in regions:
-        for polygon in region.polygons:
-            _paint(raster, [ring / pixel for ring in polygon])
+    shape = (int(np.ceil(size_px[1] / pixel)), int(np.ceil(size_px[0] / pixel)))
+    raster = _raster(regions, shape, pixel)
+    if without:
+        raster &= ~_raster(without, shape, pixel)
     return tissue_share(raster, centres / pixel, np.full(2, side_px / pixel))
 
 
@@ -193,6 +200,15 @@ def _area(region: Region) -> float:
         ]
         total += areas[0] - sum(areas[1:])
     return total
+
+
+def _raster(regions: Sequence[Region], shape: tuple[int, int], pixel: float) -> npt.NDArray[np.bool_]:
+    """Which pixels of a raster lie in the regions, bool (height, width)."""
+    raster = np.zeros(shape, dtype=np.bool_)
+    for region in regions:
+        for polygon in region.polygons:
+            _paint(raster, [ring / pixel for ring in polygon])
+    return raster
 
 
 def _paint(raster: npt.NDArray[np.bool_], rings: Sequence[Points]) -> None:

@@ -41,8 +41,8 @@ def lay_tiles(
 ) -> LaidTiles:
     """Tiles on tissue, or in the regions that somebody drew.
 
-    Regions to keep take the place of the tissue that is found by colour: at least half of a tile must lie in them. A
-    tile of which half or more lies in regions to drop is left out.
+    Regions to keep take the place of the tissue that is found by colour: at least half of a tile must lie in them, and
+    in none to drop. Without regions to keep, a tile of which half or more lies in regions to drop is left out.
 
     Parameters
     ----------
@@ -65,11 +65,11 @@ def lay_tiles(
     check_regions(regions, size_px, slide=slide)
     if regions.keep:
         centres = _grid(size_px, mpp, side_um, stride_um)
-        centres = centres[region_shares(regions.keep, centres, side_px, size_px) >= MIN_TISSUE]
+        inside = region_shares(regions.keep, centres, side_px, size_px, without=regions.drop)
+        centres = centres[inside >= MIN_TISSUE]
     else:
         centres = tissue_grid(image, mpp, side_um, stride_um)
-    if regions.drop:
-        centres = centres[region_shares(regions.drop, centres, side_px, size_px) < 1 - MIN_TISSUE]
+        centres = centres[region_shares(regions.drop, centres, side_px, size_px) < MIN_TISSUE]
     return LaidTiles(centres, region_names(regions.keep, centres, side_px, size_px))
 
 
