@@ -17,7 +17,8 @@ def content_sha256(source: SlideSource, settings: BuildSettings) -> str:
     facts = json.dumps(asdict(source.facts), sort_keys=True)
     files = sorted(f"{path.name} {_digest_once(path, *_stamp(path))}" for path in source.files)
     files += [source.tiles.stated] if isinstance(source, TiledSlide) else []
-    files += [source.read_with] if isinstance(source, HasRemarks) else []
+    read_with = source.read_with if isinstance(source, HasRemarks) else ""
+    files += [read_with] if read_with else []
     return hashlib.sha256("\n".join([settings.digest(), source.kind, facts, *files]).encode()).hexdigest()
 
 

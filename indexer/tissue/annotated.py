@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from indexer.errors import RegionError
+from indexer.genes.report import GeneReport, ReportsGenes
 from indexer.slides import Expression, HasRemarks, SlideFacts, SlideImage, SlideSource
 from indexer.tissue.regions import Regions, read_regions
 
@@ -68,6 +69,10 @@ class AnnotatedSlide:
     def remarks(self) -> tuple[str, ...]:
         """What is to be said of the slide itself."""
         return self.base.remarks() if isinstance(self.base, HasRemarks) else ()
+
+    def gene_report(self) -> GeneReport | None:
+        """What became of the genes of the slide."""
+        return self.base.gene_report() if isinstance(self.base, ReportsGenes) else None
 
     def open_image(self) -> SlideImage | None:
         """Picture of the slide. Raises `SlideError`."""
