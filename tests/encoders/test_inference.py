@@ -121,6 +121,35 @@ def test_vectors_of_the_default_space_are_those_of_pytorch(monkeypatch):
     assert slow.backbone.runtime.startswith("PyTorch")
 
 
+def test_bfloat16_as_on_a_gpu_gives_vectors_like_float32():
+    """On the CPU's twin of the arithmetic, as most machines that run this have no GPU."""
+    image, patches = open_space("mini").image, tissue(6, 224)
+    forward = image.backbone._load()
+    whole = inference.TorchRuntime(forward, "cpu").run(patches)
+    half = inference.TorchRuntime(forward, "cpu", bfloat16=True)
+    assert half.name.endswith("on cpu, bfloat16")
+    rows = half.run(patches)
+    assert rows.dtype == np.float32
+    assert (image.project(whole) * image.project(rows)).sum(axis=1).min() > 0.999
+
+
+def test_a_full_gpu_takes_fewer_patches_at_a_time(caplog):
+    seen = []
+
+    def forward(pixels):
+        seen.append(len(pixels))
+        if len(pixels) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return brightness(pixels)
+
+    patches = tissue(17, 16)
+    with caplog.at_level("INFO"):
+        rows = inference.TorchRuntime(forward, "cpu").run(patches)
+    np.testing.assert_allclose(rows, patches.mean(axis=(1, 2)), rtol=1e-5)
+    assert seen == [17, 8, 4, 4, 4, 4, 1]
+    assert "4 at a time" in caplog.text
+
+
 @needs_openvino
 def test_nothing_is_sent_home(tmp_path):
     """Left alone, importing OpenVINO notes consent in the home folder and sends an event from a process of its own."""
