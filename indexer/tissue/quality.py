@@ -2,7 +2,7 @@
 
 Focus is the variance of the Laplacian (Pech-Pacheco et al., Diatom autofocusing in brightfield microscopy, ICPR 2000;
 Pertuz et al., Analysis of focus measure operators for shape-from-focus, Pattern Recognition 2013). What it is on a
-sharp tile depends on stain, scanner and scale (27 to 2,600 on the sections measured), so a tile is compared with
+sharp tile depends on stain, scanner and scale (its median was 34 to 2,159 on three sections), so a tile is compared with
 its own slide. Ink is told by hue and saturation, as HistoQC does (Janowczyk et al., JCO Clin Cancer Inform 2019).
 """
 
@@ -17,8 +17,8 @@ from indexer.slides import Pixels
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
-#: A tile is blurred if its focus is below this share of the median of its slide; sharp tiles stay above a fifth, those
-#: blurred by 2 um fall to a thirtieth and below.
+#: A tile is blurred if its focus is below this share of the median of its slide; on three sections sharp tiles
+#: had at least 0.21, those blurred by 4 um at most 0.06.
 BLURRED = 0.05
 #: And below this share of its own variance: a smooth tile has little of either, a blurred one lost the first.
 FLAT = 0.005
