@@ -17,8 +17,8 @@ from indexer.progress import Progress, Silent
 from indexer.runs.next_steps import next_step
 from indexer.slides import Expression, SlideSource
 
-#: Patches and rows on which the encoders are timed, once they are warm.
-_TIMED_PATCHES, _TIMED_ROWS = 64, 256
+#: Patches and rows on which the encoders are timed, once they are warm, and seconds after which that is enough.
+_TIMED_PATCHES, _TIMED_ROWS, _TIMED_S = 64, 256, 0.5
 _BATCH = 32
 #: Share of the bound set by reading and encoding that a run reaches, and what each slide costs besides.
 _EFFICIENCY, _PER_SLIDE_S = 0.85, 0.3
@@ -147,11 +147,11 @@ def _time_patches(space: Space, pixels: Patches) -> tuple[float, float]:
     some, begun = pixels[: min(len(pixels), _BATCH)], time.perf_counter()
     stain = space.image.stain_of(some)
     space.image.features(some, stain=stain)  # loads and compiles
-    n, start = 0, time.perf_counter()
-    while n < _TIMED_PATCHES:
+    n, taken, start = 0, 0.0, time.perf_counter()
+    while n < _TIMED_PATCHES and taken < _TIMED_S:
         space.image.features(some, stain=stain)
-        n += len(some)
-    return n / max(time.perf_counter() - start, 1e-6), start - begun
+        n, taken = n + len(some), time.perf_counter() - start
+    return n / max(taken, 1e-6), start - begun
 
 
 def _time_rows(space: Space, expression: Expression) -> float:
