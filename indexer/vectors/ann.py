@@ -29,6 +29,8 @@ RABITQ_MIN_DIM = 128
 _COARSE_DIM = 128
 _TRAIN_PER_LIST = 32
 _TRAIN_ROUNDS = 8
+#: Lists of so many times the mean size are split.
+_LARGE = 4
 _ADD_ROWS = 65_536
 INDEX_FILE, LIST_OF_FILE, RADII_FILE, BASIS_FILE = "index.faiss", "list_of.npy", "radii.npy", "basis.npy"
 
@@ -298,7 +300,7 @@ def _some_dots(vectors: Unmapped, query: Vectors, positions: Positions) -> Float
 
 
 def _train(vectors: Vectors, n_lists: int) -> tuple[Vectors, Vectors]:
-    """Centroids in the leading principal directions `(n_lists, m)`, and those directions `(m, dim)`."""
+    """About `n_lists` centroids in the leading principal directions `(l, m)`, and those directions `(m, dim)`."""
     faiss = _faiss()
     n, dim = vectors.shape
     sample = np.ascontiguousarray(vectors[np.linspace(0, n - 1, min(n, n_lists * _TRAIN_PER_LIST)).astype(np.int64)])
@@ -310,8 +312,32 @@ def _train(vectors: Vectors, n_lists: int) -> tuple[Vectors, Vectors]:
     # Begun with rows that are far apart, or a small cluster has no list of its own and its rows lie in many.
     training.init_method = faiss.ClusteringInitMethod_AFK_MC2
     training.min_points_per_centroid, training.max_points_per_centroid = 1, 2 * _TRAIN_PER_LIST
-    training.train(np.ascontiguousarray(sample @ basis.T), faiss.IndexFlatL2(width))
-    return faiss.vector_to_array(training.centroids).reshape(n_lists, width).copy(), basis
+    reduced = np.ascontiguousarray(sample @ basis.T)
+    training.train(reduced, faiss.IndexFlatL2(width))
+    centroids = faiss.vector_to_array(training.centroids).reshape(n_lists, width).copy()
+    return _with_large_ones_split(centroids, reduced), basis
+
+
+def _with_large_ones_split(centroids: Vectors, sample: Vectors) -> Vectors:
+    """Centroids with more in place of those that are nearest to far more rows than others are.
+
+    Rows of many small clusters, none of which has a centroid of its own, lie together around the one in their middle.
+    """
+    faiss = _faiss()
+    width = centroids.shape[1]
+    nearest = faiss.IndexFlatL2(width)
+    nearest.add(centroids)
+    list_of = nearest.search(sample, 1)[1][:, 0]
+    counts = np.bincount(list_of, minlength=len(centroids))
+    mean = len(sample) / len(centroids)
+    large = np.flatnonzero(counts > max(_LARGE * mean, _LARGE))
+    parts = [centroids[np.setdiff1d(np.arange(len(centroids)), large)]]
+    for one in large:
+        n_parts = int(np.ceil(counts[one] / (_LARGE / 2 * mean)))
+        splitting = faiss.Kmeans(width, n_parts, niter=_TRAIN_ROUNDS, min_points_per_centroid=1)
+        splitting.train(np.ascontiguousarray(sample[list_of == one]))
+        parts.append(splitting.centroids)
+    return np.ascontiguousarray(np.concatenate(parts))
 
 
 def _assign(vectors: Vectors, reduced: Vectors, basis: Vectors) -> ListNumbers:

@@ -23,7 +23,8 @@ _FIRST_DEPTH = 16  # candidates for each hit wanted, at first
 _FEWEST, _MOST = 160, 4_096
 _CODES_A_CANDIDATE = 40  # of so many codes one is a candidate
 _BORDER = 64
-_MOST_DOUBLINGS = 3.0
+_FEWEST_DOUBLINGS, _MOST_DOUBLINGS = 0.5, 3.0
+_CODES_A_ROW = 4  # where one code in so many is a candidate, comparing every row takes no longer
 _GROWTH = 8
 #: Where a filter leaves no more than one list in so many, all that are worth a scan are scanned at once: their rows are
 #: far from most queries, and then it takes most of them.
@@ -171,8 +172,7 @@ class _Run:
         """Scan some lists, of which `allowed` rows each may answer."""
         at_once = self._compared_at_once(lists, allowed)
         if at_once.any():
-            of_lists = self._ann.lists
-            self._add(self._selection.in_lists(lists[at_once], of_lists.list_of, len(of_lists.sizes)))
+            self._add_all(lists[at_once])
             lists, allowed = lists[~at_once], allowed[~at_once]
         if len(lists):
             self._scan_codes(lists, int(allowed.sum()))
@@ -200,21 +200,24 @@ class _Run:
             depth = min(self._depth, n_allowed)
             estimates, found = self._ann.scan(self._query[None], lists[None], coarse[None], depth, selector)
             n = depth if found[0, -1] >= 0 else int(np.count_nonzero(found[0] >= 0))  # those that are -1 come last
-            last = float(estimates[0, n - 1]) if n else -np.inf
             self.rows, self.scores = kept
             self._compare(estimates[0, :n], found[0, :n])
-            if n < depth or depth >= n_allowed or last + self._error() * self._border(found[0, :n]) < self.least:
+            if n < depth or depth >= n_allowed:
                 return
-            self._depth = self._deeper(estimates[0, :n])
+            to_go = float(estimates[0, -1]) + self._error() * self._border(found[0]) - self.least
+            if to_go < 0:
+                return
             self.rescans += 1
+            self._depth = _deeper(estimates[0], to_go)
+            if _CODES_A_ROW * self._depth > n_allowed and isinstance(self._vectors, np.ndarray):
+                # The codes tell too little apart: every row is sooner compared.
+                self.rows, self.scores = kept
+                self._add_all(lists)
+                return
 
-    def _deeper(self, estimates: Floats) -> int:
-        """How many candidates there are that may be better, by how fast the estimates fall."""
-        n = len(estimates)
-        fall = float(estimates[n // 2] - estimates[-1])  # while their number doubled
-        to_go = float(estimates[-1] + self._error() * self._near.error.max() - self.least)
-        doublings = to_go / fall if fall > 0 else _MOST_DOUBLINGS
-        return int(self._depth * 2 ** min(max(doublings, 0.5), _MOST_DOUBLINGS))
+    def _add_all(self, lists: Rows) -> None:
+        of_lists = self._ann.lists
+        self._add(self._selection.in_lists(lists, of_lists.list_of, len(of_lists.sizes)))
 
     def _border(self, found: Rows) -> float:
         """What one unit of the error of a code is worth for those that come just after the candidates."""
@@ -246,6 +249,14 @@ class _Run:
 
     def _error(self) -> float:
         return float(self._prober.code_errors(self._near, self.least))
+
+
+def _deeper(estimates: Floats, to_go: float) -> int:
+    """How many estimates there are that lie no further than `to_go` below the last, by how fast they fall."""
+    n = len(estimates)
+    fall = float(estimates[n // 2] - estimates[-1])  # while their number doubled
+    doublings = to_go / fall if fall > 0 else _MOST_DOUBLINGS
+    return int(n * 2 ** min(max(doublings, _FEWEST_DOUBLINGS), _MOST_DOUBLINGS))
 
 
 def _lowest(values: Floats, n: int) -> Rows:

@@ -1,0 +1,129 @@
+"""Searches over lists against exact ones: what is found with no knob touched, and what the bounds are made of."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from benchmarks.ann_data import FILTERS, K, generate
+from encoders.contracts import unit_rows
+from indexer.vectors import ann
+from indexer.vectors.ann import AnnIndex
+from indexer.vectors.evidence import approach, measure, radii_of
+from indexer.vectors.probing import Prober
+from indexer.vectors.selection import Selection
+from indexer.vectors.vector_set import VectorSet
+
+N, DIM = 6_000, 128
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["clusters", "another modality"])
+def large(request, tmp_path_factory):
+    data = generate(tmp_path_factory.mktemp("evidence"), 30_000, n_queries=40, flat=request.param)
+    vectors = VectorSet.over("image", np.arange(30_000), np.asarray(data.vectors), 30_000)
+    assert vectors.strategy() == "ann"
+    return data, vectors
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_recall_is_kept_under_every_filter_with_no_knob_touched(large, name):
+    data, vectors = large
+    shares = []
+    for i, query in enumerate(data.queries):
+        allowed = data.allowed(name, i)
+        found = vectors.nearest(query, K, allowed)
+        assert allowed is None or allowed[found.rows].all()
+        assert found.scores == pytest.approx(data.vectors[found.rows] @ query, abs=1e-5)
+        shares.append(len(set(found.rows.tolist()) & set(data.truth(name)[i].tolist())) / K)
+    assert np.mean(shares) >= 0.99
+
+
+@pytest.fixture(scope="module")
+def built():
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(60, DIM))
+    shares = rng.dirichlet(np.full(60, 0.5))
+    rows = centres[rng.choice(60, size=N, p=shares)] + 0.7 * rng.normal(size=(N, DIM))
+    vectors = unit_rows(rows.astype(np.float32))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ann, "EXACT_VALUES", 1_000)
+        lists = AnnIndex.build(vectors)
+    return vectors, Prober(lists, vectors, measure(vectors, lists), radii_of(lists.lists))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 10_000),
+    near=st.floats(0, 1),
+    share=st.sampled_from([1.0, 0.5, 0.1, 0.02]),
+    by_list=st.booleans(),
+    k=st.sampled_from([1, 10, 40]),
+)
+def test_hits_are_rows_that_may_answer_with_the_scores_of_exact_search(built, seed, near, share, by_list, k):
+    vectors, prober = built
+    rng = np.random.default_rng(seed)
+    noise = unit_rows(rng.normal(size=(1, DIM)).astype(np.float32))
+    query = unit_rows(near * vectors[rng.integers(N)][None] + (1 - near) * noise)[0]
+    of_lists = prober.ann.lists
+    n_lists = len(of_lists.sizes)
+    mask = (rng.random(n_lists) < share)[of_lists.list_of] if by_list else rng.random(N) < share
+    selection = Selection(mask)
+    rows, scores, trace = prober.search(query, k, selection)
+    assert len(np.unique(rows)) == len(rows) >= min(k, selection.count)
+    assert mask[rows].all()
+    np.testing.assert_allclose(scores, vectors[rows] @ query, atol=1e-5)
+    truth = np.sort(vectors[mask] @ query)[::-1][:k]
+    best = np.sort(scores)[::-1][: len(truth)]
+    assert (best <= truth + 1e-5).all()
+    if trace.lists_probed == trace.lists_allowed and share == 0.02 and not by_list:
+        np.testing.assert_allclose(best, truth, atol=1e-5)  # every row was compared, without codes
+    assert np.count_nonzero(best >= truth - 1e-5) >= len(truth) // 2
+
+
+def test_rows_of_lists_are_the_allowed_ones_of_those_lists(built):
+    _, prober = built
+    of_lists = prober.ann.lists
+    n_lists = len(of_lists.sizes)
+    rng = np.random.default_rng(2)
+    whole = Selection(rng.random(N) < 0.4)
+    gone = rng.permutation(N)[:500]
+    for selection in (whole, whole.without(gone, (of_lists.list_of, n_lists))):
+        for lists in (rng.permutation(n_lists)[:3], np.sort(rng.permutation(n_lists)[: n_lists - 1])):
+            rows = selection.in_lists(lists, of_lists.list_of, n_lists)
+            expected = np.flatnonzero(selection.mask & np.isin(of_lists.list_of, lists))
+            np.testing.assert_array_equal(np.sort(rows), expected)
+
+
+def test_a_query_of_another_spread_is_judged_in_its_own_units(built):
+    vectors, prober = built
+    query = vectors[5]
+    near = approach(prober.ann.lists, prober.radii, query)
+    far = approach(prober.ann.lists, prober.radii, 0.2 * query)
+    least = float(near.scores.max()) + 0.1
+    np.testing.assert_allclose(near.behind(least), far.behind(0.2 * least), rtol=1e-3, atol=1e-3)
+
+
+def test_a_wider_tolerance_reaches_no_further(built):
+    _, prober = built
+    tolerances = (0.3, 0.1, 0.03, 0.01, 0.002, 0.0)
+    reaches = [
+        prober.evidence.model_copy(update={"tolerance": one}).reach(
+            np.array([0.5, 3.0, 9.0]), np.array([0.7, 3.0, 9.5])
+        )
+        for one in tolerances
+    ]
+    assert (np.diff(reaches, axis=0) >= 0).all()
+    margins = np.array(prober.evidence.margins)
+    assert (np.diff(margins, axis=1) <= 0).all()  # the nearer the nearest list, the further others may matter
+
+
+def test_a_list_of_many_small_clusters_is_split():
+    rng = np.random.default_rng(4)
+    small = np.repeat(rng.normal(size=(400, DIM)), 4, axis=0)
+    middle = 0.05 * rng.normal(size=(2_400, DIM)) + 0.2
+    vectors = unit_rows(np.vstack([small + 0.02 * rng.normal(size=small.shape), middle]).astype(np.float32))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ann, "EXACT_VALUES", 1_000)
+        sizes = AnnIndex.build(vectors).lists.sizes
+    assert sizes.sum() == len(vectors)
+    assert sizes.max() < 12 * sizes.mean()
