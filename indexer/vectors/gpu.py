@@ -59,7 +59,7 @@ class GpuIndex:
             if probes:
                 self._index.nprobe = probes
             scores, rows = self._index.search(queries, k)
-        return scores, rows
+        return (1 - scores / 2 if self.n_lists else scores), rows  # of unit vectors
 
 
 class Gpu:
@@ -90,9 +90,10 @@ class Gpu:
         Raises `RuntimeError` if they do not fit.
         """
         faiss, (n_lists, dim) = self._faiss, lists.centroids.shape
-        quantizer = faiss.IndexFlatIP(dim)
+        # By distances, which order unit vectors as inner products do, but lists as their rows were put into them.
+        quantizer = faiss.IndexFlatL2(dim)
         quantizer.add(np.ascontiguousarray(lists.centroids))
-        index = faiss.IndexIVFFlat(quantizer, dim, n_lists, faiss.METRIC_INNER_PRODUCT)
+        index = faiss.IndexIVFFlat(quantizer, dim, n_lists, faiss.METRIC_L2)
         index.train(np.ascontiguousarray(lists.centroids))  # nothing is left to learn but this sets it ready
         for start in range(0, len(vectors), _ADD_ROWS):
             part = np.ascontiguousarray(vectors[start : start + _ADD_ROWS])

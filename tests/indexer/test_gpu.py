@@ -47,7 +47,7 @@ class Limited:
 def twin(memory_bytes=10**9):
     """What stands in for FAISS with one GPU."""
     return SimpleNamespace(
-        **{name: getattr(faiss, name) for name in ("IndexFlatIP", "IndexIVFFlat", "METRIC_INNER_PRODUCT", "swig_ptr")},
+        **{name: getattr(faiss, name) for name in ("IndexFlatL2", "IndexIVFFlat", "METRIC_L2", "swig_ptr")},
         get_num_gpus=lambda: 1,
         StandardGpuResources=SimpleNamespace,
         GpuIndexFlatConfig=SimpleNamespace,
