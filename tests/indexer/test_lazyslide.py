@@ -118,9 +118,14 @@ BROKEN = {
 }
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return write_store(tmp_path_factory.mktemp("whole") / "S.zarr", centres=CENTRES[:4])
+
+
 @pytest.mark.parametrize("fault", BROKEN)
-def test_a_damaged_store_says_its_own_reason(tmp_path, fault):
-    path = write_store(tmp_path / "S.zarr", centres=CENTRES[:4])
+def test_a_damaged_store_says_its_own_reason(tmp_path, whole, fault):
+    path = shutil.copytree(whole, tmp_path / "S.zarr")
     harm, reason = BROKEN[fault]
     harm(path)
     with pytest.raises(FeaturesError, match=reason):
