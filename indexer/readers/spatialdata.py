@@ -77,16 +77,16 @@ def _read(rows: AnnotatedRows, label_column: str | None, *, has_other: bool) -> 
 
 
 def _columns(rows: AnnotatedRows) -> GeneColumns:
-    table = _open_table(rows)
-    if table.raw is None or "counts" in table.layers:
-        return gene_columns(table.var, table.var_names)
-    return raw_counts(table, rows.where)[1]
+    if (rows.table / "raw" / "var").is_dir() and not (rows.table / "layers" / "counts").is_dir():
+        return raw_counts(_open_table(rows), rows.where)[1]
+    table = _open_table(rows, with_counts=False)
+    return gene_columns(table.var, table.var_names)
 
 
 def _find_mpp(rows: AnnotatedRows) -> tuple[float, MppSource] | None:
-    table = _open_table(rows)
-    if not all(name in table.obs for name in _ARRAY):
+    if not (rows.table / "obs" / _ARRAY[0]).exists():
         return None
+    table = _open_table(rows, with_counts=False)
     pitch = _pitch(rows, table, _positions(rows, table)[0])
     return None if pitch is None else (PITCH_UM / pitch, "pitch")
 
@@ -154,12 +154,18 @@ def _own_systems(rows: AnnotatedRows, shapes: Path | None = None) -> dict[str, M
     return found
 
 
-def _open_table(rows: AnnotatedRows) -> Any:
-    """Rows of the table that annotate the element. Raises `CountsError`."""
+def _open_table(rows: AnnotatedRows, *, with_counts: bool = True) -> Any:
+    """Rows of the table that annotate the element. Raises `CountsError` or `JoinError`."""
     import anndata
+    import zarr
 
     try:
-        table = anndata.read_zarr(rows.table)
+        if with_counts:
+            table = anndata.read_zarr(rows.table)
+        else:
+            group = zarr.open_group(rows.table, mode="r")
+            parts = {name: anndata.io.read_elem(group[name]) for name in ("obs", "var", "uns")}
+            table = anndata.AnnData(**parts)
     except Exception as error:  # a damaged store raises whatever it leads anndata and zarr into
         raise CountsError(
             f"Cannot read {rows.table}: {error}. Expected a table of SpatialData; get it again."
