@@ -179,7 +179,8 @@ def _pictured(
     rest = np.setdiff1d(np.arange(len(centres)), sample)
     for batch in reader.read(rest, sieve):
         yield batch
-    return sieve.left_out
+    n_without = tiles.n_grid - len(tiles.xy_px)
+    return ({"no tissue": n_without} if n_without else {}) | sieve.left_out
 
 
 def spread(n: int) -> Rows:

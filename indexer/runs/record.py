@@ -33,7 +33,7 @@ class SlideRecord(BaseModel):
     seconds : dict of str to float
         Spent on it by stage; slides overlap.
     left_out : dict of str to int
-        Tiles of its grid that were not taken, by reason: glass, pen, blur.
+        Tiles of its grid that were not taken, by reason: no tissue, pen, blur.
     error, reason, next_step : str
         Of a failed slide: class of the error, its sentence, and what to do.
     """

@@ -20,14 +20,18 @@ _MASK_PX = 1_024  # longer side of the thumbnail the tissue is found on
 
 @dataclass(frozen=True, slots=True)
 class LaidTiles:
-    """Tiles of a slide: centres float64 (n, 2) in level-0 pixels, and the class that was drawn round each."""
+    """Tiles of a slide: centres float64 (n, 2) in level-0 pixels, and the class that was drawn round each.
+
+    `n_grid` counts the places of the grid, with those that hold no tissue or lie in no region.
+    """
 
     xy_px: Points
     labels: tuple[str | None, ...]
+    n_grid: int = 0
 
     def only(self, kept: npt.NDArray[np.bool_]) -> "LaidTiles":
         """The tiles of a mask, bool (n,)."""
-        return LaidTiles(self.xy_px[kept], tuple(np.array(self.labels, dtype=object)[kept]))
+        return LaidTiles(self.xy_px[kept], tuple(np.array(self.labels, dtype=object)[kept]), self.n_grid)
 
 
 def lay_tiles(
@@ -58,9 +62,10 @@ def lay_tiles(
     SlideError, RegionError
         See `tissue_grid`, and if regions do not lie on the slide.
     """
+    n_grid = len(_grid(image.size_px, mpp, side_um, stride_um))
     if regions is None:
         centres = tissue_grid(image, mpp, side_um, stride_um)
-        return LaidTiles(centres, (None,) * len(centres))
+        return LaidTiles(centres, (None,) * len(centres), n_grid)
     size_px, side_px = image.size_px, side_um / mpp
     check_regions(regions, size_px, slide=slide)
     if regions.keep:
@@ -70,7 +75,7 @@ def lay_tiles(
     else:
         centres = tissue_grid(image, mpp, side_um, stride_um)
         centres = centres[region_shares(regions.drop, centres, side_px, size_px) < MIN_TISSUE]
-    return LaidTiles(centres, region_names(regions.keep, centres, side_px, size_px))
+    return LaidTiles(centres, region_names(regions.keep, centres, side_px, size_px), n_grid)
 
 
 def tissue_grid(image: SlideImage, mpp: float, side_um: float, stride_um: float) -> Points:
