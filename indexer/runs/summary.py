@@ -79,7 +79,15 @@ def _genes(records: Sequence[GeneRecord]) -> list[str]:
         names = ", ".join(record.slides[:3]) + (f" and {len(record.slides) - 3} more" if len(record.slides) > 3 else "")
         for fate, count in record.counts.items():
             if count:
-                rows.append((names, record.species, fate, f"{count:,}", ", ".join(record.examples.get(fate, []))))
+                rows.append(
+                    (
+                        names,
+                        record.species,
+                        fate.replace("_", " "),
+                        f"{count:,}",
+                        ", ".join(record.examples.get(fate, [])),
+                    )
+                )
         if record.n_summed:
             rows.append((names, record.species, "summed", f"{record.n_summed:,}", ""))
     return _table("Gene identifiers", ("slides", "species", "fate", "genes", "examples"), rows)

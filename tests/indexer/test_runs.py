@@ -141,7 +141,7 @@ def test_slides_of_the_same_genes_share_a_line(tmp_path):
     run = RunRecord(id="20260101-000000-000000", started_at="", updated_at="", pid=1, host="h", genes=known)
     text = summary_text(run)
     assert "| A, B | human | renamed | 1 | FAM129A -> NIBAN1 |" in text
-    assert "no_ortholog" not in text
+    assert "no ortholog" not in text
 
 
 def test_reasons_cannot_pass_for_markdown():
