@@ -22,10 +22,10 @@ from encoders.aggregators import MEAN, open_aggregator
 from encoders.contracts import Vectors
 from encoders.registry import open_space
 from encoders.space import Space
-from indexer.building.slide_aggregates import SlideAggregate
 from indexer.datasets.manifest import load_manifest
 from indexer.slides import Expression, SlideSource
 from indexer.sources import open_sources
+from indexer.store.aggregates import SlideAggregate
 from indexer.tissue.tiles import read_patches
 from search.slide_matching import Match, match_slides
 from search.training import MINI_DATA

@@ -1,4 +1,9 @@
-"""Arrays in, unit vectors out: encoder contracts, the registry of spaces, gene lists and sentences, the trainer."""
+"""Arrays in, unit vectors out: encoder contracts, the registry of spaces, gene lists and sentences, the trainer.
+
+The registry knows every family of encoders; it is imported when it is asked for.
+"""
+
+from typing import TYPE_CHECKING
 
 from encoders.contracts import (
     EncoderInfo,
@@ -10,9 +15,11 @@ from encoders.contracts import (
     SectionStats,
 )
 from encoders.gene_lists import WeightedGenes
-from encoders.registry import SpaceStatus, describe_spaces, known_spaces, open_space
 from encoders.sentences import GeneSentence, SentenceRecipe, sentences_of
 from encoders.space import Calibration, QualityRow, Space, SpaceCard
+
+if TYPE_CHECKING:
+    from encoders.registry import SpaceStatus, describe_spaces, known_spaces, open_space
 
 __all__ = [
     "Calibration",
@@ -35,3 +42,11 @@ __all__ = [
     "open_space",
     "sentences_of",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in {"SpaceStatus", "describe_spaces", "known_spaces", "open_space"}:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from encoders import registry
+
+    return getattr(registry, name)

@@ -1,7 +1,7 @@
 """An index opened for reading: one consistent state of its tables, with its vectors beside."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -212,6 +212,11 @@ class Index:
     def stored_vectors(self, modality: Modality) -> tuple[Rows, Vectors]:
         """Vectors as the table holds them: row numbers int64 `(m,)` and float32 `(m, dim)`, all in memory."""
         return read_vectors(self._table, modality, None, self._row_ids)
+
+    def stream_vectors(self, modality: Modality) -> Iterator[tuple[Rows, Vectors]]:
+        """The same a batch at a time, and nothing more of them in memory."""
+        for vectors, ids in self.store.stream("items", f"{modality}_vector"):
+            yield np.searchsorted(self._row_ids, ids), vectors
 
     def _row_ids_after(self, after: int | None) -> RowIds:
         if after is None:

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from encoders.aggregators import MEAN
-from encoders.contracts import Modality
+from encoders.contracts import Modality, Vectors
 from indexer.building.slide_aggregates import aggregate_problems
 from indexer.genes.panel import Panel
 from indexer.index import Index
@@ -15,6 +16,7 @@ from indexer.store.lance_index import lance_index
 from indexer.store.versions import history, read_tags
 from indexer.upkeep.inventory import leftovers, version_problems
 from indexer.vectors.sidecar_card import MODALITIES
+from indexer.vectors.vector_set import VectorSet
 
 _UNIT_TOLERANCE = 1e-3
 _ASKED = 16
@@ -105,28 +107,41 @@ def _gene_problems(index: Index) -> list[str]:
     problems = []
     if Panel(index.genes, index.ensembl_ids).sha256 != index.card.panel_sha256:
         problems.append("The genes are not those of the panel whose digest is in the card.")
-    columns = index.store.read("items", ["gene_index"])[0]["gene_index"]
-    flat = pc.list_flatten(columns)
-    if len(flat) and (pc.min(flat).as_py() < 0 or pc.max(flat).as_py() >= len(index.genes)):
+    parts = (pc.list_flatten(batch.column(0)) for batch in index.store.batches("items", ["gene_index"]))
+    if any(len(part) and (pc.min(part).as_py() < 0 or pc.max(part).as_py() >= len(index.genes)) for part in parts):
         problems.append(f"Some counts belong to gene numbers outside 0 to {len(index.genes) - 1}.")
     return problems
 
 
 def _vectors(index: Index, modality: Modality) -> Finding:
     problems = []
-    rows, stored = index.stored_vectors(modality)
-    n_wrong = int((~(np.abs(np.linalg.norm(stored, axis=1) - 1) < _UNIT_TOLERANCE)).sum())
+    searched = index.vectors(modality)
+    n_stored = n_wrong = n_same = 0
+    for rows, stored in index.stream_vectors(modality):
+        n_stored += len(rows)
+        n_wrong += int((~(np.abs(np.linalg.norm(stored, axis=1) - 1) < _UNIT_TOLERANCE)).sum())
+        n_same += _n_same(searched, rows, stored)
     if n_wrong:
         problems.append(f"{n_wrong} {modality} vectors are not of norm 1.")
-    searched = index.vectors(modality)
-    if not (np.array_equal(searched.rows, rows) and np.array_equal(searched.vectors, stored)):
+    if not n_same == n_stored == len(searched):
         problems.append(
             f"The {modality} sidecar does not hold the vectors of the table. Delete {index.folder / 'sidecar'}: it is "
             "made again when the index is opened."
         )
-    if searched.ann.n_rows > len(rows):
-        problems.append(f"The {modality} FAISS index holds {searched.ann.n_rows} vectors, the table {len(rows)}.")
-    return Finding(f"{modality} vectors match the table and have norm 1", f"{len(rows):,} vectors", tuple(problems))
+    if searched.ann.n_rows > n_stored:
+        problems.append(f"The {modality} FAISS index holds {searched.ann.n_rows} vectors, the table {n_stored}.")
+    return Finding(f"{modality} vectors match the table and have norm 1", f"{n_stored:,} vectors", tuple(problems))
+
+
+def _n_same(searched: VectorSet, rows: npt.NDArray[np.int64], stored: Vectors) -> int:
+    """How many of some rows have the vector that is searched."""
+    places = searched.places_of(rows)
+    n_base = len(searched.base)
+    n = 0
+    for part, first in ((searched.base, 0), (searched.tail, n_base)):
+        its = np.flatnonzero((places >= first) & (places < first + len(part)))
+        n += int((part[places[its] - first] == stored[its]).all(axis=1).sum()) if len(its) else 0
+    return n
 
 
 def _lance_indexes(index: Index) -> list[Finding]:

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from indexer.building.slide_aggregates import SlideAggregate
+from indexer.store.aggregates import SlideAggregate
 from search.errors import QueryError
 
 Doubles = npt.NDArray[np.float64]

@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from encoders.aggregators import MEAN
 from encoders.contracts import Modality
-from indexer.building.slide_aggregates import SlideAggregate, read_aggregates
 from indexer.index import Index
+from indexer.store.aggregates import SlideAggregate, read_aggregates
 from search.calibration import Significance
 from search.catalogue import Catalogue
 from search.errors import QueryError

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from encoders.given_space import FAMILY as GIVEN_VECTORS
 from encoders.given_space import space_of_card
-from encoders.registry import open_space
 from encoders.space import Space
 from indexer.index import Index
 from search.catalogue import Catalogue, Mask
@@ -62,4 +61,6 @@ def space_for(index: Index, named: str | Path | None, device: str) -> Space:
     own = index.card.space
     if named is None and own.recipe.get("family") == GIVEN_VECTORS:
         return space_of_card(own)
+    from encoders.registry import open_space  # what an index of given vectors does without
+
     return open_space(named or own.name, device=device)

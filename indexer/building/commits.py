@@ -12,9 +12,10 @@ from indexer.building.items import item_tables, slide_row
 from indexer.building.pipeline import Failure, Ready, Result
 from indexer.building.report import SlideRun
 from indexer.building.run_writer import RunWriter
-from indexer.building.slide_aggregates import SlideAggregate, aggregates_of, write_aggregates
+from indexer.building.slide_aggregates import aggregates_of
 from indexer.progress import StageClock
 from indexer.slides import SlideFacts
+from indexer.store.aggregates import SlideAggregate, write_aggregates
 from indexer.store.card import BuildSettings
 from indexer.store.writer import IndexWriter
 from indexer.upkeep.maintenance import Folding

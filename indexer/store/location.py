@@ -22,7 +22,7 @@ from indexer.settings import Settings
 if TYPE_CHECKING:
     from pyarrow.fs import S3FileSystem
 
-SIDECAR = "sidecar"
+SIDECAR, AGGREGATES = "sidecar", "aggregates"
 #: A bucket is asked no more often whether a file was replaced.
 STAMP_AGE_S = 1.0
 

@@ -211,6 +211,11 @@ class Store:
                 vectors = np.asarray(found.flatten()).reshape(-1, found.type.list_size)  # leaves nulls out
                 yield vectors, batch.column("_rowid").to_numpy()[np.asarray(found.is_valid())]
 
+    def batches(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """All rows of some columns a batch at a time."""
+        with reading(table):
+            yield from self._tables[table].search().select(list(columns)).limit(None).to_batches(_STREAMED_ROWS)
+
     def _later(self, table: str, after: int | None) -> Any:  # LanceDB declares any kind of query
         query = self._tables[table].search()
         return query if after is None else query.where(f"_rowid > {after}")

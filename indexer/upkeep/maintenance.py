@@ -19,10 +19,10 @@ from indexer.index import Index
 from indexer.progress import Progress, Silent
 from indexer.store.card import CARD_NAME, HISTORY, IndexCard, card_name
 from indexer.store.lance_index import has_lance_index
-from indexer.store.location import SIDECAR, Location, locate
+from indexer.store.location import AGGREGATES, SIDECAR, Location, locate
 from indexer.store.locks import writer_lock
 from indexer.store.opening import exceeds_memory
-from indexer.store.tables import TABLES
+from indexer.store.tables import TABLES, Store
 from indexer.store.versions import history, read_tags, version_numbers
 from indexer.store.writer import IndexWriter
 from indexer.vectors.sidecar import refresh_sidecar
@@ -172,11 +172,25 @@ def forget_old_versions(location: Location, writer: IndexWriter, keep: timedelta
     needed = {table: {card.table_versions[table] for card in kept.values()} for table in TABLES}
     writer.store.forget_versions(needed)
     remove_sidecars(location, needed["items"])
+    _remove_aggregates(location, list(kept.values()))
     for folder in ("", HISTORY):  # files whose writing was killed
         for name in location.names(folder):
             if name.endswith(".part"):
                 location.remove(f"{folder}/{name}".lstrip("/"))
     return gone
+
+
+def _remove_aggregates(location: Location, kept: Sequence[IndexCard]) -> None:
+    """Remove what stood for slides that no kept version has."""
+    names = set(location.names(AGGREGATES))
+    if not names:
+        return
+    of_version = {card.table_versions["slides"]: card for card in kept}
+    for card in of_version.values():
+        slides = Store.open(location, card.table_versions).read("slides", ["content_sha256"])[0]
+        names -= {f"{digest}.safetensors" for digest in slides["content_sha256"].to_pylist()}
+    for name in names:
+        location.remove(f"{AGGREGATES}/{name}")
 
 
 def kept_cards(location: Location, keep: timedelta) -> dict[int, IndexCard]:

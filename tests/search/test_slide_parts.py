@@ -7,9 +7,9 @@ import pytest
 
 from encoders.contracts import unit_rows
 from indexer.building.build import build_index
-from indexer.building.slide_aggregates import SlideAggregate
 from indexer.errors import IndexFormatError, WriteError
 from indexer.index import Index
+from indexer.store.aggregates import SlideAggregate
 from indexer.verification import find_problems
 from search.engine import Engine
 from search.errors import QueryError
