@@ -2,6 +2,8 @@
 
 import json
 
+from PIL import Image
+
 from tests.indexer import written_files as written
 
 
@@ -67,3 +69,14 @@ def test_bulk_samples_of_one_file_are_searched_without_their_patients_others(his
     search = ("search", "item", item, "--target", "expression", "--exclude", "patient", "--db", tmp_path / "db")
     found = json.loads(histoseek(*search, "--json").stdout)
     assert {hit["slide"] for hit in found["hits"]} == {"TCGA-E2-A15K-01"}
+
+
+def test_where_tiles_lie_is_said_in_one_way(histoseek, tmp_path):
+    Image.new("RGB", (40, 40)).save(tmp_path / "S.png")
+    where = ("ingest", tmp_path, "--format", "slides", "--db", tmp_path / "db")
+    assert histoseek(*where, "--overlap", "0.5", "--tile-stride-um", "100").code == 2
+    assert histoseek(*where, "--overlap", "0.95").code == 2
+    assert histoseek("ingest", "--features", tmp_path, "--annotations", tmp_path).code == 2
+    none = histoseek(*where, "--annotations", tmp_path / "none.geojson")
+    assert none.code == 1
+    assert "expected GeoJSON of QuPath, one file a slide" in " ".join(none.stderr.split())
