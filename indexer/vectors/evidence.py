@@ -31,7 +31,7 @@ Doubles = npt.NDArray[np.float64]
 _QUERIES = 96
 _NEIGHBOURS = 10
 _BINS = 8
-_CODE_MISS = 0.002
+_CODE_MISS = 0.005
 #: Tolerances whose margins are kept, and the one that searches begin with.
 _TOLERANCES = (0.3, 0.1, 0.05, 0.03, 0.02, 0.01, 0.006, 0.004, 0.002, 0.001, 0.0)
 _TOLERANCE = 0.01
