@@ -1,8 +1,8 @@
-"""Many queries over inverted lists at once: the first scan is one call, and those it does not settle go on.
+"""Many queries over inverted lists at once: a scan is one call, and those it does not settle scan more lists.
 
 What settles a query is what settles a single one (`indexer.vectors.probing`): no list left may hold enough, and no
-code left may hide a better score. A query that is not settled is searched by itself, or, where it would take a good
-part of the index, compared with every row by matrix products together with the others like it.
+code left may hide a better score. The few that are left at last are searched by themselves; those that would take a
+good part of the index are compared with every row by matrix products together.
 """
 
 from collections.abc import Sequence
@@ -25,10 +25,12 @@ _AT_ONCE, _CANDIDATES_AT_ONCE = 256, 2**22  # queries, and what is found for the
 #: A scan of so large a share of the codes takes longer than a matrix product with every row.
 _GREAT_SHARE = 0.3
 _FEWEST_FOR_PRODUCTS = 32
+#: Times as many lists as a single search begins with; those who have not enough scan again, if they are so many.
+_WIDER, _FEWEST_AGAIN = (1, 4, 16), 8
 
 
-class _First(NamedTuple):
-    """What the first scan found: rows, -1 where none, and their cosines, and which queries are settled by it."""
+class _Scan(NamedTuple):
+    """What a scan found: rows, -1 where none, and their cosines, and which queries are settled by it."""
 
     rows: Rows
     scores: Floats
@@ -53,23 +55,29 @@ def search_many(
     """
     rows = np.full((len(queries), k), -1, dtype=np.int64)
     scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
-    alone: list[int] = []
     great: list[int] = []
+    pending = np.arange(len(queries))
     step = max(1, min(_AT_ONCE, _CANDIDATES_AT_ONCE // prober.depth(k, selection.count)))
-    for start in range(0, len(queries), step):
-        part = slice(start, start + step)
-        first = _first_scan(prober, queries[part], k, selection, None if gone is None else gone[part])
-        rows[part], scores[part] = top(first.rows, first.scores, k)
-        is_great = first.share > _GREAT_SHARE
-        alone += (start + np.flatnonzero(~first.is_settled & ~is_great)).tolist()
-        great += (start + np.flatnonzero(~first.is_settled & is_great)).tolist()
+    for wider in _WIDER:
+        if wider > 1 and len(pending) < _FEWEST_AGAIN:
+            break
+        left = []
+        for its in np.split(pending, range(step, len(pending), step)):
+            theirs = None if gone is None else [gone[i] for i in its]
+            scan = _scan(prober, queries[its], k, selection, theirs, wider)
+            rows[its], scores[its] = top(scan.rows, scan.scores, k)
+            is_great = ~scan.is_settled & (scan.share > _GREAT_SHARE)
+            great += its[is_great].tolist()
+            left.append(its[~scan.is_settled & ~is_great])
+        pending = np.concatenate(left)
+    alone = pending.tolist()
     if len(great) < _FEWEST_FOR_PRODUCTS or not isinstance(prober.vectors, np.ndarray):
         alone, great = alone + great, []
     if great and isinstance(prober.vectors, np.ndarray):
         places = None if selection.is_all else selection.places
-        left = None if gone is None else [gone[i] for i in great]
+        theirs = None if gone is None else [gone[i] for i in great]
         rows[great], scores[great] = nearest_of_all(
-            prober.vectors, queries[great], k, places=places, gone=left, least=scores[great, -1]
+            prober.vectors, queries[great], k, places=places, gone=theirs, least=scores[great, -1]
         )
     if alone:
         with ThreadPoolExecutor(n_cores()) as pool:
@@ -109,12 +117,14 @@ def _alone(
     return rows[0], cosines[0]
 
 
-def _first_scan(prober: Prober, queries: Vectors, k: int, selection: Selection, gone: Sequence[Rows] | None) -> _First:
+def _scan(
+    prober: Prober, queries: Vectors, k: int, selection: Selection, gone: Sequence[Rows] | None, wider: int
+) -> _Scan:
     lists = prober.ann.lists
     near = approach_of(lists.dots_of_all(queries), prober.radii)
     allowed, is_open = prober.allowed_in(selection)
     n_open = int(np.count_nonzero(is_open))
-    n_first = prober.first_lists(n_open)
+    n_first = min(n_open, wider * prober.first_lists(n_open))
     closed = np.flatnonzero(~is_open)
     behind = near.behind(near.at_standing(prober.evidence.typical_standing))
     behind[:, closed] = np.inf
@@ -136,7 +146,7 @@ def _first_scan(prober: Prober, queries: Vectors, k: int, selection: Selection, 
     is_left = (behind <= reach[:, None]) & (near.scores + lists.max_radii >= least[:, None])
     np.put_along_axis(is_left, take, values=False, axis=1)
     is_settled = np.isfinite(least) & (border < least) & ~is_left.any(axis=1)
-    return _First(rows, scores, is_settled, (is_left * allowed).sum(axis=1) / max(1, int(allowed.sum())))
+    return _Scan(rows, scores, is_settled, (is_left * allowed).sum(axis=1) / max(1, int(allowed.sum())))
 
 
 def _are_gone(rows: Rows, gone: Sequence[Rows]) -> npt.NDArray[np.bool_]:

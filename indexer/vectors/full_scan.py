@@ -28,10 +28,10 @@ Rows = npt.NDArray[np.int64]
 #: seen, none lies beyond `_SEEN` of them but one time in sixty.
 _BOUND, _SEEN = 6.0, 4.3
 _MOST_WIDENED = 4
-_CODES_A_PART = 65_536
-_FIRST_DEPTH, _DEEPER = 256, 8
+_FIRST_CODES, _CODES_A_PART = 4_096, 65_536
+_FIRST_DEPTH, _DEEPER = 256, 4
 #: So many rows of a part, and so large a share, are sooner compared with all others in the order they lie.
-_MANY, _GREAT_SHARE = 8_192, 0.125
+_MANY, _GREAT_SHARE = 20_000, 0.125
 _ROUNDING = 3e-6
 
 
@@ -116,7 +116,7 @@ class _Scan:
 
     def run(self) -> tuple[_Part, Trace]:
         lists = np.flatnonzero(self._is_open & self._full.could_hold(self._scores, self._least))
-        parts = self._split(lists[np.argsort(-self._scores[lists])])
+        parts = self._split(lists[np.argsort(-(self._scores + self._bound * self._deviation)[lists])])
         found = _Part(*(np.concatenate(columns) for columns in zip(*_each(self._part, parts), strict=True)))
         stopped = (
             f"All {len(lists):,} lists that could hold a better row were scanned, and every row compared whose code "
@@ -126,11 +126,12 @@ class _Scan:
         return found, Trace(len(lists), n_open, scanned, len(found.rows), len(parts), stopped)
 
     def _split(self, lists: Rows) -> list[Rows]:
-        """Lists in parts of about as many codes: near ones together, since those need more of their rows compared."""
+        """Lists in parts: what may hold the best comes first, in small ones, as more of its rows are compared."""
         ends = np.cumsum(self._ann.lists.sizes[lists])
-        n_parts = int(np.ceil(ends[-1] / min(_CODES_A_PART, np.ceil(ends[-1] / n_cores()))))
-        cuts = np.searchsorted(ends, ends[-1] * np.arange(1, n_parts) / n_parts)
-        return [part for part in np.split(lists, cuts) if len(part)]
+        wanted = [_FIRST_CODES]
+        while wanted[-1] < ends[-1]:
+            wanted.append(wanted[-1] + min(wanted[-1], _CODES_A_PART))
+        return [part for part in np.split(lists, np.searchsorted(ends, wanted[:-1])) if len(part)]
 
     def _part(self, lists: Rows) -> _Part:
         """Scan some lists, deeper until no code left can belong to a hit, and compare what may be one."""
