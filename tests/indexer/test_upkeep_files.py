@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from indexer.index import Index
+from indexer.progress import Silent
 from indexer.store.location import AGGREGATES, locate
 from indexer.store.tables import Store
+from indexer.upkeep import maintenance
 from indexer.upkeep.editing import delete_slides
 from indexer.upkeep.maintenance import optimize_index
 from indexer.verification import find_problems
@@ -58,3 +60,12 @@ def test_a_vector_of_another_length_is_found(folder, monkeypatch):
     index.vectors("image")
     monkeypatch.setattr(Store, "stream", longer)
     assert any("12 image vectors are not of norm 1" in problem for problem in find_problems(index))
+
+
+def test_a_writer_that_leaves_many_files_says_what_folds_them(folder, monkeypatch, caplog):
+    maintenance.refresh_after_writing(Index.open(folder), Silent())
+    assert not caplog.records
+    monkeypatch.setattr(maintenance, "MANY_FILES", 2)
+    maintenance.refresh_after_writing(Index.open(folder), Silent())
+    assert "2 files" in caplog.text
+    assert "index optimize" in caplog.text
