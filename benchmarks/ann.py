@@ -5,7 +5,7 @@ setting that reaches the recall asked for on some queries (HistoSeek has no sett
 the same other queries under every filter in turn, round after round, so that a disturbance of the machine meets all.
 A time is end to end: query vector in, ten hits with their metadata out. `--quick` is 20,000 vectors and the peers that
 are built in seconds, within a minute; `--growth 10000,100000` is HistoSeek alone at several sizes, with the exponents
-of its costs.
+of its costs. `--flat` asks with vectors of another modality, whose cosines to all rows lie close together.
 """
 
 import argparse
@@ -26,9 +26,9 @@ _SLOW_FROM = 300_000
 _ENGINES = (*OWN, *OWN_LIBRARIES, *PACKAGES)
 
 
-def measure(n: int, engines: Sequence[str], plan: Plan, folder: Path) -> Iterator[Row]:
+def measure(n: int, engines: Sequence[str], plan: Plan, folder: Path, *, flat: bool = False) -> Iterator[Row]:
     """All rows at one size."""
-    data = generate(folder / "data", n)
+    data = generate(folder / "data", n, flat=flat)
     measured = measure_all(engines, data, folder, plan)
     yield from rows_of(measured, n)
     yield from own_rows(data, folder, measured, n)
@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--recall", type=float, default=0.99, help="recall@10 that peers are set to reach")
     parser.add_argument("--quick", action="store_true", help=f"{_QUICK_N:,} vectors, few queries")
+    parser.add_argument("--flat", action="store_true", help="queries of another modality, as in CLIP-like spaces")
     parser.add_argument("--growth", help="sizes, separated by commas")
     parser.add_argument("--folder", type=Path, help="where indexes are built; by default a temporary folder")
     parser.add_argument("--json", action="store_true", dest="as_json")
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             show(growth_rows([int(size) for size in chosen.growth.split(",")], folder, plan), as_json=chosen.as_json)
         else:
             engines = _chosen(chosen.peers, n, quick=chosen.quick)
-            show(measure(n, engines, plan, folder), as_json=chosen.as_json)
+            show(measure(n, engines, plan, folder, flat=chosen.flat), as_json=chosen.as_json)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ FILTERS: dict[str, tuple[str, str, float | str] | None] = {
 }
 _BASIS, _WIDTH = 256, 48
 _SPREAD, _NOISE = 0.75, 0.30
+#: Of a flat space: shares of the direction all rows have, in rows and in queries, and of a query's own cluster in it.
+_OF_ROWS, _OF_QUERIES, _MATCHED = np.float32(0.8), np.float32(0.425), np.float32(0.125)
 _CHUNK = 65_536
 
 
@@ -105,21 +107,30 @@ def slide_facts(number: int) -> dict[str, str]:
     }
 
 
-def generate(folder: Path, n: int, n_queries: int = 200, seed: int = 0) -> Data:
-    """Write `n` vectors, their metadata, held-out queries and exact answers into a folder; the same each time."""
+def generate(folder: Path, n: int, n_queries: int = 200, seed: int = 0, *, flat: bool = False) -> Data:
+    """Write `n` vectors, their metadata, held-out queries and exact answers into a folder; the same each time.
+
+    With `flat` the queries are of another modality than the rows, as in CLIP-like spaces: all rows share one direction,
+    and a query has a little of it, hardly anything of its cluster, and much that no row has. Cosines of pairs of one
+    cluster are then about .34 to .42, of others .30 to .38.
+    """
     rng = np.random.default_rng(seed)
     clusters = _Clusters(rng, n_clusters=int(np.clip(n // 100, 40, 2_000)))
     folder.mkdir(parents=True, exist_ok=True)
+    modality = _Modality(np.random.default_rng(seed + 1)) if flat else None
     cluster_of = clusters.draw(rng, n)
     slide_of = (clusters.organ_of[cluster_of] * SLIDES_AN_ORGAN + rng.integers(0, SLIDES_AN_ORGAN, n)).astype(np.int32)
     order = np.argsort(slide_of, kind="stable")
     cluster_of, slide_of = cluster_of[order], slide_of[order]
     vectors = np.lib.format.open_memmap(folder / "vectors.npy", mode="w+", dtype=np.float32, shape=(n, DIM))
     for start in range(0, n, _CHUNK):
-        vectors[start : start + _CHUNK] = clusters.points(rng, cluster_of[start : start + _CHUNK])
+        points = clusters.points(rng, cluster_of[start : start + _CHUNK])
+        vectors[start : start + _CHUNK] = points if modality is None else modality.rows(points)
     vectors.flush()
     of_queries = clusters.draw(rng, n_queries)
     queries = clusters.points(rng, of_queries)
+    if modality is not None:
+        queries = modality.queries(queries)
     own = clusters.organ_of[of_queries] * SLIDES_AN_ORGAN + rng.integers(0, SLIDES_AN_ORGAN, n_queries)
     np.save(folder / "queries.npy", queries)
     np.save(folder / "u.npy", rng.random(n, dtype=np.float32))
@@ -156,7 +167,27 @@ class _Clusters:
         np.add.at(places, (np.arange(n)[:, None], self._axes[cluster_of]), moved)
         points = places @ self._basis
         points += rng.normal(size=points.shape).astype(np.float32) * np.float32(_NOISE / np.sqrt(DIM))
-        return np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True), dtype=np.float32)
+        return _unit(points)
+
+
+class _Modality:
+    """What sets the rows apart from queries of another modality."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._direction = _unit(rng.normal(size=(1, DIM)).astype(np.float32))
+
+    def rows(self, points: Floats) -> Floats:
+        return _unit(_OF_ROWS * self._direction + np.float32(np.sqrt(1 - _OF_ROWS**2)) * points)
+
+    def queries(self, points: Floats) -> Floats:
+        others = _unit(self._rng.normal(size=points.shape).astype(np.float32))
+        rest = np.float32(np.sqrt(1 - _OF_QUERIES**2 - _MATCHED**2))
+        return _unit(_OF_QUERIES * self._direction + _MATCHED * points + rest * others)
+
+
+def _unit(vectors: Floats) -> Floats:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
 
 def _exact(data: Data, name: str) -> Rows:
