@@ -2,11 +2,10 @@
 
 Focus is the variance of the Laplacian (Pech-Pacheco et al., Diatom autofocusing in brightfield microscopy, ICPR 2000;
 Pertuz et al., Analysis of focus measure operators for shape-from-focus, Pattern Recognition 2013). What it is on a
-sharp tile depends on stain, scanner and scale (its median was 34 to 2,159 on three sections), so a tile is compared
+sharp tile depends on stain, scanner and scale (its median was 34 to 2,159 on four sections), so a tile is compared
 with its own slide. Ink is told by hue and saturation, as HistoQC does (Janowczyk et al., JCO Clin Cancer Inform 2019).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +16,8 @@ from indexer.slides import Pixels
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
-#: A tile is blurred if its focus is below this share of the median of its slide; on three sections sharp tiles
-#: had at least 0.21, those blurred by 4 um at most 0.06.
+#: A tile is blurred if its focus is below this share of the median of its slide; on four sections sharp tiles
+#: had at least 0.17, those blurred by 4 um at most 0.06.
 BLURRED = 0.05
 #: And below this share of its own variance: a smooth tile has little of either, a blurred one lost the first.
 FLAT = 0.005
@@ -62,11 +61,6 @@ class TileJudge:
 
     median_focus: float
     ink_counts: bool
-
-    @classmethod
-    def of(cls, sample: Sequence[Pixels] | Pixels) -> "TileJudge":
-        """Judge of a slide from a sample of its tiles, uint8 (n, side, side, 3), at least one."""
-        return cls.of_scores(score_tiles(np.asarray(sample)))
 
     @classmethod
     def of_scores(cls, scores: TileScores) -> "TileJudge":
@@ -128,7 +122,7 @@ def _is_ink(pixels: Pixels) -> Mask:
     saturation = spread / np.maximum(high, 1)
     hue = _hue(red, green, blue, high, np.maximum(spread, 1))
     is_green = (hue > 75) & (hue < 190) & (saturation > 0.3)
-    is_blue = (hue >= 190) & (hue < 235) & (saturation > 0.6)
+    is_blue = (hue >= 190) & (hue < 240) & (saturation > 0.65) & (high > 150)  # dense nuclei are as blue, but dark
     is_red = ((hue > 345) | (hue < 15)) & (saturation > 0.8) & (high > 130)
     is_black = (high < 50) & (spread < 15)
     return np.asarray(is_green | is_blue | is_red | is_black, dtype=np.bool_)

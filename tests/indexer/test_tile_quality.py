@@ -10,6 +10,7 @@ from indexer.tissue.quality import TileJudge, said_of, score_tiles
 from tests.indexer.store_doubles import FakeImage, fake_space, write_source
 
 PINK, PURPLE, BROWN, PALE = (205, 120, 175), (110, 70, 150), (140, 90, 50), (225, 205, 220)
+LYMPHOCYTES = (40, 50, 110)  # of dense ones in a real section
 PENS = {"green": (30, 140, 70), "blue": (30, 60, 200), "red": (210, 20, 30), "black": (15, 15, 18)}
 
 
@@ -34,7 +35,9 @@ def test_focus_is_the_variance_of_the_laplacian():
 
 @pytest.mark.parametrize("pen", PENS)
 def test_ink_is_told_from_stain(pen):
-    tiles = np.stack([tile(PENS[pen], noise=8), *(tile(colour, noise=8) for colour in (PINK, PURPLE, BROWN, PALE))])
+    tiles = np.stack(
+        [tile(PENS[pen], noise=8), *(tile(colour, noise=8) for colour in (PINK, PURPLE, BROWN, PALE, LYMPHOCYTES))]
+    )
     ink = score_tiles(tiles).ink
     assert ink[0] > 0.9
     assert ink[1:].max() < 0.01
@@ -42,7 +45,7 @@ def test_ink_is_told_from_stain(pen):
 
 def test_only_what_is_plain_is_left_out():
     sharp = [tile(seed=seed) for seed in range(20)]
-    judge = TileJudge.of(np.stack(sharp))
+    judge = TileJudge.of_scores(score_tiles(np.stack(sharp)))
     half_inked = tile()
     half_inked[:, :32] = PENS["blue"]
     some_ink = tile()
@@ -61,9 +64,9 @@ def blobs():
 
 def test_a_slide_of_an_odd_stain_or_all_soft_keeps_its_tiles():
     green = np.stack([tile(PENS["green"], seed=seed) for seed in range(9)])
-    assert not TileJudge.of(green).judge(score_tiles(green))[1].any()
+    assert not TileJudge.of_scores(score_tiles(green)).judge(score_tiles(green))[1].any()
     soft = np.stack([blurred(blobs(), 4)] * 9)
-    assert not TileJudge.of(soft).judge(score_tiles(soft))[0].any()
+    assert not TileJudge.of_scores(score_tiles(soft)).judge(score_tiles(soft))[0].any()
 
 
 def test_what_was_left_out_is_said():
