@@ -2,7 +2,7 @@
 
 Focus is the variance of the Laplacian (Pech-Pacheco et al., Diatom autofocusing in brightfield microscopy, ICPR 2000;
 Pertuz et al., Analysis of focus measure operators for shape-from-focus, Pattern Recognition 2013). What it is on a
-sharp tile depends on stain, scanner and scale (its median was 34 to 2,159 on four sections), so a tile is compared
+sharp tile depends on stain, scanner and scale (its median was 34 to 2,159 on three sections), so a tile is compared
 with its own slide. Ink is told by hue and saturation, as HistoQC does (Janowczyk et al., JCO Clin Cancer Inform 2019).
 """
 
