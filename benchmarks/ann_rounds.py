@@ -34,10 +34,10 @@ class Measured:
 
     Attributes
     ----------
-    build_s : float or None
-        Seconds to build.
-    ms, recall : dict
-        Milliseconds and recall of each query, by filter.
+    build_s, build_cpu_s : float or None
+        Seconds to build, and those of all threads.
+    ms, cpu_ms, recall : dict
+        Milliseconds, those of all threads, and recall of each query, by filter.
     knobs : dict
         The setting of each filter.
     missing : dict
@@ -49,7 +49,9 @@ class Measured:
     """
 
     build_s: float | None = None
+    build_cpu_s: float | None = None
     ms: dict[str, list[float]] = field(default_factory=dict)
+    cpu_ms: dict[str, list[float]] = field(default_factory=dict)
     recall: dict[str, list[float]] = field(default_factory=dict)
     knobs: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
@@ -74,7 +76,8 @@ def measure_all(engines: Sequence[str], data: Data, folder: Path, plan: Plan) ->
             _say(f"build {name}")
             try:
                 running[name] = EngineProcess(name, data.folder, folder / name.replace(" ", "-"))
-                measured[name].build_s = running[name].ask(do="build")["seconds"]
+                built = running[name].ask(do="build")
+                measured[name].build_s, measured[name].build_cpu_s = built["seconds"], built["cpu_seconds"]
             except PeerError as error:
                 measured[name].missing[""] = str(error)
                 if name in running:
@@ -114,6 +117,7 @@ def _round(running: dict[str, EngineProcess], measured: dict[str, Measured], que
                 measured[engine].missing[name] = str(error)
                 continue
             measured[engine].ms.setdefault(name, []).extend(found["ms"])
+            measured[engine].cpu_ms.setdefault(name, []).extend(found["cpu_ms"])
             measured[engine].recall.setdefault(name, []).extend(found["recall"])
 
 
