@@ -49,8 +49,6 @@ class IndexWriter:
         self.store = store
         self._card = card
         columns = store.read("slides", ["slide", "content_sha256"])[0]
-        #: Items committed by this writer.
-        self.n_written = 0
         #: Content digest of each committed slide.
         self.committed: dict[str, str] = dict(
             zip(columns["slide"].to_pylist(), columns["content_sha256"].to_pylist(), strict=True)
@@ -165,7 +163,6 @@ class IndexWriter:
         for part in items:
             self._counts.update({row["values"]: row["counts"] for row in part["kind"].value_counts().to_pylist()})
         self.committed.update(zip(names, slides["content_sha256"].to_pylist(), strict=True))
-        self.n_written += sum(part.num_rows for part in items)
         what = f"slide {names[0]}" if len(names) == 1 else f"{len(names)} slides from {names[0]} to {names[-1]}"
         self.write_card(f"{what} {'replaced' if replaced else 'added'}")
 
