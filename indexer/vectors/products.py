@@ -62,14 +62,20 @@ def nearest_of_all(
     """
     rows = np.full((len(queries), k), -1, dtype=np.int64)
     scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
+    allowed = None
+    if places is not None and 2 * len(places) > len(vectors):  # then all are sooner read where they lie
+        allowed = np.zeros(len(vectors), dtype=np.bool_)
+        allowed[places], places = True, None
     n_rows = len(vectors) if places is None else len(places)
     with _multiplier(n_rows * len(queries)) as products:
         for start in range(0, len(queries), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
             floor = np.full(len(queries[part]), -np.inf, np.float32) if least is None else least[part].copy()
             best = _Best(vectors, queries[part], k, floor, None if gone is None else gone[part])
-            for first, found in products(vectors, best, places):
-                best.add(found[0], found[1] + first if places is None else places[found[1] + first])
+            for first, (which, chosen) in products(vectors, best, places):
+                its = chosen + first if places is None else places[chosen + first]
+                kept = slice(None) if allowed is None else allowed[its]
+                best.add(which[kept], its[kept])
             best.fold()
             rows[part], scores[part] = best.rows, best.scores
     return rows, scores

@@ -99,7 +99,8 @@ def test_rough_products_rule_out_no_hit(vectors, monkeypatch, imports):
     queries = unit_rows(base[::300] + random.normal(0, 0.02, (len(base[::300]), DIM)).astype(np.float32))
     base.setflags(write=False)
     gone = [np.unique([5, 9, 300 * i]) for i in range(len(queries))]
-    for places in (None, np.flatnonzero(random.random(len(base)) < 0.4)):
+    for share in (1.0, 0.4, 0.8):
+        places = None if share == 1 else np.flatnonzero(random.random(len(base)) < share)
         rows, scores = products.nearest_of_all(base, queries, 30, places=places, gone=gone)
         for i, query in enumerate(queries):
             its = np.setdiff1d(np.arange(len(base)) if places is None else places, gone[i])
