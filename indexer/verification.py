@@ -33,12 +33,12 @@ class Finding:
 
 def examine(index: Index) -> list[Finding]:
     """Look at everything an index holds; reads the whole tables, so it takes as long as a copy of them."""
-    items, slides = index.metadata(), index.slides()
+    items, slides = index.store.read("items", ["id", "slide", "kind"])[0], index.slides()
     return [
         Finding(
             "items, slides, genes and failures as the card counts them",
             f"{items.num_rows:,} items, {slides.num_rows:,} slides, {len(index.genes):,} genes",
-            tuple(_count_problems(index)),
+            tuple(_count_problems(index, items)),
         ),
         Finding(
             "items and slides are there once and belong together",
@@ -70,9 +70,9 @@ def _aggregates(index: Index) -> list[Finding]:
     return [Finding("every slide has what stands for it", f"{name} of {index.slides().num_rows:,} slides", problems)]
 
 
-def _count_problems(index: Index) -> list[str]:
+def _count_problems(index: Index, items: pa.Table) -> list[str]:
     card = index.card
-    kinds = pc.value_counts(index.metadata()["kind"])
+    kinds = pc.value_counts(items["kind"])
     found = {row["values"]: row["counts"] for row in kinds.to_pylist()}
     pairs = {
         "items by kind": (card.counts, found),
