@@ -204,12 +204,13 @@ def _asked_besides(request: Request) -> dict[str, float | int | None]:
 def _explained(scored: Scored, selection: Selection, catalogue: Catalogue, request: Request) -> dict[str, Any]:
     trace = scored.trace
     n_vectors = len(catalogue.index.vectors(request.target))
-    chosen = (
-        f"{selection.count:,} of {n_vectors:,} vectors may answer: few enough, or so many hits wanted, that each is "
-        "compared."
-        if scored.strategy == "exact"
-        else f"{selection.count:,} of {n_vectors:,} vectors may answer: lists are scanned until the scores say stop."
-    )
+    if scored.strategy == "ann":
+        why = "lists are scanned until the scores say stop."
+    elif trace.lists_probed:
+        why = "none that could be a hit is left out, as asked."
+    else:
+        why = "few enough, or so many hits wanted, that each is compared."
+    chosen = f"{selection.count:,} of {n_vectors:,} vectors may answer: {why}"
     return {
         "chosen": chosen,
         "n_allowed": selection.count,
