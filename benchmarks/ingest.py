@@ -84,7 +84,11 @@ def _rows(case: _Case, workers: int, *, peers: bool) -> Iterator[Row]:
     yield row("encoding alone, core-ms a tile", encode_s / n * 1e3, "core-ms/tile")
     yield row("bound, tiles/s", n * cores / (read_s + encode_s), "tiles/s", None, f"{cores} cores")
     yield row(
-        "run", n / wall_s, "tiles/s", bound, f"{workers} reading processes; {_said(watched, cores * watched.wall_s)}"
+        "run, tiles/s",
+        n / wall_s,
+        "tiles/s",
+        bound,
+        f"{workers} reading processes; {_said(watched, cores * watched.wall_s)}",
     )
     yield row("share of the bound", (read_s + encode_s) / free, "share", None, "of the cores left by other processes")
     yield row("peak memory, MiB", watched.peak_mb, "MiB", None, "of all its processes together, shared pages once")
