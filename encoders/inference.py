@@ -15,7 +15,7 @@ import numpy as np
 
 from encoders.contracts import Floats, Patches
 from encoders.errors import EncoderError
-from encoders.graph_cache import graph_path, keep_graph
+from encoders.graph_cache import graph_path, is_whole, keep_graph
 from encoders.openvino_graph import OpenVinoGraph, convert, has_openvino, import_openvino, read_graph
 
 _LOG = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ class PatchModel:
 
     def _made(self, example: Patches) -> Runtime:
         path = graph_path(self._identity, example.shape[1:]) if self._identity else None
-        if self._device == "cpu" and path is not None and path.exists() and has_openvino():
+        if self._device == "cpu" and path is not None and is_whole(path) and has_openvino():
             try:
                 return OpenVinoGraph(read_graph(path))
             except RuntimeError:  # cut short, or of another machine's making

@@ -184,3 +184,7 @@ def test_a_kept_graph_gives_the_same_bits_without_pytorch_and_a_damaged_one_is_m
     kept.write_text("<net")
     np.testing.assert_array_equal(MobileNetTexture().features(patches), first)
     assert len(kept.read_text()) > 1000
+    weights = bytearray(kept.with_suffix(".bin").read_bytes())
+    weights[len(weights) // 2] ^= 0x40  # one bit of one weight
+    kept.with_suffix(".bin").write_bytes(weights)
+    np.testing.assert_array_equal(MobileNetTexture().features(patches), first)

@@ -83,6 +83,7 @@ def test_damaged_weights_are_named(monkeypatch, tmp_path):
     path = tmp_path / "mobilenetv2.safetensors"
     path.write_bytes(WEIGHTS.read_bytes()[:-1])
     monkeypatch.setattr(mobilenet, "WEIGHTS", path)
+    monkeypatch.setenv("HISTOSEEK_CACHE_DIR", str(tmp_path))  # no converted model is kept there
     with pytest.raises(WeightsMissingError, match="SHA-256"):
         MobileNetTexture().features(np.zeros((1, SIDE, SIDE, 3), dtype=np.uint8))
 

