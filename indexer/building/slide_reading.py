@@ -1,8 +1,8 @@
 """One slide as it is read: its counts, its tiles and their pixels, a batch at a time.
 
 Nothing here knows an encoder or an index, so it runs in a process of its own as well as in that of the build. Of each
-slide a spread sample of patches comes first, by which its stain and its focus are known, then the other patches; each
-is read once.
+slide a spread sample of patches comes first, by which its stain and its focus are known, then the other patches,
+neighbours one after the other; each is read once.
 """
 
 from collections.abc import Generator, Iterator, Mapping
@@ -21,7 +21,7 @@ from indexer.slides import Expression, HasRemarks, SlideFacts, SlideImage, Slide
 from indexer.tissue.annotated import HasRegions
 from indexer.tissue.patches import Overview, overview, patch_jpeg
 from indexer.tissue.quality import TileJudge, TileScores, score_tiles
-from indexer.tissue.tiles import LaidTiles, lay_tiles, read_patches
+from indexer.tissue.tiles import LaidTiles, lay_tiles, local_order, read_patches
 
 Rows = npt.NDArray[np.int64]
 Points = npt.NDArray[np.float64]
@@ -177,7 +177,7 @@ def _pictured(
         yield batch
     yield SampleJudged(sieve.judge_sample())
     rest = np.setdiff1d(np.arange(len(centres)), sample)
-    for batch in reader.read(rest, sieve):
+    for batch in reader.read(rest[local_order(centres[rest], side_px)], sieve):
         yield batch
     n_without = tiles.n_grid - len(tiles.xy_px)
     return ({"no tissue": n_without} if n_without else {}) | sieve.left_out
@@ -259,9 +259,9 @@ class _Sieve:
 
     def stays(self, rows: Rows, pixels: Patches) -> Mask:
         """Which of some patches stay."""
-        n = int(np.searchsorted(rows, self.n_tiles))  # rows ascend, tiles come first
+        is_tile = rows < self.n_tiles
         stays = np.ones(len(rows), dtype=np.bool_)
-        stays[:n] = self._count(rows[:n], score_tiles(pixels[:n]))
+        stays[is_tile] = self._count(rows[is_tile], score_tiles(pixels[is_tile]))
         return stays
 
     @property

@@ -11,6 +11,7 @@ from PIL import Image
 
 from indexer.datasets.manifest import Role
 from indexer.errors import SlideError
+from indexer.readers.decoded_blocks import DecodedBlocks
 from indexer.readers.first_bytes import told_by_content
 from indexer.readers.overviews import WHOLE_PIXELS, shrink_by_blocks
 from indexer.slides import Pixels, SlideFacts
@@ -38,6 +39,9 @@ class OpenSlideImage:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._slide = _open(path)
+        tile_px = _tile_px(self._slide)
+        fits = DecodedBlocks.suits(tile_px)
+        self._blocks = DecodedBlocks(partial(self._decoded, 0), self.size_px, tile_px) if fits else None
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -88,28 +92,40 @@ class OpenSlideImage:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         if level_px[0] * level_px[1] > WHOLE_PIXELS:
             return shrink_by_blocks(partial(self._block, level), level_px, size)
-        whole = self._region((0, 0), level, level_px)
+        whole = self._decoded(level, (0, 0), level_px)
         return np.asarray(whole.resize(size, Image.Resampling.BOX), dtype=np.uint8)
 
     def close(self) -> None:
         """Close the file."""
+        if self._blocks is not None:
+            self._blocks.clear()
         self._slide.close()
 
     def _block(self, level: int, first: tuple[int, int], last: tuple[int, int]) -> Image.Image:
         """Pixels of a level from one corner up to another."""
         scale = float(self._slide.level_downsamples[level])
         corner = (round(first[0] * scale), round(first[1] * scale))
-        return self._region(corner, level, (last[0] - first[0], last[1] - first[1]))
+        return self._decoded(level, corner, (last[0] - first[0], last[1] - first[1]))
 
     def _region(self, corner: tuple[int, int], level: int, size: tuple[int, int]) -> Image.Image:
+        """Pixels of a level from a level-0 corner, `size` pixels of the level."""
+        # Other levels are read from corners between their pixels, which OpenSlide interpolates.
+        if level == 0 and self._blocks is not None and self._blocks.holds(size):
+            return self._blocks.region(corner, size, _WHITE)
+        return self._decoded(level, corner, size)
+
+    def _decoded(self, level: int, corner: tuple[int, int], size: tuple[int, int]) -> Image.Image:
         from openslide import OpenSlideError
 
         try:
             region = self._slide.read_region(corner, level, size)
         except OpenSlideError as error:
             raise SlideError(f"Cannot read {self._path.name} at {corner}: {error}. Get the file again.") from error
+        opacity = region.getchannel("A")
+        if opacity.getextrema() == (255, 255):
+            return region.convert("RGB")
         white = Image.new("RGB", region.size, _WHITE)
-        white.paste(region, mask=region.getchannel("A"))
+        white.paste(region, mask=opacity)
         return white
 
 
@@ -174,6 +190,12 @@ class OpenSlideSlide:
 
     def read_expression(self) -> None:
         """The slide has no expression."""
+
+
+def _tile_px(slide: "AbstractSlide") -> tuple[int, int]:
+    """`(width, height)` of the tiles of level 0; zeros where the file says none."""
+    width, height = (int(slide.properties.get(f"openslide.level[0].tile-{side}", 0)) for side in ("width", "height"))
+    return width, height
 
 
 def _open(path: Path) -> "AbstractSlide":

@@ -13,8 +13,10 @@ from indexer.tissue.regions import Regions, check_regions, region_names, region_
 from indexer.tissue.shares import tissue_share
 
 Points = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
 
 MIN_TISSUE = 0.5  # share of a tile's square that must be tissue
+_BAND_SIDES = 8  # width of a band that is read from top to bottom, in sides of a patch
 _MASK_PX = 1_024  # longer side of the thumbnail the tissue is found on
 
 
@@ -110,6 +112,30 @@ def tissue_grid(image: SlideImage, mpp: float, side_um: float, stride_um: float)
     mask = tissue_mask(image.thumbnail(_MASK_PX))
     scale = np.array([mask.shape[1] / width, mask.shape[0] / height])
     return centres[tissue_share(mask, centres * scale, side_um / mpp * scale) >= MIN_TISSUE]
+
+
+def local_order(xy_px: Points, side_px: float) -> Rows:
+    """An order of patches in which each lies close to the one before, so that little is decoded twice.
+
+    Bands eight patches wide are read from top to bottom, in stripes half a patch high, to and fro. What neighbouring
+    stripes of a band share is little enough to stay decoded.
+
+    Parameters
+    ----------
+    xy_px : float64 (n, 2)
+        Centres, level-0 pixels.
+    side_px : float
+        Side of a patch in level-0 pixels.
+
+    Returns
+    -------
+    int64 (n,)
+        Numbers of the patches in that order.
+    """
+    x, y = xy_px.T
+    band = np.floor(x / (_BAND_SIDES * side_px))
+    stripe = np.floor(y / (side_px / 2))
+    return np.lexsort((np.where(stripe % 2, -x, x), stripe, band)).astype(np.int64)
 
 
 def read_patches(image: SlideImage, xy_px: Points, *, side_px: float, out_px: int, batch: int = 64) -> Iterator[Pixels]:

@@ -38,6 +38,18 @@ def tiled(tmp_path_factory) -> OpenSlideImage:
     return OpenSlideImage(path)
 
 
+@pytest.fixture(scope="module")
+def striped(tmp_path_factory) -> tuple[OpenSlideImage, OpenSlideImage]:
+    """A slide of several blocks, which does and does not keep those it decoded."""
+    tifffile = pytest.importorskip("tifffile", reason="no writer of tiled TIFF here")
+    path = tmp_path_factory.mktemp("striped") / "a.tiff"
+    pixels = np.random.default_rng(0).integers(0, 255, (500, 600, 3), dtype=np.uint8)
+    tifffile.imwrite(path, pixels, tile=(128, 128), photometric="rgb")
+    direct = OpenSlideImage(path)
+    direct._blocks = None
+    return OpenSlideImage(path), direct
+
+
 @given(x=st.integers(0, WIDTH), y=st.integers(0, HEIGHT), half=st.integers(1, 12))
 def test_a_square_is_centred_and_white_outside(flat, x, y, half):
     got = flat.read(x, y, 2 * half, 2 * half)
@@ -62,6 +74,22 @@ def test_any_centre_and_scale(flat, x, y, side, out):
 def test_flat_and_tiled_agree(flat, tiled, x, y, side, out):
     one, other = flat.read(x, y, side, out).astype(int), tiled.read(x, y, side, out).astype(int)
     assert np.abs(one - other).max() <= 1
+
+
+@given(x=st.floats(-20, 620), y=st.floats(-20, 520), side=st.floats(2, 300))
+def test_kept_blocks_change_no_pixel(striped, x, y, side):
+    image, direct = striped
+    assert (image.read(x, y, side, 32) == direct.read(x, y, side, 32)).all()
+
+
+def test_overlapping_squares_decode_a_block_once(striped, monkeypatch):
+    image, _ = striped
+    image._blocks.clear()
+    decoded = []
+    monkeypatch.setattr(image._blocks, "_read", lambda *region: decoded.append(region) or image._decoded(0, *region))
+    for x in range(100, 500, 20):
+        image.read(x, 200, 150, 64)
+    assert len(decoded) == len(set(decoded)) <= 9
 
 
 def test_far_outside_is_white(flat, tiled):

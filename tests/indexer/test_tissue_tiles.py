@@ -14,7 +14,7 @@ from indexer.readers.pictures import open_picture
 from indexer.tissue.mask import tissue_mask
 from indexer.tissue.regions import Region, Regions
 from indexer.tissue.shares import tissue_share
-from indexer.tissue.tiles import MIN_TISSUE, lay_tiles, read_patches, tissue_grid
+from indexer.tissue.tiles import MIN_TISSUE, lay_tiles, local_order, read_patches, tissue_grid
 from tests.indexer.test_formats_slides import write_ome
 
 GLASS, HAZE, PINK = (243, 241, 244), (244, 218, 228), (205, 120, 175)
@@ -149,3 +149,13 @@ def test_the_spots_of_a_real_section_lie_on_its_tissue(mirror):
     assert mask[place[:, 1], place[:, 0]].mean() > 0.95
     assert 0.15 < mask.mean() < 0.20  # without the eosin that ran over the glass
     image.close()
+
+
+def test_patches_are_read_beside_one_another():
+    points = np.stack(np.meshgrid(np.arange(0, 4_000, 40.0), np.arange(0, 2_000, 40.0)), axis=-1).reshape(-1, 2)
+    shuffled = np.random.default_rng(0).permutation(points)
+    order = local_order(shuffled, 100.0)
+    assert sorted(order.tolist()) == list(range(len(points)))
+    steps = np.abs(np.diff(shuffled[order], axis=0)).max(axis=1)
+    assert np.mean(steps <= 100) > 0.95  # all but the steps to the top of the next band
+    assert steps.max() <= 2_000
