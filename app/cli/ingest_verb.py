@@ -1,107 +1,28 @@
 """`histoseek ingest`: data sets of the manifest, slides of one's own, and tiles made elsewhere."""
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from app.cli.asked import asked_of
 from app.cli.dry_run import show_forecast
-from app.cli.options import DEFAULT_DB, AsJson, Db, Device, ManifestPath, Space
+from app.cli.ingest_options import IngestOptions, Names
+from app.cli.options import with_options
 from app.cli.output import DONE_WITH_FAILURES, show
-from app.cli.run_flags import (
-    BatchSize,
-    FailFast,
-    ShardText,
-    Workers,
-    ended_by_sigterm,
-    run_options,
-    wait_seconds,
-    waiting_line,
-)
+from app.cli.run_flags import ended_by_sigterm, run_options, wait_seconds, waiting_line
 from app.cli.run_lines import run_progress
-from app.cli.upkeep_verbs import Wait
 from app.index_tables import failed_table
 from app.leak_tables import leaks_table
 from app.table_view import Column, TableView
-from indexer.features.tile_files import TileFormat
 
 if TYPE_CHECKING:
+    from encoders.space import Space
     from indexer.building.report import BuildReport
     from indexer.datasets.manifest import Manifest
     from indexer.format import Circumstances
+    from indexer.progress import Progress
     from indexer.readers.table_slide import TableSlide
     from indexer.slides import SlideSource
-
-Names = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[DATASET|PATH]...", help="Data sets of the manifest; with --format, files or folders."),
-]
-Format = Annotated[
-    str | None, typer.Option("--format", help="Format of the files: visium, 10x ...; a wrong name lists them all.")
-]
-Labels = Annotated[
-    str | None,
-    typer.Option("--label-column", help="Column of h5ad, HEST or SpatialData tables with regions or cell types."),
-]
-Only = Annotated[list[str] | None, typer.Option("--slide", help="Only this slide; may be repeated.")]
-Stride = Annotated[
-    float | None, typer.Option("--tile-stride-um", min=1, help="Distance between tissue tiles; default 200.")
-]
-Overlap = Annotated[
-    float | None,
-    typer.Option("--overlap", min=0, max=0.9, help="Overlap of neighbouring tiles instead, as a share of their side."),
-]
-Annotations = Annotated[
-    Path | None,
-    typer.Option("--annotations", help="Regions of QuPath: a folder of <slide>.geojson, or the file of one slide."),
-]
-DropClass = Annotated[
-    list[str] | None,
-    typer.Option("--drop-class", help="Class of regions without tiles, besides drop and Ignore*; may be repeated."),
-]
-_STRIDE_UM = 200.0
-Features = Annotated[
-    Path | None,
-    typer.Option("--features", help="Tiles made elsewhere: a file or folder of TRIDENT, CLAM or HEST.", exists=True),
-]
-Table = Annotated[
-    Path | None,
-    typer.Option(
-        "--slides", help="Csv of slides: slide, patient_id, mpp, organ, diagnosis, licence, image, counts ..."
-    ),
-]
-Aggregator = Annotated[
-    str | None,
-    typer.Option(
-        "--aggregator",
-        help="What stands for a whole slide: mean, prototypes, prototypes-16, abmil; default: the index's, or mean.",
-    ),
-]
-
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say what would be read, what will fail, and what it costs; write nothing.")
-]
-HashNames = Annotated[
-    Path | None,
-    typer.Option(
-        "--hash-names",
-        metavar="SALTFILE",
-        help="Keep slide, patient and file names as keyed hashes; the secret lies in this file, made if not there.",
-    ),
-]
-
-
-@dataclass(frozen=True, slots=True)
-class _Tiles:
-    """Where tiles made elsewhere are, and what is said of them."""
-
-    place: Path
-    layout: TileFormat | None
-    encoder: str | None
-    side_px: float | None
-    patches: Path | None
 
 
 def register(command: typer.Typer) -> None:
@@ -109,46 +30,8 @@ def register(command: typer.Typer) -> None:
     command.command("ingest")(ingest)
 
 
-def ingest(
-    context: typer.Context,
-    names: Names = None,
-    *,
-    db: Db = DEFAULT_DB,
-    slide: Only = None,
-    slides: Table = None,
-    format_name: Format = None,
-    label_column: Labels = None,
-    features: Features = None,
-    features_format: Annotated[
-        TileFormat | None, typer.Option("--features-format", help="Whose layout; by default told from each file.")
-    ] = None,
-    features_encoder: Annotated[
-        str | None, typer.Option("--features-encoder", help="What made features of CLAM, which does not say it.")
-    ] = None,
-    features_side_px: Annotated[
-        float | None, typer.Option("--features-side-px", help="Side of a tile in level-0 pixels, if no file says it.")
-    ] = None,
-    patches: Annotated[
-        Path | None, typer.Option("--patches", help="Folder patches/ of the CLAM run, if it is elsewhere.")
-    ] = None,
-    space: Space = "mini",
-    tile_stride_um: Stride = None,
-    overlap: Overlap = None,
-    annotations: Annotations = None,
-    drop_class: DropClass = None,
-    aggregator: Aggregator = None,
-    manifest: ManifestPath = None,
-    device: Device = "cpu",
-    again: Annotated[bool, typer.Option("--again", help="Encode slides anew that have not changed.")] = False,
-    workers: Workers = None,
-    batch_size: BatchSize = None,
-    shard: ShardText = None,
-    fail_fast: FailFast = False,
-    wait: Wait = 0.0,
-    dry_run: DryRun = False,
-    hash_names: HashNames = None,
-    as_json: AsJson = False,
-) -> None:
+@with_options(IngestOptions)
+def ingest(context: typer.Context, names: Names = None, *, options: IngestOptions) -> None:
     """Read data sets, files and folders, slides of your own or tiles made elsewhere into an index.
 
     A folder is read in the format that `--format` names; `--slides` says who its slides are. A second run adds nothing,
@@ -156,76 +39,100 @@ def ingest(
     `--features` need the space whose encoder made them; their slides are described by `--slides`, by the manifest, or
     by the metadata of HEST.
     """
-    if not names and (format_name is not None or (features is None and slides is None)):
-        raise typer.BadParameter("give data sets of the manifest, files with --format, --features or --slides.")
-    if label_column is not None and names and format_name is None:
-        raise typer.BadParameter("--label-column is a column of files given with --format, --slides or --features.")
-    if format_name is not None and features is not None:
-        raise typer.BadParameter("give --format or --features, one of them.")
-    if tile_stride_um is not None and overlap is not None:
-        raise typer.BadParameter("give --tile-stride-um or --overlap, one of them.")
-    if annotations is not None and features is not None:
-        raise typer.BadParameter("--annotations choose where tiles are cut; those of --features were cut elsewhere.")
-    from app.cli.format_sources import check_names, circumstances, sources_at
+    options.check(names or [])
+    from app.cli.format_sources import check_names
     from encoders.registry import open_space
-    from indexer.building.build import build_index
     from indexer.datasets.manifest import load_manifest
     from indexer.formats import choose_format
-    from indexer.readers.table_slide import read_slide_table
-    from indexer.safety.names import NameHasher, read_salt
-    from indexer.sources import local_gene_table, open_sources
-    from indexer.tissue.annotated import annotate
 
-    loaded = load_manifest(manifest)
-    if format_name is None:
+    loaded = load_manifest(options.manifest)
+    if options.format_name is None:
         check_names(names or (), loaded)
     else:
-        choose_format(format_name)  # a misspelt name is told before anything is read
-    opened = open_space(space, device=device)
-    around = circumstances(loaded, opened, db, label_column=label_column)
-    described = None if slides is None else read_slide_table(slides, around)
-    placed = [] if format_name is None else sources_at(names or (), format_name, described, around)
+        choose_format(options.format_name)  # a misspelt name is told before anything is read
+    opened = open_space(options.space, device=options.device)
+    placed = _Placed(names or [], options, loaded, opened)
     with run_progress() as progress, ended_by_sigterm():
-        datasets = (names or ()) if format_name is None else ()
+        sources = placed.sources()
+        if options.dry_run:
+            stride_um = options.stride_um(opened.image.patch.side_um)
+            show_forecast(options.db, sources, opened, stride_um=stride_um, progress=progress, as_json=options.as_json)
+            return
+        asked = asked_of(context.params, hide_names=options.hash_names is not None)
+        report = _built(sources, opened, loaded, options, asked, progress)
+    _show_report(options.db, report, as_json=options.as_json)
+
+
+class _Placed:
+    """What is to be read: names of data sets or paths, and the tables that describe them, which are read at once."""
+
+    def __init__(self, names: list[str], options: IngestOptions, manifest: "Manifest", space: "Space") -> None:
+        from app.cli.format_sources import circumstances, sources_at
+        from indexer.readers.table_slide import read_slide_table
+
+        self._datasets = names if options.format_name is None else []
+        self._options, self._manifest = options, manifest
+        self._around = circumstances(manifest, space, options.db, label_column=options.label_column)
+        table = options.slides
+        self._described = None if table is None else read_slide_table(table, self._around)
+        name = options.format_name
+        self._own = None if name is None else sources_at(names, name, self._described, self._around)
+
+    def sources(self) -> "list[SlideSource]":
+        """Slides of data sets, files, tables and features, with the regions that are given."""
+        from indexer.sources import open_sources
+        from indexer.tissue.annotated import annotate
+
+        options, tables = self._options, self._around.tables
         sources = [
             source
-            for name in datasets
-            for source in open_sources(name, manifest=loaded, slides=slide, tables=around.tables)
+            for name in self._datasets
+            for source in open_sources(name, manifest=self._manifest, slides=options.slide, tables=tables)
         ]
-        tiles = None
-        if features is not None:
-            tiles = _Tiles(features, features_format, features_encoder, features_side_px, patches)
-        own = placed if format_name is not None else _own_sources(described, tiles, loaded, around)
-        sources += [source for source in own if slide is None or source.facts.slide in slide]
-        if annotations is not None:
-            sources = annotate(sources, annotations, drop=drop_class or ())
-        stride_um = _stride_um(tile_stride_um, overlap, opened.image.patch.side_um)
-        if dry_run:
-            show_forecast(db, sources, opened, stride_um=stride_um, progress=progress, as_json=as_json)
-            return
-        report = build_index(
-            db,
+        own = self._own
+        if own is None:
+            own = _own_sources(self._described, options, self._manifest, self._around)
+        sources += [source for source in own if options.slide is None or source.facts.slide in options.slide]
+        if options.annotations is not None:
+            sources = annotate(sources, options.annotations, drop=options.drop_class or ())
+        return sources
+
+
+def _built(
+    sources: "list[SlideSource]",
+    space: "Space",
+    manifest: "Manifest",
+    options: IngestOptions,
+    asked: dict[str, Any],
+    progress: "Progress",
+) -> "BuildReport":
+    from indexer.building.build import build_index
+    from indexer.safety.names import NameHasher, read_salt
+    from indexer.sources import local_gene_table
+
+    salt = options.hash_names
+    return build_index(
+        options.db,
+        sources,
+        space,
+        gene_table=local_gene_table(manifest),
+        tile_stride_um=options.stride_um(space.image.patch.side_um),
+        aggregator=options.aggregator,
+        again=options.again,
+        wait_s=wait_seconds(options.wait, options.shard),
+        asked=asked,
+        names=None if salt is None else NameHasher(read_salt(salt, options.db)),
+        run=run_options(
             sources,
-            opened,
-            gene_table=local_gene_table(loaded),
-            tile_stride_um=stride_um,
-            aggregator=aggregator,
-            again=again,
-            wait_s=wait_seconds(wait, shard),
-            asked=asked_of(context.params, hide_names=hash_names is not None),
-            names=None if hash_names is None else NameHasher(read_salt(hash_names, db)),
-            run=run_options(
-                sources, workers=workers, batch_size=batch_size, shard=shard, fail_fast=fail_fast, device=device
-            ),
-            progress=progress,
-            on_wait=waiting_line(db),
-        )
-    _show_report(db, report, as_json=as_json)
-
-
-def _stride_um(stride_um: float | None, overlap: float | None, side_um: float) -> float:
-    """Distance of the centres of tiles of a side."""
-    return side_um * (1 - overlap) if overlap is not None else stride_um or _STRIDE_UM
+            workers=options.workers,
+            batch_size=options.batch_size,
+            shard=options.shard,
+            fail_fast=options.fail_fast,
+            device=options.device,
+        ),
+        progress=progress,
+        on_wait=waiting_line(options.db),
+    )
 
 
 def _show_report(db: str, report: "BuildReport", *, as_json: bool) -> None:
@@ -250,21 +157,21 @@ def _show_report(db: str, report: "BuildReport", *, as_json: bool) -> None:
 
 
 def _own_sources(
-    described: "dict[str, TableSlide] | None", tiles: _Tiles | None, manifest: "Manifest", around: "Circumstances"
+    described: "dict[str, TableSlide] | None", options: IngestOptions, manifest: "Manifest", around: "Circumstances"
 ) -> "list[SlideSource]":
     """Slides of a table, with the tiles of files where there are some."""
     from indexer.features.tiled_slides import open_tiled_slides
     from indexer.sources import open_slide
 
-    if tiles is None:
+    if options.features is None:
         return list((described or {}).values())
     return list(
         open_tiled_slides(
-            tiles.place,
-            layout=tiles.layout,
-            patches=tiles.patches,
-            side_px=tiles.side_px,
-            encoder=tiles.encoder,
+            options.features,
+            layout=options.features_format,
+            patches=options.patches,
+            side_px=options.features_side_px,
+            encoder=options.features_encoder,
             table=described,
             of_manifest=lambda name: open_slide(name, manifest=manifest),
             around=around,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
@@ -16,6 +16,9 @@ from encoders.contracts import Modality
 from indexer.access import EngineName, SearchDevice
 from search.filters import Exclude
 from search.hits import GroupBy
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 DEFAULT_DB = "demo/index"
 
@@ -95,7 +98,7 @@ class SearchOptions(IndexOptions):
     group_by: BestOf = None
 
 
-Options = TypeVar("Options", bound=IndexOptions)
+Options = TypeVar("Options", bound="DataclassInstance")
 
 
 def with_options(kind: type[Options]) -> Callable[[Callable[..., None]], Callable[..., None]]:
