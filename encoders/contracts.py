@@ -7,7 +7,7 @@ of norm 1, made so in `unit_rows` and nowhere else.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -130,6 +130,14 @@ class ImageEncoder(Protocol):
 
     def encode(self, patches: Patches, *, section: SectionStats | None = None) -> Vectors:
         """Features and projection in one call."""
+
+
+@runtime_checkable
+class OpensAhead(Protocol):
+    """An image encoder whose model can be opened before there is anything to encode."""
+
+    def open_model(self, example: Patches) -> None:
+        """Open the model, if it is not open yet, for patches `(n, side_px, side_px, 3)` like these, at least one."""
 
 
 class ExpressionEncoder(Protocol):

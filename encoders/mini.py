@@ -117,6 +117,11 @@ class MiniImageEncoder:
         """The patch this encoder expects."""
         return self._patch
 
+    def open_model(self, example: Patches) -> None:
+        """Open the backbone for patches `(n, side_px, side_px, 3)` like these, at least one."""
+        self._patch.check(example)
+        self.backbone.features(example[:1])
+
     def stain_of(self, patches: Patches) -> Floats:
         """Stain of a section, `float32 (2, 3)`: CIELAB means and standard deviations over tissue patches.
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.aggregates import SlideAggregator
-from encoders.contracts import Floats, ImageEncoder, Patches, SectionStats, unit_rows
+from encoders.contracts import Floats, ImageEncoder, OpensAhead, Patches, SectionStats, unit_rows
 from indexer.building.slide_reading import PatchBatch, Rows, SampleJudged, SlideEnd, SlideHead, SlidePart
 from indexer.progress import StageClock
 from indexer.tissue.patches import ImageSide
@@ -54,7 +54,7 @@ class PatchEncoder:
         """
         found = _Found(np.zeros(head.n_patches, dtype=np.bool_))
         with self.sample_room:
-            sample = _read_sample(head, parts, self.encoder.patch.side_px)
+            sample = _read_sample(head, self._opening(parts), self.encoder.patch.side_px)
             with clock.stage("encode"):
                 stain = self.encoder.stain_of(sample.pixels)
             batches = sample.batches()
@@ -70,6 +70,18 @@ class PatchEncoder:
         jpegs = tuple(found.jpegs[i] for i in order.tolist())
         with clock.stage("encode"):
             return self._project(features, stain, jpegs, head.side_px), found.kept, end
+
+    def _opening(self, parts: Iterator[SlidePart]) -> Iterator[SlidePart]:
+        """The same parts; at the first patches the encoder opens its model, while the others are read."""
+        opening: Future[None] | None = None
+        try:
+            for part in parts:
+                if opening is None and isinstance(part, PatchBatch) and isinstance(self.encoder, OpensAhead):
+                    opening = self.threads.submit(self.encoder.open_model, part.pixels[:1].copy())
+                yield part
+        finally:
+            if opening is not None:
+                opening.cancel()
 
     def _encode(
         self, head: SlideHead, parts: Iterator[SlidePart], stain: Floats, found: "_Found", clock: StageClock

@@ -24,6 +24,12 @@ def test_a_stain_is_the_moments_of_lab(patches):
     np.testing.assert_allclose(sd, 0, atol=1e-4)
 
 
+def test_lab_is_that_of_scikit_image():
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), dtype=np.uint8)
+    lab = rgb2lab(pixels[:, ::4, ::4]).reshape(-1, 3)
+    np.testing.assert_allclose(measure_stain(pixels), [lab.mean(axis=0), lab.std(axis=0)], atol=1e-3)
+
+
 def test_the_table_agrees_with_the_direct_computation(patches):
     stain = measure_stain(patches)
     (mean, sd), (new_mean, new_sd) = stain.astype(float), TARGET.astype(float)
