@@ -17,10 +17,11 @@ from indexer.errors import IndexFormatError
 from indexer.schema import FAILED_SCHEMA, GENES_SCHEMA, ITEM_COLUMNS, ITEM_METADATA, SLIDES_SCHEMA
 from indexer.store.card import CARD_NAME, IndexCard, check_space
 from indexer.store.location import Location, locate
-from indexer.store.manifests import fragments_of, read_manifest
+from indexer.store.manifests import described, fragments_of, n_rows_of, noted, read_manifest, row_ids_after
 from indexer.store.opening import Opener, fetch_sidecars, resolve
-from indexer.store.tables import TABLES, RowIds, Store
+from indexer.store.tables import IDENTITY_KEY, TABLES, RowIds, Store
 from indexer.store.versions import card_of, split_version
+from indexer.store.written import recalled
 from indexer.vectors.columns import ItemColumns
 from indexer.vectors.conditions import compile_where
 from indexer.vectors.sidecar import open_items
@@ -195,18 +196,18 @@ class Index:
     def vector_table(self) -> VectorTable:
         """What the sidecars of this state are derived from."""
         version = self.card.table_versions["items"]
-        manifest = read_manifest(self.location, "items", version)
+        manifest = self._manifest
         return VectorTable(
             version=version,
             manifest=hashlib.sha256(manifest).hexdigest() if manifest else "",
             space_revision=self.card.space.revision,
             dim=self.card.space.dim,
-            identity=lambda: self.store.identity,
+            identity=lambda: noted(manifest, IDENTITY_KEY).decode() or self.store.identity,
             fragments=lambda: fragments_of(manifest),
-            count=lambda: self.store.count("items"),
+            count=self._count,
             row_ids=self._row_ids_after,
             items=self._items_of,
-            vectors=lambda modality, after: self.store.stream("items", f"{modality}_vector", after),
+            vectors=self._vectors_after,
         )
 
     def stored_vectors(self, modality: Modality) -> tuple[Rows, Vectors]:
@@ -222,11 +223,31 @@ class Index:
         if after is None:
             return self._row_ids
         if after not in self._later_ids:
-            self._later_ids[after] = self.store.matching("items", f"_rowid > {after}")
+            found = row_ids_after(self._manifest, after)
+            self._later_ids[after] = self.store.matching("items", f"_rowid > {after}") if found is None else found
         return self._later_ids[after]
 
     def _items_of(self, row_ids: RowIds | None) -> tuple[pa.Table, RowIds]:
-        return self._items if row_ids is None else (self.store.take("items", row_ids, ITEM_COLUMNS), row_ids)
+        if row_ids is None:
+            return self._items
+        written = recalled(described(self._manifest), int(row_ids[0]) - 1) if len(row_ids) and row_ids[0] else None
+        if written and np.array_equal(np.concatenate([part.row_ids for part in written]), row_ids):
+            return pa.concat_tables([part.items for part in written]), row_ids
+        return self.store.take("items", row_ids, ITEM_COLUMNS), row_ids
+
+    def _vectors_after(self, modality: Modality, after: int | None) -> Iterator[tuple[Vectors, RowIds]]:
+        written = None if after is None else recalled(described(self._manifest), after)
+        if written is not None:
+            return (part.vectors[modality] for part in written if len(part.vectors[modality][1]))
+        return self.store.stream("items", f"{modality}_vector", after)
+
+    def _count(self) -> int:
+        found = n_rows_of(self._manifest)
+        return self.store.count("items") if found is None else found
+
+    @cached_property
+    def _manifest(self) -> bytes:
+        return read_manifest(self.location, "items", self.card.table_versions["items"])
 
     @cached_property
     def _opener(self) -> Opener:

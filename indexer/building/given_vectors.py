@@ -1,10 +1,12 @@
 """An index of vectors that were made elsewhere: no pixels and no counts, only rows with their metadata."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -61,7 +63,7 @@ class GivenVectors:
 
 
 def index_vectors(
-    uri: str | Path, slides: Iterable[GivenVectors], space: SpaceCard, *, rows_per_commit: int = 250_000
+    uri: str | Path, slides: Iterable[GivenVectors], space: SpaceCard, *, rows_per_commit: int = 125_000
 ) -> Index:
     """Put vectors made elsewhere into an index, making it if there is none; slides that are there are replaced.
 
@@ -70,7 +72,8 @@ def index_vectors(
     uri : str or Path
         Folder of the index.
     slides : iterable of GivenVectors
-        Taken one after the other, so they may be made on the way.
+        Taken one after the other, in a thread of their own while those before are written, so they may be made on the
+        way.
     space : SpaceCard
         What the vectors are (`encoders.given_space`), or the card of the space that made them.
     rows_per_commit : int
@@ -85,25 +88,50 @@ def index_vectors(
         As of `indexer.building.build.build_index`.
     """
     location = locate(uri)
-    with writer_lock(location):
+    with _one_ahead(_parts(slides, space.dim, rows_per_commit)) as parts, writer_lock(location):
         writer = IndexWriter.open(location, _settings(space), _PANEL)
-        waiting: list[GivenVectors] = []
-        for slide in slides:
-            waiting.append(slide)
-            if sum(len(some.names) for some in waiting) >= rows_per_commit:
-                _commit(writer, waiting)
-                waiting = []
-        if waiting:
-            _commit(writer, waiting)
+        for part in parts:
+            writer.commit(part.items, part.slides)
         index = Index.open(location)
         refresh_after_writing(index, Silent())
     return index
 
 
-def _commit(writer: IndexWriter, slides: list[GivenVectors]) -> None:
-    dim = writer.settings.space.dim
-    items = [part for slide in slides for part in _item_tables(slide, dim)]
-    writer.commit(items, pa.concat_tables([_slide_row(slide) for slide in slides]))
+class _Part(NamedTuple):
+    """What is committed together."""
+
+    items: list[pa.Table]
+    slides: pa.Table
+
+
+def _parts(slides: Iterable[GivenVectors], dim: int, n_rows: int) -> Iterator[_Part]:
+    items: list[pa.Table] = []
+    rows: list[pa.Table] = []
+    n_waiting = 0
+    for slide in slides:
+        items += _item_tables(slide, dim)
+        rows.append(_slide_row(slide))
+        n_waiting += len(slide.names)
+        if n_waiting >= n_rows:
+            yield _Part(items, pa.concat_tables(rows))
+            items, rows, n_waiting = [], [], 0
+    if rows:
+        yield _Part(items, pa.concat_tables(rows))
+
+
+@contextmanager
+def _one_ahead(parts: Iterator[_Part]) -> Iterator[Iterator[_Part]]:
+    """Parts that another thread makes, one before it is asked for: the writer's time is mostly LanceDB's own."""
+    with ThreadPoolExecutor(1, thread_name_prefix="given-vectors") as pool:
+        first = pool.submit(next, parts, None)
+
+        def taken() -> Iterator[_Part]:
+            waiting = first
+            while (part := waiting.result()) is not None:
+                waiting = pool.submit(next, parts, None)
+                yield part
+
+        yield taken()
 
 
 def _item_tables(slide: GivenVectors, dim: int) -> list[pa.Table]:

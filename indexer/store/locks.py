@@ -114,7 +114,8 @@ def _taken(location: Location, wait_s: float) -> WriteError:
 
 def _note_holder(location: Location) -> None:
     try:
-        location.replace(_HOLDER, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+        content = json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode()
+        location.replace(_HOLDER, content, flush=False)  # says nothing after a power cut
     except OSError as error:
         raise WriteError(
             f"Cannot write in index {location}: {error}. Nothing was changed; free some space, then retry."

@@ -34,14 +34,15 @@ _RUST_LINE = re.compile(r",? \S+\.rs:\d+(:\d+)?")
 _REASON_LENGTH = 400
 
 TABLES = ("items", "slides", "genes", "failed_items")
+IDENTITY_KEY = b"histoseek_identity"
 _SETTINGS_KEY = b"histoseek"
-_IDENTITY_KEY = b"histoseek_identity"
 _LOCK_TABLE = "writer_lock"
 _STABLE_ROW_IDS = {"new_table_enable_stable_row_ids": "true"}
 _BATCH_ROWS = 8_192
 #: Larger batches leave the processor's cache before they are read: a stream of them is half as fast.
 _STREAMED_ROWS = 1_024
 _SCANNED_ROWS, _SCANNED_COLUMNS = 1_000, 4
+_ONE_FILE_BYTES = 256 << 20
 _DATA_FILE_END = b"LANC"
 #: LanceDB removes what is older than a time, a week if it is told none.
 _EVER = timedelta(days=36_500)
@@ -83,7 +84,7 @@ class Store:
         """Create the tables that are not there yet, or all; `settings` is kept in the schema of `items`."""
         schemas = {
             "items": items_schema(dim).with_metadata(
-                {_SETTINGS_KEY: settings.encode(), _IDENTITY_KEY: uuid.uuid4().hex.encode()}
+                {_SETTINGS_KEY: settings.encode(), IDENTITY_KEY: uuid.uuid4().hex.encode()}
             ),
             "slides": SLIDES_SCHEMA,
             "genes": GENES_SCHEMA,
@@ -107,7 +108,7 @@ class Store:
     @property
     def identity(self) -> str:
         """Random text that tells these tables from others made at the same place; empty for those of older indexes."""
-        return str((self._tables["items"].schema.metadata or {}).get(_IDENTITY_KEY, b"").decode())
+        return str((self._tables["items"].schema.metadata or {}).get(IDENTITY_KEY, b"").decode())
 
     @property
     def versions(self) -> dict[str, int]:
@@ -227,9 +228,11 @@ class Store:
     def append(self, table: str, rows: Sequence[pa.Table]) -> None:
         """Add rows as one version; raises `WriteError`, and then no row of them is there."""
         schema = self._tables[table].schema
+        n_bytes = sum(part.nbytes for part in rows)
         batches = (batch for part in rows for batch in part.cast(schema).to_batches(max_chunksize=_BATCH_ROWS))
         with writing(f"table {table}"), self._written_whole(table):
-            self._tables[table].add(pa.RecordBatchReader.from_batches(schema, batches))
+            at_once = 1 if n_bytes < _ONE_FILE_BYTES else None  # rows of one file keep their order
+            self._tables[table].add(pa.RecordBatchReader.from_batches(schema, batches), write_parallelism=at_once)
 
     def kinds_of(self, slide: str) -> dict[str, int]:
         """Items of a slide by kind."""
@@ -261,6 +264,13 @@ class Store:
                 for version in sorted(version for version in old if version < present):
                     self._location.remove(f"{folder}/{manifests[version]}")
                 table.optimize(cleanup_older_than=_EVER, delete_unverified=True)
+
+    def check_files(self, table: str, names: Collection[str]) -> None:
+        """Raise `IndexFormatError` if a data file of a table is missing or cut short; only the ends are read."""
+        with reading(table):
+            for name in names:
+                if not self._location.ends_with(f"{table}.lance/data/{name}", _DATA_FILE_END):
+                    raise OSError(f"its data file {name} is cut short")
 
     def delete_slide(self, table: str, slide: str) -> None:
         """Take the rows of a slide out as one version; no version is made if there are none."""

@@ -16,9 +16,11 @@ from indexer.errors import CardLostError, IndexFormatError, IndexMissingError, W
 from indexer.genes.panel import Panel
 from indexer.schema import FAILED_SCHEMA, FORMAT_VERSION, GENES_SCHEMA
 from indexer.store.card import BuildSettings, IndexCard, check_space, read_card, write_card
-from indexer.store.location import Location
+from indexer.store.location import Bucket, Location
+from indexer.store.manifests import described, read_manifest
 from indexer.store.tables import TABLES, Store
 from indexer.store.versions import keep_card, newest_number
+from indexer.store.written import REMEMBERED_BYTES, remember
 
 KINDS = ("slide", "tile", "spot", "cell", "transcriptome")
 
@@ -53,9 +55,10 @@ class IndexWriter:
         self.committed: dict[str, str] = dict(
             zip(columns["slide"].to_pylist(), columns["content_sha256"].to_pylist(), strict=True)
         )
-        failures = store.read("failed_items", FAILED_SCHEMA.names)[0].to_pylist()
+        any_failed = card is None or card.n_failed > 0
+        failures = store.read("failed_items", FAILED_SCHEMA.names)[0].to_pylist() if any_failed else []
         self._failures = {row["slide"]: row for row in failures}
-        self._n_genes = store.count("genes")
+        self._n_genes = store.count("genes") if card is None else card.n_genes
         counts = {kind: store.count("items", f"kind = '{kind}'") for kind in KINDS} if card is None else card.counts
         self._counts = Counter(counts)
 
@@ -80,7 +83,7 @@ class IndexWriter:
             return writer
         _check_settings(location, card, settings)
         writer = cls._resume(location, card)
-        writer.store.count("items", "kind = 'slide'")  # opens every data file: nothing is added beside a damaged one
+        writer.check_data_files()
         return writer
 
     @classmethod
@@ -95,17 +98,19 @@ class IndexWriter:
         store = Store.open_latest(location)
         store.roll_back(past.table_versions)
         settings = BuildSettings(**{name: getattr(past, name) for name in BuildSettings.model_fields})
-        writer = cls(location, settings, Store.open_latest(location), present)
-        writer._counts = Counter(past.counts)
+        writer = cls(location, settings, Store.open_latest(location), past)
+        writer._card = present
         writer.write_card(f"rolled back to version {past.version}")
         return writer.card
 
     @classmethod
     def _resume(cls, location: Location, card: IndexCard) -> "IndexWriter":
         store = Store.open_latest(location)
-        store.roll_back(card.table_versions)
+        if store.versions != card.table_versions:
+            store.roll_back(card.table_versions)
+            store = Store.open_latest(location)
         settings = BuildSettings(**{name: getattr(card, name) for name in BuildSettings.model_fields})
-        writer = cls(location, settings, Store.open_latest(location), card)
+        writer = cls(location, settings, store, card)
         if writer.store.versions != card.table_versions:
             writer.write_card("took back what a killed writer had left")
         return writer
@@ -156,6 +161,7 @@ class IndexWriter:
         # The slides' rows go first and come last, so that even without a card no half-written slide counts as done.
         for name in names:
             self._take_out(name)
+        before = self._items_manifest()
         self.store.append("items", items)
         self.store.append("slides", [slides])
         for name in names:
@@ -165,6 +171,8 @@ class IndexWriter:
         self.committed.update(zip(names, slides["content_sha256"].to_pylist(), strict=True))
         what = f"slide {names[0]}" if len(names) == 1 else f"{len(names)} slides from {names[0]} to {names[-1]}"
         self.write_card(f"{what} {'replaced' if replaced else 'added'}")
+        if before and sum(part.nbytes for part in items) < REMEMBERED_BYTES:
+            remember(before, self._items_manifest(), items)
 
     def commit_removal(self, slides: Sequence[str]) -> None:
         """Take slides out in one commit, with their notes of failure; raises `WriteError` if one is not there."""
@@ -233,6 +241,20 @@ class IndexWriter:
         card = self.next_card(change)
         write_card(self.location, card)
         self._card = card
+
+    def check_data_files(self) -> None:
+        """Raise `IndexFormatError` if a file of the items is missing or cut short, before more is added."""
+        fragments = described(self._items_manifest())
+        if not fragments:
+            self.store.count("items", "kind = 'slide'")  # opens every data file
+        for fragment in fragments.values():
+            self.store.check_files("items", fragment.files)
+
+    def _items_manifest(self) -> bytes:
+        """Manifest of the items as they are now; empty in a bucket, where asking takes longer than reading back."""
+        if isinstance(self.location, Bucket):
+            return b""
+        return read_manifest(self.location, "items", self.store.versions["items"])
 
     def _take_out(self, slide: str) -> None:
         if slide not in self.committed:

@@ -73,7 +73,7 @@ def read_vectors(table: VectorTable, modality: Modality, after: int | None, row_
     batches = list(table.vectors(modality, after))
     if not batches:
         return np.empty(0, np.int64), np.empty((0, table.dim), np.float32)
-    vectors, ids = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    vectors, ids = batches[0] if len(batches) == 1 else (np.concatenate(parts) for parts in zip(*batches, strict=True))
     rows = np.searchsorted(row_ids, ids)
     if len(rows) and not (rows[1:] > rows[:-1]).all():  # Lance scans in order as a rule
         order = np.argsort(rows)
@@ -89,6 +89,8 @@ def _n_same(known: RowIds, now: RowIds) -> int:
 def _joined(known: _Read, row_ids: RowIds, places: Rows, vectors: Vectors) -> _Read:
     """With more rows behind. They are written behind those that earlier states see, which stay as they are."""
     n_before, n_now = len(known.places), len(known.places) + len(vectors)
+    if not n_before:
+        return _Read(row_ids, places, vectors)
     room = known.room
     if n_now > len(room):
         room = np.empty((max(_LEAST_ROOM, 2 * n_now), vectors.shape[1]), dtype=np.float32)

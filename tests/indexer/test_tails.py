@@ -4,8 +4,18 @@ import numpy as np
 import pytest
 
 from indexer.index import Index
-from indexer.store.manifests import fragments_of, manifest_names, read_manifest, version_of
-from indexer.store.tables import Store
+from indexer.store import written
+from indexer.store.manifests import (
+    described,
+    fragments_of,
+    manifest_names,
+    n_rows_of,
+    noted,
+    read_manifest,
+    row_ids_after,
+    version_of,
+)
+from indexer.store.tables import IDENTITY_KEY, Store
 from indexer.upkeep.editing import delete_slides, roll_back
 from indexer.vectors import ann
 from indexer.vectors.sidecar_card import candidates
@@ -18,9 +28,20 @@ def folder(tmp_path):
     return tmp_path / "index"
 
 
-def fragments(folder):
+@pytest.fixture
+def other_process(monkeypatch):
+    """Nothing is remembered of what was written, as in any process but the writer's."""
+    monkeypatch.setattr(written, "REMEMBERED_BYTES", 0)
+    written.forget()
+
+
+def manifest(folder):
     index = Index.open(folder)
-    return fragments_of(read_manifest(index.location, "items", index.card.table_versions["items"]))
+    return read_manifest(index.location, "items", index.card.table_versions["items"])
+
+
+def fragments(folder):
+    return fragments_of(manifest(folder))
 
 
 def test_fragments_tell_what_only_grew_from_what_changed(folder):
@@ -39,9 +60,64 @@ def test_what_is_no_manifest_has_no_fragments(content):
 
 
 def test_a_manifest_cut_short_has_no_fragments(folder):
-    index = Index.open(folder)
-    content = read_manifest(index.location, "items", index.card.table_versions["items"])
+    content = manifest(folder)
     assert all(fragments_of(content[:n]) == frozenset() for n in range(len(content)))
+    assert all(noted(content[:n], IDENTITY_KEY) == b"" for n in range(len(content)))
+    assert row_ids_after(content[:-1], 0) is None
+    assert n_rows_of(content[:-1]) is None
+
+
+def test_a_manifest_tells_the_rows_as_lancedb_does(folder):
+    add(folder, "C", sidecars=False)
+    store, content = Index.open(folder).store, manifest(folder)
+    assert noted(content, IDENTITY_KEY).decode() == store.identity
+    assert noted(content, b"nothing") == b""
+    assert n_rows_of(content) == store.count("items") == 18
+    all_ids = store.matching("items", "true")
+    for after in (-1, 0, int(all_ids[3]), int(all_ids[11]), int(all_ids[-1])):
+        expected = all_ids[np.searchsorted(all_ids, np.uint64(after), side="right") :] if after >= 0 else all_ids
+        np.testing.assert_array_equal(row_ids_after(content, after), expected)
+    data = folder / "items.lance" / "data"
+    assert {name for found in described(content).values() for name in found.files} <= {p.name for p in data.iterdir()}
+
+
+def test_a_manifest_of_deleted_rows_does_not_tell_the_others(folder):
+    delete_slides(folder, ["B"])
+    add(folder, "C", "B", sidecars=False)
+    store, content = Index.open(folder).store, manifest(folder)
+    found = row_ids_after(content, 0)
+    assert found is None or found.tolist() == store.matching("items", "_rowid > 0").tolist()
+    assert n_rows_of(content) in (None, store.count("items"))
+
+
+def test_what_the_writer_hands_over_is_what_another_process_reads(folder, monkeypatch):
+    add(folder, "C", "D", sidecars=False)
+    delete_slides(folder, ["B"])
+    add(folder, "E", sidecars=False)
+    read = []
+    stream, take = Store.stream, Store.take
+    monkeypatch.setattr(Store, "stream", lambda *args: read.append(args[1:]) or stream(*args))
+    monkeypatch.setattr(Store, "take", lambda *args: read.append(args[1:]) or take(*args))
+    index = Index.open(folder)
+    handed = {side: index.vectors(side) for side in ("image", "expression")}, index.columns.plain()
+    assert not read
+    written.forget()
+    again = Index.open(folder)
+    for side, vectors in handed[0].items():
+        np.testing.assert_array_equal(vectors.vectors, again.vectors(side).vectors)
+        np.testing.assert_array_equal(vectors.rows, again.vectors(side).rows)
+    assert handed[1].equals(again.columns.plain())
+    assert read
+    np.testing.assert_array_equal(index.columns.row_ids, again.store.matching("items", "true"))
+
+
+def test_no_more_is_remembered_than_there_is_room_for(folder, monkeypatch):
+    written.forget()
+    add(folder, "C", sidecars=False)
+    monkeypatch.setattr(written, "REMEMBERED_BYTES", sum(one.n_bytes for one in written._LAST.values()))
+    add(folder, "D", sidecars=False)
+    assert len(written._LAST) == 1
+    assert len(Index.open(folder).vectors("image")) == 24
 
 
 @pytest.mark.parametrize("version", [1, 7, 2**31])
@@ -49,7 +125,8 @@ def test_names_of_manifests_say_their_version(version):
     assert {version_of(name.rsplit("/", 1)[1]) for name in manifest_names("items", version)} == {version}
 
 
-def test_the_ids_of_all_rows_are_not_read_where_rows_were_only_added(folder, monkeypatch):
+@pytest.mark.usefixtures("other_process")
+def test_the_ids_of_rows_are_not_read_where_rows_were_only_added(folder, monkeypatch):
     add(folder, "C", sidecars=False)
     asked, matching = [], Store.matching
 
@@ -60,8 +137,7 @@ def test_the_ids_of_all_rows_are_not_read_where_rows_were_only_added(folder, mon
     monkeypatch.setattr(Store, "matching", noted)
     index = Index.open(folder)
     assert len(index.vectors("image")) == len(index) == 18
-    assert len(asked) == 1
-    assert asked[0].startswith("_rowid > ")
+    assert not asked
 
 
 def test_rows_that_a_rollback_brings_back_are_seen_though_their_number_is_the_same(folder):
@@ -74,6 +150,7 @@ def test_rows_that_a_rollback_brings_back_are_seen_though_their_number_is_the_sa
     assert [item[0] for item, _ in state_of(folder)] == list("AAAAAABBBBBBDDDDDD")
 
 
+@pytest.mark.usefixtures("other_process")
 def test_a_newer_commit_reads_only_what_is_newer(folder, monkeypatch):
     index = Index.open(folder)
     index.vectors("image")
