@@ -32,21 +32,21 @@ def alignment_rows() -> Iterator[Row]:
     xy, other_xy = _um(own, mpp), _um(other, mpp)
     planted = _warped(xy)
     start = float(np.median(np.linalg.norm(planted - planted.mean(axis=0) + xy.mean(axis=0) - xy, axis=1)))
-    yield Row("analyses", "planted warp median error (centres on each other)", start, "um", None, len(xy))
     for moving, fixed in ((_SIDES[0],) * 2, (_SIDES[1],) * 2, _SIDES):
         found = align_points(PointSet(planted, _side(own, moving)), PointSet(xy, _side(own, fixed)))
         name = "planted warp median error" + ("" if (moving, fixed) == ("image", "image") else f", {moving} on {fixed}")
         error = float(np.median(np.linalg.norm(found.moved_um - xy, axis=1)))
         yield Row("analyses", name, error, "um", "planted warp median error (centres on each other)", len(xy))
+    yield Row("analyses", "planted warp median error (centres on each other)", start, "um", None, len(xy))
     centred = other_xy - other_xy.mean(axis=0) + xy.mean(axis=0)
     base = "expression cosine of adjacent sections (centres on each other)"
-    yield Row("analyses", base, _agreement(centred, other, xy, own), "cosine", None, len(xy))
     for moving, fixed in ((_SIDES[0],) * 2, _SIDES):
         found = align_points(PointSet(other_xy, _side(other, moving)), PointSet(xy, _side(own, fixed)))
         name = f"expression cosine of adjacent sections, {moving} on {fixed}"
         turn = np.rad2deg(np.arctan2(found.matrix[1, 0], found.matrix[0, 0]))
         agreement = _agreement(found.moved_um, other, xy, own)
         yield Row("analyses", name, agreement, "cosine", base, len(xy), f"turned by {turn:.1f} degrees")
+    yield Row("analyses", base, _agreement(centred, other, xy, own), "cosine", None, len(xy))
 
 
 def _um(section: PairedVectors, mpp: dict[str, float]) -> Doubles:

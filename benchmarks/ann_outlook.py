@@ -1,6 +1,6 @@
 """What a stored growth curve says, and what it predicts beyond it on paper.
 
-    python -m benchmarks.ann --growth 10000,100000,1000000 --json > docs/growth.jsonl
+    python -m benchmarks.ann --growth 10000,100000,1000000,3000000 --json > docs/growth.jsonl
     python -m benchmarks.ann_outlook docs/growth.jsonl docs/engines.md
 
 The second command writes the table and the outlook between the marks of the page. Bytes a vector are those of the
