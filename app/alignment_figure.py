@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.demo_figures import is_generated
 from app.figure_style import MUTED, SCORE_MAP, SMALL_PT, TEXT_PT, foot, new_figure, style, titled
-from app.hit_tables import index_provenance
+from app.hit_tables import index_provenance, is_generated
 from app.scale_bar import draw_scale_bar
-from encoders.contracts import Modality
+from encoders.contracts import Vectors
 from search.catalogue import Rows
 from search.engine import Engine
+from search.evaluated_items import vectors_of
 from search.profiles import Doubles
 from search.section_alignment import SlideAlignment
 
@@ -34,7 +34,7 @@ def alignment_figure(found: SlideAlignment, engine: Engine) -> "Figure":
     placed = catalogue.has(found.using[1])[other_rows] & (catalogue.column("kind")[other_rows] != "slide")
     other_rows = other_rows[placed]
     colours = _first_component(
-        [_vectors(engine, moved_rows, found.using[0]), _vectors(engine, other_rows, found.using[1])]
+        [vectors_of(catalogue, moved_rows, found.using[0]), vectors_of(catalogue, other_rows, found.using[1])]
     )
     mpp = float(catalogue.column("mpp")[other_rows[0]])
     own_mpp = float(catalogue.column("mpp")[moved_rows[0]])
@@ -97,13 +97,8 @@ def _places(engine: Engine, rows: Rows) -> Doubles:
     return np.column_stack(columns).astype(np.float64)
 
 
-def _vectors(engine: Engine, rows: Rows, side: Modality) -> Doubles:
-    found = engine.index.vectors(side).vectors[engine.catalogue.vector_positions(side)[rows]]
-    return np.asarray(found, dtype=np.float64)
-
-
-def _first_component(vectors: list[Doubles]) -> list[Doubles]:
-    centred = [part - part.mean(axis=0) for part in vectors]
+def _first_component(vectors: list[Vectors]) -> list[Doubles]:
+    centred = [part - part.mean(axis=0, dtype=np.float64) for part in vectors]
     _, _, axes = np.linalg.svd(np.concatenate(centred), full_matrices=False)
     along = [part @ axes[0] for part in centred]
     return [part / max(float(part.std()), 1e-9) for part in along]

@@ -8,7 +8,7 @@ from app.analysis_tables import composition_said, prediction_said
 from app.bar_figure import Bars, draw_bars
 from app.demo_choice import Choice
 from app.figure_style import foot, new_figure, style, titled
-from app.hit_tables import index_provenance
+from app.hit_tables import index_provenance, is_generated
 from app.map_figure import SlideMap
 from app.pictures import decoded
 from app.table_view import p_text
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 
 _MOST_GROUPS = 10
 _SPOT_UM = 100.0  # drawn where items have no size of their own
-
-
-def is_generated(engine: Engine) -> bool:
-    """Whether any slide of the index was generated."""
-    return any(engine.index.slides().column("generated").to_pylist())
 
 
 def map_of(

@@ -52,6 +52,11 @@ def provenance(rows: Iterable[Mapping[str, Any]], *, space: SpaceCard) -> str:
     return f"{marked}{data}Space: {space.name} {space.revision}, {space.licence}."
 
 
+def is_generated(engine: Engine) -> bool:
+    """Whether any slide of the index was generated."""
+    return any(engine.index.slides().column("generated").to_pylist())
+
+
 def index_provenance(engine: Engine) -> str:
     """Provenance of an answer that draws on the whole index."""
     return provenance(engine.index.slides().to_pylist(), space=engine.space.card)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from benchmarks.analyses_decomposition import labelled_cells
 from benchmarks.report import Row
 from indexer.datasets.download import fetch
 from indexer.datasets.manifest import load_manifest
@@ -17,7 +18,7 @@ from search.profiles import PER, Doubles
 from search.reference import CellReference, reference_from_counts
 
 _ARCHIVE = "props_major.zip"
-#: Type of the reference by the published name; ten cells of normal epithelium go with the others of their kind.
+#: Type of the reference by the published name.
 _PUBLISHED = {
     "B-cells": "B-cells",
     "CAFs": "CAFs",
@@ -28,12 +29,12 @@ _PUBLISHED = {
     "PVL": "PVL",
     "T-cells": "T-cells",
 }
-_MERGE = {"Normal Epithelial": "Cancer Epithelial"}
 
 
 def agreement_rows() -> Iterator[Row]:
     """Median over the sections of the correlation with the published shares, beside plain least squares."""
-    reference = _reference()
+    counts, labels, genes = labelled_cells()
+    reference = reference_from_counts(counts, genes, labels)
     found: dict[str, list[Doubles]] = {"": [], " (plain NNLS)": []}
     for source in open_sources("her2st", manifest=load_manifest()):
         read, published = source.read_expression(), _published(source.facts.slide)
@@ -65,15 +66,6 @@ def _agreements(reference: CellReference, read: Expression, published: pd.DataFr
 def _columnwise_r(a: Doubles, b: Doubles) -> Doubles:
     pairs = zip(a.T, b.T, strict=True)
     return np.array([np.corrcoef(x, y)[0, 1] if x.std() > 0 and y.std() > 0 else np.nan for x, y in pairs])
-
-
-def _reference() -> CellReference:
-    (source,) = open_sources("wu2021", manifest=load_manifest())
-    read = source.read_expression()
-    if read is None or read.labels is None:
-        raise ValueError("wu2021 has no labelled cells.")
-    labels = [_MERGE.get(str(label), str(label)) for label in read.labels]
-    return reference_from_counts(sp.csr_matrix(read.counts, dtype=np.float64), read.genes, labels)
 
 
 def _published(slide: str) -> pd.DataFrame | None:

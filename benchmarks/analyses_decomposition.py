@@ -26,6 +26,16 @@ TANGRAM = ("tangram-sc==1.0.4",)
 _REPO = Path(__file__).resolve().parents[1]
 
 
+def labelled_cells() -> tuple[sp.csr_matrix, list[str], list[str]]:
+    """Counts of wu2021's cells, the type of each, and the genes."""
+    (source,) = open_sources("wu2021", manifest=load_manifest())
+    read = source.read_expression()
+    if read is None or read.labels is None:
+        raise ValueError("wu2021 has no labelled cells.")
+    labels = [MERGE.get(str(label), str(label)) for label in read.labels]
+    return sp.csr_matrix(read.counts, dtype=np.float64), labels, list(read.genes)
+
+
 @dataclass(frozen=True, slots=True)
 class Halves:
     """Cells that make the reference, and spots mixed from the others."""
@@ -140,19 +150,15 @@ def _pcc(found: Doubles, true: Doubles) -> float:
 
 
 def _halves(n_spots: int, seed: int) -> Halves:
-    (source,) = open_sources("wu2021", manifest=load_manifest())
-    read = source.read_expression()
-    if read is None or read.labels is None:
-        raise ValueError("wu2021 has no labelled cells.")
-    labels = np.array([MERGE.get(str(label), str(label)) for label in read.labels])
+    counts, names, genes = labelled_cells()
+    labels = np.array(names)
     rng = np.random.default_rng(seed)
     first = np.zeros(len(labels), dtype=bool)
     for name in np.unique(labels):
         own = rng.permutation(np.flatnonzero(labels == name))
         first[own[: len(own) // 2]] = True
-    counts = sp.csr_matrix(read.counts, dtype=np.float64)
     spots = mix_spots(counts[~first], labels[~first].tolist(), n_spots, seed=seed)
-    return Halves(counts[first], labels[first].tolist(), list(read.genes), spots)
+    return Halves(counts[first], labels[first].tolist(), genes, spots)
 
 
 def _timed(run: Callable[[], Doubles]) -> tuple[Doubles, float]:

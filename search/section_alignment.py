@@ -10,6 +10,7 @@ from encoders.contracts import Modality
 from search.alignment import Model, PointSet, align_points
 from search.catalogue import Catalogue, Mask, Rows
 from search.errors import AlignmentError
+from search.evaluated_items import vectors_of
 from search.profiles import Doubles
 from search.result import Findings
 
@@ -121,9 +122,7 @@ def _places(catalogue: Catalogue, slide: str, rows: Rows, side: Modality) -> _Pl
     if not np.isfinite(mpp):
         raise AlignmentError(f"Slide {slide!r} has no micrometres per pixel; ingest it again with its scale.")
     xy: Doubles = np.column_stack([catalogue.column(name)[kept] for name in ("x_px", "y_px")]).astype(np.float64)
-    places = catalogue.vector_positions(side)[kept]
-    vectors = np.asarray(catalogue.index.vectors(side).vectors[places], dtype=np.float64)
-    return _Places(kept, PointSet(xy * mpp, vectors), mpp)
+    return _Places(kept, PointSet(xy * mpp, vectors_of(catalogue, kept, side).astype(np.float64)), mpp)
 
 
 def _table(catalogue: Catalogue, rows: Rows, moved: Doubles, residual: Doubles, matched: Doubles) -> pa.Table:

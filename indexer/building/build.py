@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from threading import BoundedSemaphore
 
+from encoders.aggregates import SlideAggregator
 from encoders.aggregators import MEAN, open_aggregator
 from encoders.space import Space
 from indexer.building.ingesting import Ingest, Listener, wants_process
@@ -131,10 +132,7 @@ def build_index(  # noqa: PLR0913  # a keyword for each choice of a build
             settings = _settings(space, genes, tile_stride_um, thumbnails=thumbnails, aggregator=whole.name)
             writer = writing.opened_by(partial(IndexWriter.open, location, settings, genes))
         counted = RunProgress(watch, len(listed))
-        threads = stack.enter_context(ThreadPoolExecutor(_ENCODING_THREADS, thread_name_prefix="encode"))
-        patches = PatchEncoder(
-            space.image, aggregator_of(whole, "image"), threads, _sample_room(space), counted.encoded
-        )
+        patches = _patch_encoder(space, whole, counted, stack)
         recorder = stack.enter_context(
             RunRecorder(location, space.card, len(listed), asked, redact, keep_others=options.shard is not None)
         )
@@ -155,18 +153,34 @@ def build_index(  # noqa: PLR0913  # a keyword for each choice of a build
         with writing.turn(), clock.stage("sidecar"):
             index = Index.open(location)
             refresh_after_writing(index, watch)
-        with clock.stage("leaks"):
-            leaks = find_leaks(index, new=[one.slide for one in ingest.runs if one.n_items], progress=watch)
-        report = _report(ingest, index, clock, readers, time.perf_counter() - start)
-        warnings = [] if names is not None else identifying(one.slide for one in ingest.runs)
-        recorder.end(
-            seconds=report.seconds,
-            n_items=report.n_items,
-            peak_rss_mb=report.peak_rss_mb,
-            notes=report.notes,
-            leaks=[leak.sentence() for leak in leaks],
-            warnings=[f"{warning}: ingest with --hash-names, if they are." for warning in warnings],
-        )
+        return _ended(ingest, index, clock, readers, recorder, watch, start=start, names_shown=names is None)
+
+
+def _ended(
+    ingest: Ingest,
+    index: Index,
+    clock: StageClock,
+    readers: Sequence[ProcessReader],
+    recorder: RunRecorder,
+    watch: Progress,
+    *,
+    start: float,
+    names_shown: bool,
+) -> BuildReport:
+    """Look for slides that are there twice and names that tell a person, and end the record of the run."""
+    with clock.stage("leaks"):
+        new = [one.slide for one in ingest.runs if one.n_items]
+        leaks = find_leaks(index, new=new, progress=watch)
+    report = _report(ingest, index, clock, readers, time.perf_counter() - start)
+    warnings = identifying(one.slide for one in ingest.runs) if names_shown else []
+    recorder.end(
+        seconds=report.seconds,
+        n_items=report.n_items,
+        peak_rss_mb=report.peak_rss_mb,
+        notes=report.notes,
+        leaks=[leak.sentence() for leak in leaks],
+        warnings=[f"{warning}: ingest with --hash-names, if they are." for warning in warnings],
+    )
     return replace(report, run_id=recorder.record.id, leaks=leaks, warnings=tuple(recorder.record.warnings))
 
 
@@ -199,6 +213,11 @@ def _start_readers(sources: Sequence[SlideSource], options: RunOptions, stack: E
         stack.callback(reader.close)
         reader.open()
     return readers
+
+
+def _patch_encoder(space: Space, whole: SlideAggregator, counted: RunProgress, stack: ExitStack) -> PatchEncoder:
+    threads = stack.enter_context(ThreadPoolExecutor(_ENCODING_THREADS, thread_name_prefix="encode"))
+    return PatchEncoder(space.image, aggregator_of(whole, "image"), threads, _sample_room(space), counted.encoded)
 
 
 def _read_plan(space: Space, stride_um: float, options: RunOptions, *, thumbnails: bool) -> ReadPlan:

@@ -5,16 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from indexer.errors import ManifestError, SlideError
 from indexer.features.tile_files import TileFile, clashing_mpp, tile_files
 from indexer.format import Circumstances
-from indexer.genes.report import GeneReport, ReportsGenes
 from indexer.readers.features import HestPatches, TileFeatures
 from indexer.readers.hest_metadata import hest_facts, hest_metadata
 from indexer.readers.table_slide import TableSlide
-from indexer.slides import Expression, HasRemarks, SlideFacts, SlideImage, SlideSource
+from indexer.slides import SlideFacts, SlideSource
+from indexer.wrapped import WrappedSlide
 
 _LOG = logging.getLogger(__name__)
 #: TRIDENT rounds um/px to a magnification; scanners of one magnification differ by up to this much.
@@ -23,7 +23,7 @@ _PICTURES = (".tif", ".tiff", ".svs", ".ndpi", ".mrxs", ".png", ".jpg")
 
 
 @dataclass(frozen=True)
-class TiledSlide:
+class TiledSlide(WrappedSlide):
     """A slide with the tiles of a file; facts, picture and counts are those of another source.
 
     Attributes
@@ -34,7 +34,6 @@ class TiledSlide:
         Its tiles.
     """
 
-    base: SlideSource
     tiles: TileFile
 
     @cached_property
@@ -47,48 +46,9 @@ class TiledSlide:
         return replace(facts, mpp=mpp, mpp_source=None if mpp is None else "file")
 
     @property
-    def kind(self) -> Literal["spot", "cell", "transcriptome"]:
-        """What a row of the expression is."""
-        return self.base.kind
-
-    @property
     def files(self) -> tuple[Path, ...]:
         """Files of the slide and of its tiles."""
         return (*self.base.files, *self.tiles.paths)
-
-    @property
-    def image_path(self) -> Path | None:
-        """Where the picture lies, if there is one."""
-        return self.base.image_path
-
-    @property
-    def read_with(self) -> str:
-        """What besides files and facts decides the rows of the slide itself."""
-        return self.base.read_with if isinstance(self.base, HasRemarks) else ""
-
-    def remarks(self) -> tuple[str, ...]:
-        """What the user should know of the slide itself."""
-        return self.base.remarks() if isinstance(self.base, HasRemarks) else ()
-
-    def gene_report(self) -> GeneReport | None:
-        """What became of the genes of the slide."""
-        return self.base.gene_report() if isinstance(self.base, ReportsGenes) else None
-
-    def open_image(self) -> SlideImage | None:
-        """Picture of the slide, or `None`. Raises `SlideError`."""
-        return self.base.open_image()
-
-    def read_genes(self) -> Sequence[str]:
-        """Symbols of the genes of the slide. Raises what its source raises."""
-        read: Callable[[], Sequence[str]] | None = getattr(self.base, "read_genes", None)
-        if read is not None:
-            return read()
-        expression = self.base.read_expression()
-        return () if expression is None else expression.genes
-
-    def read_expression(self) -> Expression | None:
-        """Counts of the slide, or `None`. Raises `CountsError` or `JoinError`."""
-        return self.base.read_expression()
 
     def read_tiles(self) -> TileFeatures | HestPatches:
         """Tiles of the slide.

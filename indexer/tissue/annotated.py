@@ -4,12 +4,12 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from indexer.errors import RegionError
-from indexer.genes.report import GeneReport, ReportsGenes
-from indexer.slides import Expression, HasRemarks, SlideFacts, SlideImage, SlideSource
+from indexer.slides import SlideSource
 from indexer.tissue.regions import Regions, read_regions
+from indexer.wrapped import WrappedSlide
 
 _SUFFIXES = (".geojson", ".json")
 
@@ -23,32 +23,19 @@ class HasRegions(Protocol):
 
 
 @dataclass(frozen=True)
-class AnnotatedSlide:
+class AnnotatedSlide(WrappedSlide):
     """A slide with drawn regions; all else is that of another source.
 
     Attributes
     ----------
-    base : SlideSource
-        The slide.
     path : Path
         GeoJSON of its regions.
     drop : tuple of str
         Classes that are dropped besides those that always are.
     """
 
-    base: SlideSource
     path: Path
     drop: tuple[str, ...] = ()
-
-    @property
-    def facts(self) -> SlideFacts:
-        """Metadata of the slide."""
-        return self.base.facts
-
-    @property
-    def kind(self) -> Literal["spot", "cell", "transcriptome"]:
-        """What a row of the expression is."""
-        return self.base.kind
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -56,36 +43,9 @@ class AnnotatedSlide:
         return (*self.base.files, self.path)
 
     @property
-    def image_path(self) -> Path | None:
-        """Where the picture lies."""
-        return self.base.image_path
-
-    @property
     def read_with(self) -> str:
         """What besides facts and files decides the rows."""
-        base = self.base.read_with if isinstance(self.base, HasRemarks) else ""
-        return json.dumps([base, sorted(self.drop)])
-
-    def remarks(self) -> tuple[str, ...]:
-        """What is to be said of the slide itself."""
-        return self.base.remarks() if isinstance(self.base, HasRemarks) else ()
-
-    def gene_report(self) -> GeneReport | None:
-        """What became of the genes of the slide."""
-        return self.base.gene_report() if isinstance(self.base, ReportsGenes) else None
-
-    def open_image(self) -> SlideImage | None:
-        """Picture of the slide. Raises `SlideError`."""
-        return self.base.open_image()
-
-    def read_genes(self) -> Sequence[str]:
-        """Symbols of the genes of the slide. Raises what its source raises."""
-        read: Any = getattr(self.base, "read_genes", None)
-        return read() if read is not None else ()
-
-    def read_expression(self) -> Expression | None:
-        """Counts of the slide. Raises `CountsError` or `JoinError`."""
-        return self.base.read_expression()
+        return json.dumps([super().read_with, sorted(self.drop)])
 
     def read_regions(self) -> Regions:
         """Regions of the slide. Raises `RegionError`."""
