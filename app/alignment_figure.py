@@ -10,9 +10,9 @@ from app.scale_bar import draw_scale_bar
 from encoders.contracts import Vectors
 from search.catalogue import Rows
 from search.engine import Engine
-from search.evaluated_items import vectors_of
+from search.item_rows import vectors_of
 from search.profiles import Doubles
-from search.section_alignment import SlideAlignment
+from search.sections.section_alignment import SlideAlignment
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,7 +2,7 @@
 
 from app.analysis_tables import caption
 from app.table_view import Column, TableView
-from search.section_alignment import SlideAlignment
+from search.sections.section_alignment import SlideAlignment
 
 
 def alignment_table(found: SlideAlignment, *, provenance: str) -> TableView:

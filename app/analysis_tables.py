@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from app.table_view import Column, TableView, number, p_text
-from search.cohorts import Cohorts
-from search.composition import Composition
-from search.prediction import Prediction
+from search.cells.composition import Composition
+from search.expression.prediction import Prediction
+from search.groups.cohorts import Cohorts
 
 
 def cohorts_table(found: Cohorts, *, title: str, provenance: str) -> TableView:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from app.errors import ShowError
+from search.cells.reference import CellReference, check_h5ad, reference_from_counts, reference_from_h5ad
 from search.engine import Engine
 from search.errors import CellReferenceError
-from search.reference import CellReference, check_h5ad, reference_from_counts, reference_from_h5ad
 
 DEFAULT_LABEL = "celltype_major"
 

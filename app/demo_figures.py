@@ -12,11 +12,11 @@ from app.hit_tables import index_provenance, is_generated
 from app.map_figure import SlideMap
 from app.pictures import decoded
 from app.table_view import p_text
-from search.cohorts import Cohorts
-from search.composition import Composition
+from search.cells.composition import Composition
 from search.engine import Engine
-from search.prediction import Prediction
-from search.similarity import SimilarityMap
+from search.expression.prediction import Prediction
+from search.groups.cohorts import Cohorts
+from search.retrieval.similarity import SimilarityMap
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

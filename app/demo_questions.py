@@ -13,9 +13,9 @@ from app.hit_gallery import Gallery, gallery_figure
 from app.hit_tables import hits_table, index_provenance, provenance
 from app.map_figure import map_figure
 from app.pictures import hit_pictures, item_picture, slide_pictures
+from search.cells.reference import CellReference
 from search.engine import Engine
 from search.query import GenesQuery, ItemQuery
-from search.reference import CellReference
 from search.result import SearchResult
 
 _K, _N_GENES = 10, 16

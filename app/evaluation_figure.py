@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from app.evaluation_tables import MACRO_F1, RECALL
 from app.figure_style import BLUE, INK, MUTED, ORANGE, SMALL_PT, TEXT_PT, foot, new_figure, style, titled
-from search.expression_quality import PEARSON
-from search.index_evaluation import Evaluation
-from search.quality_figures import RANDOM, Figure, headline_group
+from search.quality.expression_quality import PEARSON
+from search.quality.index_evaluation import Evaluation
+from search.quality.quality_figures import RANDOM, Figure, headline_group
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,8 +9,8 @@ from typing import Any
 
 from app.evaluation_figure import evaluation_figure
 from app.figure_style import save
-from search.index_evaluation import Evaluation
-from search.quality_figures import Figure
+from search.quality.index_evaluation import Evaluation
+from search.quality.quality_figures import Figure
 
 JSON_NAME, CSV_NAME, PICTURE_NAME = "evaluation.json", "evaluation.csv", "evaluation.png"
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from app.table_view import Column, TableView, number
-from search.expression_quality import PEARSON
-from search.gene_list_quality import LISTS
-from search.index_evaluation import NICHE, Evaluation
-from search.quality_figures import RANDOM, Figure
-from search.retrieval_quality import DIRECTIONS
+from search.quality.expression_quality import PEARSON
+from search.quality.gene_list_quality import LISTS
+from search.quality.index_evaluation import NICHE, Evaluation
+from search.quality.quality_figures import RANDOM, Figure
+from search.quality.retrieval_quality import DIRECTIONS
 
 #: The metric of each kind of question that is quoted and drawn.
 RECALL, MACRO_F1 = "R@10%", "macro-F1 @5"

@@ -7,7 +7,7 @@ from app.table_view import NONE, Column, TableView, number
 from encoders.aggregators import AggregatorStatus
 from search.engine import Engine
 from search.result import SearchResult
-from search.slide_parts import SlideParts
+from search.retrieval.slide_parts import SlideParts
 
 
 def parts_of_hits(engine: Engine, slide: str, result: SearchResult) -> list[SlideParts]:

@@ -13,9 +13,9 @@ from indexer.datasets.download import fetch
 from indexer.datasets.manifest import load_manifest
 from indexer.slides import Expression
 from indexer.sources import open_sources
-from search.decomposition import amounts_of, gene_scales, marker_system, shares_of
+from search.cells.decomposition import amounts_of, gene_scales, marker_system, shares_of
+from search.cells.reference import CellReference, reference_from_counts
 from search.profiles import PER, Doubles
-from search.reference import CellReference, reference_from_counts
 
 _ARCHIVE = "props_major.zip"
 #: Type of the reference by the published name.

@@ -10,10 +10,10 @@ from benchmarks.report import Row
 from encoders.recipe import Recipe
 from encoders.registry import open_space
 from indexer.datasets.manifest import load_manifest
-from search.alignment import PointSet, align_points
 from search.profiles import Doubles
-from search.retrieval_quality import PairedVectors
-from search.training import MINI_DATA
+from search.quality.retrieval_quality import PairedVectors
+from search.sections.alignment import PointSet, align_points
+from search.training.run import MINI_DATA
 
 _SECTION, _NEIGHBOUR = "C2", "C3"
 _DEGREES, _SCALE, _BEND_UM = 30.0, 1.1, 50.0

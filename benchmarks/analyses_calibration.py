@@ -16,8 +16,8 @@ from encoders.recipe import Recipe
 from encoders.registry import open_space
 from encoders.space import Space
 from indexer.datasets.manifest import load_manifest
-from search.calibration import tail_probabilities
-from search.training import MINI_DATA
+from search.retrieval.calibration import tail_probabilities
+from search.training.run import MINI_DATA
 
 _SIDES = ("image", "expression")
 _HELD_OUT = "B"

@@ -15,10 +15,10 @@ from benchmarks.environments import PeerError, python_with
 from benchmarks.report import Row
 from indexer.datasets.manifest import load_manifest
 from indexer.sources import open_sources
-from search.decomposition import MarkerSystem, amounts_of, gene_scales, marker_system, shares_of
-from search.mixtures import MixedSpots, mix_spots
+from search.cells.decomposition import MarkerSystem, amounts_of, gene_scales, marker_system, shares_of
+from search.cells.mixtures import MixedSpots, mix_spots
+from search.cells.reference import reference_from_counts
 from search.profiles import PER, Doubles
-from search.reference import reference_from_counts
 
 #: Eight types: ten cells of normal epithelium go with the others of their kind.
 MERGE = {"Normal Epithelial": "Cancer Epithelial"}

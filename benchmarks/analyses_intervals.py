@@ -13,10 +13,10 @@ from indexer.datasets.manifest import load_manifest
 from indexer.sources import open_sources
 from search.catalogue import Rows
 from search.engine import Engine
-from search.intervals import Misses, misses
+from search.expression.intervals import Misses, misses
 from search.profiles import log_per_10k, mean_log_expression
 from search.query import ItemQuery
-from search.training import MINI_DATA
+from search.training.run import MINI_DATA
 
 COVERAGE = 0.9
 _N_GENES = 250

@@ -18,9 +18,9 @@ from indexer.datasets.manifest import load_manifest
 from indexer.pairs import read_pairs, read_transcriptomes
 from indexer.slides import SlideSource
 from indexer.sources import open_sources
-from search.evaluation import colour_baseline, encode_as_indexed
-from search.retrieval_quality import PairedVectors
-from search.training import MINI_DATA
+from search.quality.evaluation import colour_baseline, encode_as_indexed
+from search.quality.retrieval_quality import PairedVectors
+from search.training.run import MINI_DATA
 
 _N_NULL_PAIRS = 1_000
 

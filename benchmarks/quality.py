@@ -19,8 +19,8 @@ from benchmarks.quality_retrieval import Run, retrieval_figures_of, train_run
 from benchmarks.report import Row, markdown, show, write_between_marks
 from encoders.backbones import DefaultBackbone
 from encoders.recipe import Recipe
-from search.gene_list_quality import LISTS
-from search.quality_figures import RANDOM, Figure, headline_group
+from search.quality.gene_list_quality import LISTS
+from search.quality.quality_figures import RANDOM, Figure, headline_group
 
 NAME = "mini"
 #: (name of the run, held-out patient)

@@ -9,7 +9,8 @@ from benchmarks.quality_retrieval import Run
 from encoders.contracts import Floats
 from encoders.sections import ExpressionSection
 from encoders.space import Space
-from search.expression_quality import (
+from search.expression.prediction import MODES
+from search.quality.expression_quality import (
     Target,
     hest_ridge,
     most_variable,
@@ -17,9 +18,8 @@ from search.expression_quality import (
     retrieved,
     stacked,
 )
-from search.prediction import MODES
-from search.prediction_quality import MEAN, QUESTION, RIDGE
-from search.quality_figures import Doubles, Figure, SectionFigures, summed_up
+from search.quality.prediction_quality import MEAN, QUESTION, RIDGE
+from search.quality.quality_figures import Doubles, Figure, SectionFigures, summed_up
 
 RIDGE_ON_FEATURES = "HEST ridge on image features"
 

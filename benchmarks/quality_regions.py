@@ -9,12 +9,12 @@ from benchmarks.her2st_sections import Section, on_genes, shared_genes, train, w
 from encoders.backbones import Backbone
 from encoders.profiles import Profiles
 from encoders.recipe import Recipe
-from search.evaluated_items import NO_LABEL
-from search.label_neighbours import Labels, Rows, joined, nearest_labels
-from search.label_quality import blind_figures
-from search.label_retrieval import label_figures
-from search.log_count_neighbours import count_similarities
-from search.quality_figures import Figure
+from search.quality.evaluated_items import NO_LABEL
+from search.quality.label_neighbours import Labels, Rows, joined, nearest_labels
+from search.quality.label_quality import blind_figures
+from search.quality.label_retrieval import label_figures
+from search.quality.log_count_neighbours import count_similarities
+from search.quality.quality_figures import Figure
 
 QUESTION = "label from expression"
 

@@ -7,11 +7,11 @@ from benchmarks.her2st_sections import Section, paired_vectors, train, train_col
 from encoders.backbones import Backbone
 from encoders.recipe import Recipe
 from encoders.space import Space
-from search.colour_quality import COLOUR
-from search.gene_list_quality import gene_list_figures
-from search.index_evaluation import NICHE
-from search.quality_figures import Figure
-from search.retrieval_quality import as_niches, retrieval_figures
+from search.quality.colour_quality import COLOUR
+from search.quality.gene_list_quality import gene_list_figures
+from search.quality.index_evaluation import NICHE
+from search.quality.quality_figures import Figure
+from search.quality.retrieval_quality import as_niches, retrieval_figures
 
 
 @dataclass(frozen=True, slots=True)

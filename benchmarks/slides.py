@@ -27,8 +27,8 @@ from indexer.slides import Expression, SlideSource
 from indexer.sources import open_sources
 from indexer.store.aggregates import SlideAggregate
 from indexer.tissue.tiles import read_patches
-from search.slide_matching import Match, match_slides
-from search.training import MINI_DATA
+from search.retrieval.slide_matching import Match, match_slides
+from search.training.run import MINI_DATA
 
 Doubles = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -1,10 +1,11 @@
 """Query in, hits and analyses out."""
 
 from search.batch import BatchResult
-from search.cohorts import Cohorts
-from search.composition import Composition, Manner
+from search.cells.composition import Composition, Manner
+from search.cells.reference import CellReference, reference_from_counts, reference_from_h5ad
 from search.engine import Engine
-from search.prediction import Prediction
+from search.expression.prediction import Prediction
+from search.groups.cohorts import Cohorts
 from search.query import (
     GenesQuery,
     ItemQuery,
@@ -15,9 +16,8 @@ from search.query import (
     SlideQuery,
     VectorQuery,
 )
-from search.reference import CellReference, reference_from_counts, reference_from_h5ad
 from search.result import Findings, Plan, SearchResult
-from search.similarity import SimilarityMap
+from search.retrieval.similarity import SimilarityMap
 
 __all__ = [
     "BatchResult",

@@ -3,21 +3,21 @@
 from collections.abc import Sequence
 
 from encoders.contracts import Modality
-from search.alignment import Model
-from search.cohorts import By, Cohorts, cohorts_of, default_k, eligible_again
-from search.composition import Composition, Manner, Source, decompose_counts, decompose_hits, own_profile
-from search.filters import Exclude, scope_of
-from search.intervals import with_intervals
-from search.prediction import PREDICTION_K, Mode, Prediction, predict
+from search.cells.composition import Composition, Manner, Source, decompose_counts, decompose_hits, own_profile
+from search.cells.reference import CellReference
+from search.expression.intervals import with_intervals
+from search.expression.prediction import PREDICTION_K, Mode, Prediction, predict
+from search.expression.standouts import StandoutGene, standout_genes
+from search.groups.cohorts import By, Cohorts, cohorts_of, default_k, eligible_again
 from search.query import Query
-from search.reference import CellReference
 from search.result import SearchResult
-from search.retrieval import Request
-from search.section_alignment import Sides, SlideAlignment, align_slides
-from search.similarity import SimilarityMap, shared_side, similarity_map
-from search.slide_matching import Match
-from search.slide_parts import AskedSlide, SlideParts, slide_parts
-from search.standouts import StandoutGene, standout_genes
+from search.retrieval.filters import Exclude, scope_of
+from search.retrieval.retrieve import Request
+from search.retrieval.similarity import SimilarityMap, shared_side, similarity_map
+from search.retrieval.slide_matching import Match
+from search.retrieval.slide_parts import AskedSlide, SlideParts, slide_parts
+from search.sections.alignment import Model
+from search.sections.section_alignment import Sides, SlideAlignment, align_slides
 from search.state import State
 
 
@@ -39,7 +39,7 @@ class Analyses:
         using : {"image", "expression"}, optional
             The side; by default as in `similar_slides`.
         match : {"transport", "best"}
-            How parts meet; see `search.slide_matching.match_slides`.
+            How parts meet; see `search.retrieval.slide_matching.match_slides`.
 
         Raises
         ------
@@ -102,7 +102,7 @@ class Analyses:
         Returns
         -------
         Cohorts
-            See `search.cohorts.cohorts_of` for the tests.
+            See `search.groups.cohorts.cohorts_of` for the tests.
         """
         state = self._current()
         if isinstance(query, SearchResult):
@@ -148,12 +148,12 @@ class Analyses:
             50 and than the plain mean of 50: mean Pearson over the 50 most variable genes .12 against .10 and .11 on
             B4, .36 against .32 and .32 on C4.
         mode : {"softmax", "mean50", "raw"}
-            How they are weighted; see `search.prediction.neighbourhood`.
+            How they are weighted; see `search.expression.prediction.neighbourhood`.
         where, exclude
             As in `search`.
         coverage : float, optional
             Share of new values that an interval is to hold; it is measured on spots of known counts, each predicted
-            from other patients (`search.intervals`), and tells how predictable each gene is.
+            from other patients (`search.expression.intervals`), and tells how predictable each gene is.
 
         Raises
         ------
@@ -230,7 +230,7 @@ class Analyses:
             Sides compared, `image` or `expression`, of the one and the other; by default the same side where both have
             one, the image first.
         model : {"rigid", "affine", "warp"}
-            What the slide may do; see `search.alignment.align_points`.
+            What the slide may do; see `search.sections.alignment.align_points`.
         mirror : bool
             Whether it may lie with its other side up.
 

@@ -17,15 +17,15 @@ import pyarrow as pa
 from encoders.contracts import Floats
 from indexer.vectors.found import Strategy
 from indexer.vectors.threads import n_cores
-from search.calibration import significance_of_many
 from search.catalogue import Base, Rows
 from search.encoding import EncodedQuery
 from search.errors import QueryError
-from search.filters import LeftOut, base_of, left_out_of, scope_of
-from search.plan import Scored, StageTimer, n_kept
 from search.query import Query
 from search.result import HITS_SCHEMA, SearchResult
-from search.retrieval import Request, Retrieved, answered, check_request
+from search.retrieval.calibration import significance_of_many
+from search.retrieval.filters import LeftOut, base_of, left_out_of, scope_of
+from search.retrieval.plan import Scored, StageTimer, n_kept
+from search.retrieval.retrieve import Request, Retrieved, answered, check_request
 from search.state import State
 
 BATCH_SCHEMA = pa.schema([pa.field("query_index", pa.int32(), nullable=False), *HITS_SCHEMA])

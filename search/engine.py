@@ -11,14 +11,14 @@ from indexer.index import Index
 from search.analyses import Analyses
 from search.batch import BatchResult, answer_many
 from search.catalogue import Catalogue
-from search.filters import Exclude
-from search.hits import GroupBy
 from search.query import Query, SlideQuery
 from search.result import SearchResult
-from search.retrieval import More, Request
-from search.similarity import shared_side
-from search.slide_matching import Match
-from search.slide_parts import AskedSlide, ordered_by_parts
+from search.retrieval.filters import Exclude
+from search.retrieval.hits import GroupBy
+from search.retrieval.retrieve import More, Request
+from search.retrieval.similarity import shared_side
+from search.retrieval.slide_matching import Match
+from search.retrieval.slide_parts import AskedSlide, ordered_by_parts
 from search.state import State, space_for
 
 
@@ -123,7 +123,7 @@ class Engine(Analyses):
         group_by : {"slide", "patient"}, optional
             Keep only the best hits of each; `k` then counts groups.
         **more
-            `per_group`, `min_score`, `max_score`, `offset`, `exact`, `explain`; see `search.retrieval.More`.
+            `per_group`, `min_score`, `max_score`, `offset`, `exact`, `explain`; see `search.retrieval.retrieve.More`.
 
         Returns
         -------
@@ -188,7 +188,7 @@ class Engine(Analyses):
 
         Slides are compared on one side, by default the one that most other slides share with it (image if equal): by
         their means, or by what the index keeps of them besides (`--aggregator`), among the 200 nearest by their means;
-        `match` says how their parts meet (`search.slide_matching.match_slides`).
+        `match` says how their parts meet (`search.retrieval.slide_matching.match_slides`).
         Other arguments, result and errors as in `search`.
         """
         state = self._current()

@@ -10,12 +10,12 @@ from encoders.space import Space
 from indexer.index import Index
 from search.catalogue import Catalogue, Mask
 from search.encoding import EncodedQuery, encode_query
-from search.filters import DEFAULT_KINDS, Exclude
+from search.expression.standouts import mean_share
 from search.profiles import Doubles, has_counts, mean_log_expression
 from search.query import Query
-from search.retrieval import Request, Retrieval, retrieve
-from search.slide_parts import PartsOfSlides
-from search.standouts import mean_share
+from search.retrieval.filters import DEFAULT_KINDS, Exclude
+from search.retrieval.retrieve import Request, Retrieval, retrieve
+from search.retrieval.slide_parts import PartsOfSlides
 
 
 class State:
@@ -31,7 +31,7 @@ class State:
         return encode_query(query, self.catalogue, self.space)
 
     def retrieve(self, query: EncodedQuery, request: Request, among: Mask | None = None) -> Retrieval:
-        """Answer an encoded query; see `search.retrieval.retrieve`."""
+        """Answer an encoded query; see `search.retrieval.retrieve.retrieve`."""
         return retrieve(self.catalogue, query, request, self.space().card.calibration, among)
 
     def with_counts(self, query: EncodedQuery, *, k: int, where: str | None, exclude: Exclude) -> Retrieval:

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.quality import _rows, in_docs
 from benchmarks.report import Row, markdown, show, write_between_marks
-from search.quality_figures import Figure
+from search.quality.quality_figures import Figure
 
 
 def figure(method, value, metric="macro-F1 @5", question="label from expression"):

@@ -11,7 +11,7 @@ from app.cli.output import say, show
 from app.cli.questions import open_engine
 from app.hit_tables import index_provenance
 from encoders.contracts import Modality
-from search.alignment import Model
+from search.sections.alignment import Model
 
 
 def register(command: typer.Typer) -> None:

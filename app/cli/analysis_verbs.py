@@ -12,10 +12,10 @@ from app.cli.options import IndexOptions, Label, LeftOut, Merge, Using, Where, r
 from app.cli.output import show
 from app.cli.questions import one_query, open_engine
 from app.hit_tables import index_provenance
-from search.cohorts import By
-from search.composition import Manner, Source
-from search.decomposition import Method, ShareOf
-from search.prediction import PREDICTION_K, Mode
+from search.cells.composition import Manner, Source
+from search.cells.decomposition import Method, ShareOf
+from search.expression.prediction import PREDICTION_K, Mode
+from search.groups.cohorts import By
 from search.query import Query
 
 K = Annotated[int | None, typer.Option("-k", min=1, help="Hits to read; the analysis has its own default.")]

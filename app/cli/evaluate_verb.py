@@ -37,7 +37,7 @@ def evaluate(
     from app.evaluation_tables import evaluation_tables
     from app.hit_tables import index_provenance
     from search.engine import Engine
-    from search.index_evaluation import evaluate as measure
+    from search.quality.index_evaluation import evaluate as measure
 
     engine = Engine.open(db, space=space, device=device)
     with bars() as progress:

@@ -14,8 +14,8 @@ import typer
 from app.cell_types import DEFAULT_LABEL, ReferenceFile, parse_merge
 from encoders.contracts import Modality
 from indexer.access import EngineName, SearchDevice
-from search.filters import Exclude
-from search.hits import GroupBy
+from search.retrieval.filters import Exclude
+from search.retrieval.hits import GroupBy
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -14,7 +14,7 @@ from encoders.contracts import Modality
 from search.engine import Engine
 from search.query import GenesQuery, ItemQuery, Query, SentenceQuery
 from search.result import SearchResult
-from search.slide_matching import Match
+from search.retrieval.slide_matching import Match
 
 Target = Annotated[Modality, typer.Option("--target", help="Which side of the items is compared.")]
 

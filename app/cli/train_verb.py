@@ -192,7 +192,7 @@ def train(
     Without options of the image or expression side the space is of the family of `mini`. A training by infonce or bleep
     that is interrupted goes on where it was when the same command is given again.
     """
-    from search.train_request import TrainRequest, train_requested
+    from search.training.request import TrainRequest, train_requested
 
     towers = {
         "expression_encoder": expression_encoder,

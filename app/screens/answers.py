@@ -7,14 +7,14 @@ import streamlit as st
 from app.cell_types import generated_reference, reference_of_index
 from app.screens.session import Options, engine, items, options, rows_of, slides, stamp
 from encoders.contracts import Modality
-from search.cohorts import By, Cohorts
-from search.composition import Composition, Source
-from search.filters import Exclude
-from search.prediction import Prediction
+from search.cells.composition import Composition, Source
+from search.cells.reference import CellReference
+from search.expression.prediction import Prediction
+from search.expression.standouts import StandoutGene
+from search.groups.cohorts import By, Cohorts
 from search.query import ItemQuery, Query
-from search.reference import CellReference
 from search.result import SearchResult
-from search.standouts import StandoutGene
+from search.retrieval.filters import Exclude
 
 _KEPT = 256  # answers of each kind kept in memory
 

@@ -19,7 +19,7 @@ def gene_bars(table: pd.DataFrame, *, x_title: str) -> go.Figure:
     Parameters
     ----------
     table : DataFrame
-        Columns of `search.prediction.Prediction`, in the order to be drawn, top first.
+        Columns of `search.expression.prediction.Prediction`, in the order to be drawn, top first.
     x_title : str
         What the values are.
     """
@@ -98,7 +98,7 @@ def enrichment_bars(table: pd.DataFrame) -> go.Figure:
     Parameters
     ----------
     table : DataFrame
-        Columns of `search.cohorts.Cohorts`, in the order to be drawn, top first.
+        Columns of `search.groups.cohorts.Cohorts`, in the order to be drawn, top first.
     """
     figure = go.Figure(
         go.Bar(

@@ -12,7 +12,7 @@ import streamlit as st
 
 from app.scale_bar import length_text, round_length_um
 from app.table_view import number, p_text
-from search.standouts import StandoutGene
+from search.expression.standouts import StandoutGene
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from app.screens.answers import cohorts, compositions, panel, prediction
 from app.screens.charts import composition_bars, enrichment_bars, gene_bars
 from app.screens.question import Terms
 from encoders.contracts import Modality
-from search.cohorts import BY
+from search.groups.cohorts import BY
 from search.query import Query
 
 _MOST_GROUPS = 12

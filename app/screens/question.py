@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.screens.links import keep, restore
 from encoders.contracts import Modality
-from search.filters import Exclude
+from search.retrieval.filters import Exclude
 
 _EXCLUDES: dict[Exclude, str] = {
     "auto": "Own slide",

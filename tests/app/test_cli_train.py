@@ -21,7 +21,7 @@ class Slide:
 
 def test_a_held_out_patient_without_an_image_is_refused_at_once(histoseek, tmp_path, monkeypatch):
     slides = [Slide("A", has_image=True), Slide("B", has_image=False)]
-    monkeypatch.setattr("search.training.open_sources", lambda _dataset, **_: slides)
+    monkeypatch.setattr("search.training.run.open_sources", lambda _dataset, **_: slides)
     ran = histoseek("train", "own", "--out", tmp_path / "own", "--held-out", "B")
     assert ran.code == 1
     assert "held-out patients (B) has an image" in ran.stderr
@@ -47,7 +47,7 @@ def test_choices_reach_the_trainer(histoseek, tmp_path, monkeypatch, loss):
         seen.update(dataset=dataset, held_out=held_out, recipe=recipe, out=out, checkpoint=checkpoint)
         return open_space("mini")
 
-    monkeypatch.setattr("search.training.train_dataset", note)
+    monkeypatch.setattr("search.training.run.train_dataset", note)
     asked = ("--dataset", "x", "--held-out", "P", "--held-out", "Q", "--loss", loss, "--dim", "8", "--seed", "3")
     assert histoseek("train", "own", "--out", tmp_path / "own", *asked).code == 0
     assert (seen["dataset"], seen["held_out"]) == ("x", {"P", "Q"})
@@ -62,7 +62,7 @@ def test_choices_of_towers_reach_the_trainer(histoseek, tmp_path, monkeypatch):
         seen.update(request=request, out=out)
         return open_space("mini")
 
-    monkeypatch.setattr("search.train_request.train_requested", note)
+    monkeypatch.setattr("search.training.request.train_requested", note)
     asked = ("--db", tmp_path / "index", "--hold-out", "B", "--validate-patient", "C", "--loss", "infonce")
     image = ("--image-encoder", "timm/x", "--image-weights", tmp_path / "x.safetensors", "--side-um", "112")
     tuned = ("--fine-tune", "--device", "cpu", "--no-bf16", "--workers", "2", "--no-stain", "--centring", "training")
@@ -103,7 +103,7 @@ def test_choices_of_towers_reach_the_trainer(histoseek, tmp_path, monkeypatch):
 )
 def test_towers_that_cannot_be_had_are_refused_before_anything_is_read(histoseek, tmp_path, monkeypatch, asked, said):
     slides = [Slide("A", has_image=True), Slide("B", has_image=True)]
-    monkeypatch.setattr("search.train_request.open_sources", lambda _dataset, **_: slides)
+    monkeypatch.setattr("search.training.request.open_sources", lambda _dataset, **_: slides)
     ran = histoseek("train", "own", "--out", tmp_path / "own", "--held-out", "B", *asked)
     assert ran.code == 1
     assert said in " ".join(ran.stderr.split())

@@ -7,8 +7,8 @@ import pytest
 
 from app.evaluation_files import CSV_NAME, JSON_NAME, PICTURE_NAME
 from app.evaluation_tables import evaluation_tables
-from search.index_evaluation import Evaluation
-from search.quality_figures import Figure
+from search.quality.index_evaluation import Evaluation
+from search.quality.quality_figures import Figure
 
 
 def figure(question, metric, method, value, **more):

@@ -2,7 +2,7 @@ import pytest
 
 from app.screens import gallery
 from app.screens.gallery import Card, show_gallery
-from search.standouts import StandoutGene
+from search.expression.standouts import StandoutGene
 
 FACTS = {
     "id": "S/spot/1x2", "kind": "spot", "slide": "S", "patient": "P", "cohort": "c", "licence": "CC0",

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.alignment import PointSet, align_points
 from search.errors import AlignmentError
+from search.sections.alignment import PointSet, align_points
 
 
 def section(n=220, dim=8, seed=0):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from encoders.space import Calibration
 from search import GenesQuery, ItemQuery
-from search.calibration import benjamini_hochberg, significance, tail_probabilities
+from search.retrieval.calibration import benjamini_hochberg, significance, tail_probabilities
 
 
 def null_of(scores, key="image->expression"):

@@ -8,7 +8,7 @@ import pytest
 
 from search import GenesQuery, ItemQuery, SlideQuery
 from search.errors import QueryError
-from search.permutation import label_permutation, sign_flip
+from search.groups.permutation import label_permutation, sign_flip
 
 TUMOUR_SPOT = "A1/spot/s0"
 

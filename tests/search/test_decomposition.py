@@ -7,9 +7,9 @@ import pytest
 import scipy.sparse as sp
 
 from search import ItemQuery, Manner, ProfileQuery, reference_from_counts, reference_from_h5ad
-from search.decomposition import amounts_of, gene_scales, marker_system, shares_of
+from search.cells.decomposition import amounts_of, gene_scales, marker_system, shares_of
+from search.cells.reference import check_h5ad
 from search.errors import CellReferenceError, QueryError
-from search.reference import check_h5ad
 
 
 @pytest.fixture(scope="module")

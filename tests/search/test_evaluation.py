@@ -13,8 +13,8 @@ from encoders.recipe import Recipe
 from encoders.registry import open_space
 from indexer.slides import Expression, SlideFacts
 from search.errors import QueryError
-from search.evaluation import ColourStatistics, encode_as_indexed, retrieval_metrics
-from search.training import train_space
+from search.quality.evaluation import ColourStatistics, encode_as_indexed, retrieval_metrics
+from search.training.run import train_space
 
 
 def units(*rows):

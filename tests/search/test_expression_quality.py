@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from search.errors import QueryError
-from search.expression_quality import (
+from search.quality.expression_quality import (
     PEARSON,
     UNDEFINED,
     Target,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from indexer.schema import ITEM_COLUMNS
 from search.errors import FilterError
-from search.filters import check_where, where_mask
+from search.retrieval.filters import check_where, where_mask
 
 WORDS = ("and", "OR", "not", "in", "null", "is", "like", "drop", "select", "CAST", "as", "é", "1", "0.5")
 MARKS = ("=", "<", "(", ")", "'breast'", "'%a%'", "'", '"', ";", "--", ",", "*")

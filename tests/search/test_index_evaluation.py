@@ -7,10 +7,10 @@ import scipy.sparse as sp
 
 from search.engine import Engine
 from search.errors import ItemMissingError, QueryError
-from search.evaluated_items import choose_slides
-from search.gene_list_quality import list_vectors, top_genes
-from search.index_evaluation import evaluate
-from search.quality_figures import RANDOM
+from search.quality.evaluated_items import choose_slides
+from search.quality.gene_list_quality import list_vectors, top_genes
+from search.quality.index_evaluation import evaluate
+from search.quality.quality_figures import RANDOM
 
 
 def trained_engine(engine, planted, patients):

@@ -5,7 +5,7 @@ import pytest
 
 from search import ItemQuery
 from search.errors import QueryError
-from search.intervals import Misses, misses
+from search.expression.intervals import Misses, misses
 from search.profiles import log_per_10k
 
 SPOT = "A1/spot/s0"

@@ -5,9 +5,9 @@ import pytest
 import scipy.sparse as sp
 
 from search.errors import QueryError
-from search.label_neighbours import Neighbourhoods, commonest_label, joined, nearest_labels, random_labels
-from search.label_retrieval import MAP, f1_by_class, label_figures, votes
-from search.log_count_neighbours import KNN, KNN_CENTRED, count_similarities
+from search.quality.label_neighbours import Neighbourhoods, commonest_label, joined, nearest_labels, random_labels
+from search.quality.label_retrieval import MAP, f1_by_class, label_figures, votes
+from search.quality.log_count_neighbours import KNN, KNN_CENTRED, count_similarities
 
 
 def values(figures):

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
-from search.decomposition import amounts_of, gene_scales, marker_system, shares_of
+from search.cells.decomposition import amounts_of, gene_scales, marker_system, shares_of
+from search.cells.least_squares import nonnegative
+from search.cells.mixtures import MixtureRecipe, mix_spots
+from search.cells.reference import reference_from_counts
 from search.errors import CellReferenceError
-from search.least_squares import nonnegative
-from search.mixtures import MixtureRecipe, mix_spots
-from search.reference import reference_from_counts
 
 
 def cells(n_each=40, n_genes=60, seed=0):

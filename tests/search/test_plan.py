@@ -8,7 +8,7 @@ import pytest
 from encoders.contracts import unit_rows
 from indexer.vectors import ann
 from indexer.vectors.vector_set import VectorSet
-from search.plan import score
+from search.retrieval.plan import score
 
 N, DIM = 24_000, 16
 

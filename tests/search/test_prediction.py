@@ -7,7 +7,7 @@ import pytest
 
 from search import ItemQuery, PatchQuery
 from search.errors import QueryError
-from search.prediction import TEMPERATURE
+from search.expression.prediction import TEMPERATURE
 from search.profiles import log_per_10k
 
 SPOT = "B1/spot/s0"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from search.errors import QueryError
-from search.quality_figures import RANDOM, Figure, SectionFigures, headline_group, summed_up
-from search.retrieval_quality import PairedVectors, as_niches, chance_measures, own_ranks, retrieval_figures
+from search.quality.quality_figures import RANDOM, Figure, SectionFigures, headline_group, summed_up
+from search.quality.retrieval_quality import PairedVectors, as_niches, chance_measures, own_ranks, retrieval_figures
 
 
 def units(rows):

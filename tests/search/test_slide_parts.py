@@ -13,7 +13,7 @@ from indexer.store.aggregates import SlideAggregate
 from indexer.verification import find_problems
 from search.engine import Engine
 from search.errors import QueryError
-from search.slide_matching import match_slides
+from search.retrieval.slide_matching import match_slides
 from tests.encoders.test_aggregators import saved
 from tests.indexer.store_doubles import fake_space, write_source
 

@@ -16,9 +16,9 @@ from encoders.torchvision_ops import ensure_torchvision_imports
 from encoders.trainer.tower_files import TOWER, save_towers
 from encoders.trainer.tower_recipe import TowerRecipe
 from indexer.progress import Silent
-from search.tower_training import TowerChoice, train_towers
-from search.train_request import TrainRequest, train_requested
-from search.training_slides import TrainingSlide
+from search.training.request import TrainRequest, train_requested
+from search.training.slides import TrainingSlide
+from search.training.towers import TowerChoice, train_towers
 
 ensure_torchvision_imports()
 import timm  # noqa: E402 (after the shim that lets it import)
@@ -75,8 +75,8 @@ def weights(tmp_path_factory):
 
 
 def test_a_tower_is_tuned_measured_and_opened(slides, weights, tmp_path, monkeypatch):
-    monkeypatch.setattr("search.train_request.slides_of_index", lambda *_: slides)
-    monkeypatch.setattr("search.train_request.Index.open", lambda _db: None)
+    monkeypatch.setattr("search.training.request.slides_of_index", lambda *_: slides)
+    monkeypatch.setattr("search.training.request.Index.open", lambda _db: None)
     towers = {key: value for key, value in RECIPE.items() if key != "dim"}
     wanted = TrainRequest(
         recipe=Recipe(name="tuned", loss="infonce", epochs=1, dim=2, stop_on="none"),

@@ -12,7 +12,7 @@ from indexer.building.build import build_index
 from indexer.datasets.manifest import load_manifest
 from indexer.progress import Silent
 from indexer.sources import open_sources
-from search.train_request import TrainRequest, train_requested
+from search.training.request import TrainRequest, train_requested
 
 ensure_torchvision_imports()
 import timm  # noqa: E402 (after the shim that lets it import)

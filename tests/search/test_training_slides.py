@@ -29,9 +29,9 @@ from indexer.readers.flat_image import FlatImage
 from indexer.slides import Expression, SlideFacts
 from search.engine import Engine
 from search.errors import QueryError
-from search.index_evaluation import evaluate
+from search.quality.index_evaluation import evaluate
 from search.query import GenesQuery, PatchQuery
-from search.train_request import TrainRequest, train_requested
+from search.training.request import TrainRequest, train_requested
 
 ensure_torchvision_imports()
 import timm  # noqa: E402 (after the shim that lets it import)
@@ -207,7 +207,7 @@ def test_a_second_run_encodes_nothing_and_gives_the_same(db, weights, own, tmp_p
 
 
 def test_an_index_trains_a_space_of_minis_family_too(db, tmp_path, monkeypatch):
-    from search.evaluation import ColourStatistics
+    from search.quality.evaluation import ColourStatistics
 
     monkeypatch.setattr("encoders.training.DefaultBackbone", lambda device: ColourStatistics())
     small = Recipe(name="linear", dim=2, n_genes=20, image_components=4, expression_components=4, n_null_pairs=300)

@@ -14,7 +14,7 @@ from search.encoding import EncodedQuery
 from search.errors import QueryError
 from search.profiles import Doubles, has_counts, log_per_10k, weighted_moments
 from search.result import Findings
-from search.retrieval import Retrieval
+from search.retrieval.retrieve import Retrieval
 
 Mode = Literal["softmax", "mean50", "raw"]
 MODES: tuple[Mode, ...] = ("softmax", "mean50", "raw")

@@ -11,10 +11,11 @@ from encoders.sections import PairedSection
 from encoders.space import Space, SpaceCard
 from search.catalogue import Catalogue, Rows
 from search.errors import NothingToMeasureError
-from search.evaluated_items import COLOUR_PX, by_slide, thumbnail_section, transcriptome_section
-from search.evaluation import colour_baseline, encode_as_indexed
+from search.item_rows import by_slide
 from search.profiles import has_counts
-from search.retrieval_quality import PairedVectors
+from search.quality.evaluated_items import COLOUR_PX, thumbnail_section, transcriptome_section
+from search.quality.evaluation import colour_baseline, encode_as_indexed
+from search.quality.retrieval_quality import PairedVectors
 
 COLOUR = "colour statistics"
 _N_NULL_PAIRS = 1_000  # the baseline's null is not used

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from search.catalogue import Catalogue, Rows
-from search.decomposition import (
+from search.cells.decomposition import (
     METHODS,
     MIN_SCALE_ROWS,
     SHARES,
@@ -20,13 +20,13 @@ from search.decomposition import (
     marker_system,
     shares_of,
 )
+from search.cells.reference import CellReference
 from search.errors import QueryError
-from search.prediction import neighbourhood
+from search.expression.prediction import neighbourhood
 from search.profiles import PER, Doubles, has_counts, per_10k
 from search.query import ItemQuery, ProfileQuery, Query, SlideQuery
-from search.reference import CellReference
 from search.result import Findings
-from search.retrieval import Retrieval
+from search.retrieval.retrieve import Retrieval
 
 Source = Literal["auto", "counts", "hits"]
 _FEW_GENES = 20

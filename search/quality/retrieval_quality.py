@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from encoders.contracts import Vectors, unit_rows
 from search.errors import QueryError
-from search.quality_figures import N_DRAWS, RANDOM, Doubles, Figure, SectionFigures, summed_up
+from search.quality.quality_figures import N_DRAWS, RANDOM, Doubles, Figure, SectionFigures, summed_up
 
 Ranks = npt.NDArray[np.int64]
 DIRECTIONS = ("image->expression", "expression->image")

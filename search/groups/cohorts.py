@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from search.calibration import benjamini_hochberg
 from search.catalogue import Catalogue, Mask, Rows
 from search.errors import QueryError
-from search.filters import candidates
-from search.permutation import label_permutation, sign_flip
+from search.groups.permutation import label_permutation, sign_flip
 from search.result import Findings, SearchResult
+from search.retrieval.calibration import benjamini_hochberg
+from search.retrieval.filters import candidates
 
 By = Literal["cohort", "organ", "diagnosis", "patient", "label", "technology"]
 BY: tuple[By, ...] = ("cohort", "organ", "diagnosis", "patient", "label", "technology")

@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from search.cells.least_squares import nonnegative
+from search.cells.reference import CellReference
 from search.errors import CellReferenceError
-from search.least_squares import nonnegative
 from search.profiles import Doubles
-from search.reference import CellReference
 
 Method = Literal["reweighted", "plain"]
 METHODS: tuple[Method, ...] = ("reweighted", "plain")

@@ -18,10 +18,10 @@ import scipy.sparse as sp
 from encoders.contracts import Modality
 from search.catalogue import Catalogue, Mask, Rows
 from search.errors import QueryError
-from search.evaluated_items import vectors_of
-from search.filters import DEFAULT_KINDS
-from search.prediction import PREDICTION_K, Prediction, weights_of
+from search.expression.prediction import PREDICTION_K, Prediction, weights_of
+from search.item_rows import vectors_of
 from search.profiles import Doubles, has_counts, log_per_10k
+from search.retrieval.filters import DEFAULT_KINDS
 
 MIN_SPOTS = 30
 _MOST_SPOTS = 240

@@ -5,12 +5,13 @@ import numpy as np
 from encoders.contracts import Modality
 from search.catalogue import Catalogue, Mask, Rows
 from search.errors import NothingToMeasureError
-from search.evaluated_items import Chosen, labelled, vectors_of
-from search.label_neighbours import Labels, Similarity, commonest_label, nearest_labels, random_labels
-from search.label_retrieval import MOST_COMMON, label_figures
-from search.log_count_neighbours import count_similarities
+from search.item_rows import vectors_of
 from search.profiles import log_per_10k
-from search.quality_figures import RANDOM, Figure
+from search.quality.evaluated_items import Chosen, labelled
+from search.quality.label_neighbours import Labels, Similarity, commonest_label, nearest_labels, random_labels
+from search.quality.label_retrieval import MOST_COMMON, label_figures
+from search.quality.log_count_neighbours import count_similarities
+from search.quality.quality_figures import RANDOM, Figure
 
 _NOT_USED_NOTE = "labels were not used in training, the expression of these patients may have been"
 

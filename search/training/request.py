@@ -19,10 +19,10 @@ from indexer.index import Index
 from indexer.progress import Progress
 from indexer.settings import Settings
 from indexer.sources import open_sources
-from search import training
-from search.tower_training import TowerChoice, train_towers
-from search.training import MINI_DATA, MINI_HELD_OUT, train_slides
-from search.training_slides import IndexPairs, TrainingSlide, slides_of_index, slides_of_sources
+from search.training import run as training
+from search.training.run import MINI_DATA, MINI_HELD_OUT, train_slides
+from search.training.slides import IndexPairs, TrainingSlide, slides_of_index, slides_of_sources
+from search.training.towers import TowerChoice, train_towers
 
 _FEATURES = "features"
 
@@ -38,7 +38,7 @@ class TrainRequest:
     dataset, db : str or None
         A data set of the manifest (her2st by default), or an index; not both.
     slides, images, features, features_encoder
-        Of an index: see `search.training_slides.IndexPairs`.
+        Of an index: see `search.training.slides.IndexPairs`.
     held_out : tuple of str
         Patients to test on; of her2st B by default.
     towers, choice : mapping

@@ -9,14 +9,14 @@ from encoders.aggregators import MEAN
 from encoders.contracts import Modality
 from indexer.index import Index
 from indexer.store.aggregates import SlideAggregate, read_aggregates
-from search.calibration import Significance
 from search.catalogue import Catalogue
 from search.errors import QueryError
-from search.hits import hits_columns
-from search.plan import Scored
 from search.result import Findings, SearchResult
-from search.retrieval import Retrieval
-from search.slide_matching import Match, match_slides
+from search.retrieval.calibration import Significance
+from search.retrieval.hits import hits_columns
+from search.retrieval.plan import Scored
+from search.retrieval.retrieve import Retrieval
+from search.retrieval.slide_matching import Match, match_slides
 
 #: Slides whose parts are compared: the nearest by their means.
 CANDIDATES = 200

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from encoders.contracts import Modality, Vectors
+from encoders.contracts import Modality
 from encoders.sections import ExpressionSection, PairedSection
 from search.catalogue import Catalogue, Mask, Rows
 from search.errors import ItemMissingError, QueryError
+from search.item_rows import is_item, vectors_of
 from search.profiles import has_counts
-from search.retrieval_quality import PairedVectors
+from search.quality.retrieval_quality import PairedVectors
 
 #: Labels that name no region or type, so nothing is to be found by them.
 NO_LABEL = ("undetermined", "unknown", "unlabelled", "nan", "")
@@ -71,38 +72,17 @@ def choose_slides(
     return Chosen(asked, trained, refused)
 
 
-def paired_slides(catalogue: Catalogue) -> dict[str, Rows]:
-    """Rows with counts and both vectors, by slide; a slide's own item is not among them."""
-    usable = catalogue.has("image") & catalogue.has("expression") & has_counts(catalogue) & _is_item(catalogue)
-    return by_slide(catalogue, usable)
-
-
-def by_slide(catalogue: Catalogue, mask: Mask) -> dict[str, Rows]:
-    """Rows that a mask allows, by slide."""
-    rows, slides = np.flatnonzero(mask), catalogue.column("slide")
-    found: dict[str, list[int]] = {}
-    for row in rows.tolist():
-        found.setdefault(str(slides[row]), []).append(row)
-    return {slide: np.array(own, dtype=np.int64) for slide, own in found.items()}
-
-
 def labelled(catalogue: Catalogue, modality: Modality) -> Mask:
     """Items of the commonest labelled kind that bear a label and a vector of that modality, bool `(n_items,)`."""
     labels = catalogue.column("label")
     named = np.array([label is not None and str(label).lower() not in NO_LABEL for label in labels], dtype=np.bool_)
-    usable = named & catalogue.has(modality) & _is_item(catalogue)
+    usable = named & catalogue.has(modality) & is_item(catalogue)
     if modality == "expression":
         usable &= has_counts(catalogue)
     if not usable.any():
         return usable
     kinds, counts = np.unique(catalogue.column("kind")[usable].astype(str), return_counts=True)
     return np.asarray(usable & (catalogue.column("kind") == kinds[counts.argmax()]))
-
-
-def vectors_of(catalogue: Catalogue, rows: Rows, modality: Modality) -> Vectors:
-    """Unit vectors of rows that have one, float32 `(n, dim)`."""
-    places = catalogue.vector_positions(modality)[rows]
-    return np.asarray(catalogue.index.vectors(modality).vectors[places], dtype=np.float32)
 
 
 def pairs_of(catalogue: Catalogue, slide: str, rows: Rows, trained: Collection[str]) -> PairedVectors:
@@ -133,10 +113,6 @@ def transcriptome_section(catalogue: Catalogue, slide: str, rows: Rows) -> Expre
     """Counts of a section's spots over the panel."""
     patient = str(catalogue.column("patient")[rows[0]])
     return ExpressionSection(slide, patient, catalogue.index.expression(rows), catalogue.index.genes)
-
-
-def _is_item(catalogue: Catalogue) -> Mask:
-    return np.asarray(catalogue.column("kind") != "slide")
 
 
 def _decoded(jpeg: bytes) -> npt.NDArray[np.uint8]:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.errors import QueryError
-from search.quality_figures import Doubles
+from search.quality.quality_figures import Doubles
 
 Labels = npt.NDArray[np.str_]
 Rows = npt.NDArray[np.int64]

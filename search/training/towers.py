@@ -21,8 +21,8 @@ from encoders.trainer.tower_recipe import PROFILE, TowerRecipe
 from encoders.trainer.tunable_towers import check_tunable_name, open_tunable
 from encoders.training import with_quality
 from indexer.progress import Progress, Silent
-from search.evaluation import ColourStatistics, quality_rows
-from search.training_slides import TrainingSlide, check_held_out, described, licence_of
+from search.quality.evaluation import ColourStatistics, quality_rows
+from search.training.slides import TrainingSlide, check_held_out, described, licence_of
 
 _COLOUR_NULL_PAIRS = 1_000  # the baseline is measured by ranks; its null is not used
 _FEATURE_SIDE_PX = 224  # of a patch whose pixels are never seen

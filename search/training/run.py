@@ -14,8 +14,8 @@ from indexer.datasets.manifest import Manifest, load_manifest
 from indexer.progress import Progress, Silent
 from indexer.slides import SlideSource
 from indexer.sources import open_sources
-from search.evaluation import colour_baseline, measure_quality
-from search.training_slides import TrainingSlide, check_held_out, described, licence_of, slides_of_sources
+from search.quality.evaluation import colour_baseline, measure_quality
+from search.training.slides import TrainingSlide, check_held_out, described, licence_of, slides_of_sources
 
 MINI_DATA = "her2st"
 MINI_HELD_OUT = frozenset({"B"})

@@ -12,8 +12,8 @@ from encoders.gene_lists import WeightedGenes
 from encoders.profiles import Profiles
 from encoders.sections import ExpressionSection
 from search.errors import NothingToMeasureError
-from search.quality_figures import RANDOM, Doubles, Figure, summed_up
-from search.retrieval_quality import PairedVectors, by_chance, own_ranks, rank_figures
+from search.quality.quality_figures import RANDOM, Doubles, Figure, summed_up
+from search.quality.retrieval_quality import PairedVectors, by_chance, own_ranks, rank_figures
 
 LENGTHS = (5, 10, 20)
 #: What a gene "standing out" in a spot means: z-score over its section, or rise of log-expression above its mean.

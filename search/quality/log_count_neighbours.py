@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from search.label_neighbours import Rows, Similarity
+from search.quality.label_neighbours import Rows, Similarity
 
 KNN, KNN_CENTRED = "kNN on log-counts", "kNN on log-counts centred by section"
 _N_GENES = 2_000

@@ -6,8 +6,11 @@ import numpy as np
 
 from search.catalogue import Catalogue, Rows
 from search.errors import NothingToMeasureError
-from search.evaluated_items import Chosen, vectors_of
-from search.expression_quality import (
+from search.expression.prediction import MODES
+from search.item_rows import vectors_of
+from search.profiles import has_counts
+from search.quality.evaluated_items import Chosen
+from search.quality.expression_quality import (
     Target,
     hest_ridge,
     most_variable,
@@ -15,9 +18,7 @@ from search.expression_quality import (
     retrieved,
     stacked,
 )
-from search.prediction import MODES
-from search.profiles import has_counts
-from search.quality_figures import Doubles, Figure, SectionFigures, summed_up
+from search.quality.quality_figures import Doubles, Figure, SectionFigures, summed_up
 
 QUESTION = "image->expression values"
 RIDGE, MEAN = "HEST ridge on image vectors", "mean expression"

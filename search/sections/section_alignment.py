@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 
 from encoders.contracts import Modality
-from search.alignment import Model, PointSet, align_points
 from search.catalogue import Catalogue, Mask, Rows
 from search.errors import AlignmentError
-from search.evaluated_items import vectors_of
+from search.item_rows import vectors_of
 from search.profiles import Doubles
 from search.result import Findings
+from search.sections.alignment import Model, PointSet, align_points
 
 Sides = tuple[Modality, Modality]
 _SIDES: tuple[Modality, ...] = ("image", "expression")

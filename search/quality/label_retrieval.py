@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from search.label_neighbours import DEPTH, Neighbourhoods, Rows
-from search.quality_figures import N_DRAWS, RANDOM, Doubles, Figure, interval
+from search.quality.label_neighbours import DEPTH, Neighbourhoods, Rows
+from search.quality.quality_figures import N_DRAWS, RANDOM, Doubles, Figure, interval
 
 HITS, VOTES = (1, 3, 5, 10), (1, 3, 5)
 MOST_COMMON = "most common label"

@@ -15,7 +15,7 @@ from encoders.sections import ExpressionSection, PairedSection
 from encoders.space import QualityRow, Space
 from encoders.training import align
 from search.errors import QueryError
-from search.retrieval_quality import DIRECTIONS, own_ranks, rank_measures
+from search.quality.retrieval_quality import DIRECTIONS, own_ranks, rank_measures
 
 _ON_CARD = ("R@5%", "R@10%", "median rank / N", "MRR")
 

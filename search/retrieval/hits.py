@@ -6,11 +6,11 @@ import numpy as np
 
 from encoders.contracts import Floats, Modality
 from indexer.vectors.columns import FEW_ROWS
-from search.calibration import Significance
 from search.catalogue import Catalogue, Rows
 from search.errors import QueryError
-from search.plan import Scored
 from search.result import HitColumns
+from search.retrieval.calibration import Significance
+from search.retrieval.plan import Scored
 
 GroupBy = Literal["slide", "patient"]
 

@@ -8,15 +8,16 @@ import numpy as np
 from indexer.progress import Progress, Silent
 from indexer.safety.leaks import find_leaks
 from search.catalogue import Catalogue, Rows
-from search.colour_quality import COLOUR, by_colour, colour_space
 from search.engine import Engine
 from search.errors import NothingToMeasureError, QueryError
-from search.evaluated_items import Chosen, choose_slides, paired_slides, pairs_of, transcriptome_section
-from search.gene_list_quality import gene_list_figures
-from search.label_quality import label_quality
-from search.prediction_quality import prediction_quality
-from search.quality_figures import Figure
-from search.retrieval_quality import PairedVectors, as_niches, retrieval_figures
+from search.item_rows import paired_slides
+from search.quality.colour_quality import COLOUR, by_colour, colour_space
+from search.quality.evaluated_items import Chosen, choose_slides, pairs_of, transcriptome_section
+from search.quality.gene_list_quality import gene_list_figures
+from search.quality.label_quality import label_quality
+from search.quality.prediction_quality import prediction_quality
+from search.quality.quality_figures import Figure
+from search.quality.retrieval_quality import PairedVectors, as_niches, retrieval_figures
 
 NICHE = "niche "
 

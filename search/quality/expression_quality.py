@@ -12,8 +12,8 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from search.errors import NothingToMeasureError, QueryError
-from search.prediction import PREDICTION_K, Mode, weights_of
-from search.quality_figures import N_DRAWS, Doubles, SectionFigures
+from search.expression.prediction import PREDICTION_K, Mode, weights_of
+from search.quality.quality_figures import N_DRAWS, Doubles, SectionFigures
 
 N_GENES, N_COMPONENTS = 50, 256
 PEARSON = f"mean Pearson over {N_GENES} genes"

@@ -9,14 +9,14 @@ import numpy as np
 from encoders.contracts import Modality, Vectors
 from encoders.space import Calibration
 from indexer.vectors.selection import Selection
-from search.calibration import significance
 from search.catalogue import Catalogue, Mask
 from search.encoding import EncodedQuery
 from search.errors import QueryError
-from search.filters import Exclude, Scope, scope_of
-from search.hits import GroupBy, hits_columns, pick
-from search.plan import Scored, StageTimer, score
 from search.result import Plan, SearchResult
+from search.retrieval.calibration import significance
+from search.retrieval.filters import Exclude, Scope, scope_of
+from search.retrieval.hits import GroupBy, hits_columns, pick
+from search.retrieval.plan import Scored, StageTimer, score
 
 
 class More(TypedDict, total=False):

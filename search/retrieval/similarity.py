@@ -9,8 +9,8 @@ from encoders.contracts import Modality
 from search.catalogue import Catalogue, Mask
 from search.encoding import EncodedQuery
 from search.errors import QueryError
-from search.plan import score
 from search.result import Findings
+from search.retrieval.plan import score
 
 _COLUMNS = ("id", "kind", "x_px", "y_px")
 

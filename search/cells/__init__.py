@@ -1,0 +1,1 @@
+"""Cell types of a query."""

@@ -1,0 +1,1 @@
+"""What genes a query expresses, predicted from what is like it."""

@@ -1,0 +1,1 @@
+"""Cohorts, patients and labels a query sits nearest to."""

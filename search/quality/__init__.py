@@ -1,0 +1,1 @@
+"""What a space is worth, measured: beside chance and beside colour alone."""

@@ -1,0 +1,1 @@
+"""Sections of one tissue, laid over each other."""

@@ -1,0 +1,1 @@
+"""A space trained on the slides a user names."""
