@@ -5,8 +5,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from search import batch, plan
+from search import batch
 from search.query import GenesQuery, ItemQuery, SlideQuery, VectorQuery
+from search.retrieval import plan
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import pytest
 
 from indexer.upkeep.lance_upkeep import make_lance_indexes
 from indexer.vectors import ann, table_vector_set
-from search import plan
 from search.engine import Engine
 from search.query import ItemQuery
+from search.retrieval import plan
 from tests.indexer.store_doubles import DIM, fake_space
 from tests.indexer.tiny_index import add
 
