@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.errors import ShowError
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -16,6 +18,8 @@ SCORE_MAP = "viridis"
 
 TITLE_PT, TEXT_PT, SMALL_PT = 11.0, 8.0, 6.5
 _DPI = 160
+#: Suffixes of the files a figure is written to.
+FIGURE_KINDS = ("png", "svg", "pdf")
 _SMALL_CHAR_IN, _TEXT_CHAR_IN = 0.052, 0.064  # mean width of a letter
 
 _RC: Any = {  # matplotlib types the keys as literals
@@ -52,10 +56,21 @@ def new_figure(width_in: float, height_in: float) -> "Figure":
 
 
 def save(figure: "Figure", path: Path) -> Path:
-    """Write the figure as PNG, whole or not at all."""
+    """Write the figure as PNG, SVG or PDF, as the suffix says, whole or not at all.
+
+    Raises
+    ------
+    ShowError
+        If the suffix is another.
+    """
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in FIGURE_KINDS:
+        raise ShowError(f"{path.name} is no name of a picture; expected one that ends in .{', .'.join(FIGURE_KINDS)}.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    figure.savefig(part, dpi=_DPI, format="png", metadata={"Software": None})
+    part = path.with_name(f"{path.name}.part")
+    # Without a date the same answer gives the same file.
+    metadata = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+    figure.savefig(part, dpi=_DPI, format=kind, metadata=metadata)
     part.replace(path)
     return path
 
