@@ -1,4 +1,7 @@
-"""Starts the screens: Streamlit on this machine's loopback address, with bounded uploads and no telemetry."""
+"""Starts the screens: Streamlit on this machine's loopback address, with bounded uploads and no telemetry.
+
+One process and one port serve the screens and the routes of `app.routes` (tiles of slides; others are added there).
+"""
 
 import os
 import signal
@@ -17,7 +20,7 @@ from app.errors import ShowError
 from app.screens.theme import theme_flags
 from app.screens.uploads import MAX_UPLOAD_MB
 
-_SCRIPT = Path(__file__).parent / "screens" / "main.py"
+_SCRIPT = Path(__file__).parent / "screens" / "web.py"
 _ROOT = Path(__file__).resolve().parents[1]  # where the four packages lie
 
 

@@ -1,0 +1,9 @@
+"""What `streamlit run` starts: the screens and the routes of `app.routes` as one application on one port."""
+
+from pathlib import Path
+
+from streamlit.starlette import App
+
+from app.routes import routes
+
+streamlit_app = App(Path(__file__).with_name("main.py"), routes=routes())
