@@ -110,4 +110,5 @@ def _draw_place(axes: "Axes", place: SectionPlace, field_um: float) -> None:
     axes.set_xlim(centre[0] - half, centre[0] + half)
     axes.set_ylim(centre[1] + half, centre[1] - half)
     axes.set_aspect("equal")
-    draw_scale_bar(axes, um_per_unit=1.0)
+    # In the corner where it does not cover the mark.
+    draw_scale_bar(axes, um_per_unit=1.0, at_right=place.here_um is not None and place.here_um[0] < centre[0])

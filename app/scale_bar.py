@@ -30,8 +30,8 @@ def length_text(length_um: float) -> str:
     return f"{length_um / 1000:g} mm" if length_um >= 1000 else f"{length_um:g} µm"
 
 
-def draw_scale_bar(axes: "Axes", *, um_per_unit: float, colour: str = "black") -> float:
-    """Draw a bar in the lower left corner of `axes`, whose x unit is `um_per_unit` micrometres.
+def draw_scale_bar(axes: "Axes", *, um_per_unit: float, colour: str = "black", at_right: bool = False) -> float:
+    """Draw a bar in a lower corner of `axes`, the left unless `at_right`; their x unit is `um_per_unit` micrometres.
 
     The bar stands on a half-transparent white plate, so that it can be read on any tissue.
 
@@ -43,9 +43,10 @@ def draw_scale_bar(axes: "Axes", *, um_per_unit: float, colour: str = "black") -
     left, right = sorted(axes.get_xlim())
     length_um = round_length_um((right - left) * um_per_unit)
     share = length_um / um_per_unit / (right - left)
+    start = 1 - _LEFT - share if at_right else _LEFT
     plate = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "boxstyle": "round,pad=0.25"}
     axes.text(
-        _LEFT + share / 2,
+        start + share / 2,
         0.085,
         length_text(length_um),
         transform=axes.transAxes,
@@ -57,7 +58,7 @@ def draw_scale_bar(axes: "Axes", *, um_per_unit: float, colour: str = "black") -
         zorder=6,
     )
     axes.plot(
-        [_LEFT, _LEFT + share],
+        [start, start + share],
         [0.06, 0.06],
         transform=axes.transAxes,
         color=colour,

@@ -1,0 +1,46 @@
+"""Hits with what is needed to write them down: the engine that found them and the picture they were asked with."""
+
+from dataclasses import dataclass
+
+from app.hit_gallery import Gallery
+from app.hit_tables import provenance, said
+from app.picture_panel import Picture
+from app.pictures import hit_pictures
+from search.engine import Engine
+from search.result import SearchResult
+
+#: Pictures of a gallery that is written to a file.
+MOST_PICTURES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class AskedHits:
+    """Hits, and how they were asked for.
+
+    Attributes
+    ----------
+    engine : Engine
+        That found them.
+    result : SearchResult
+        The hits.
+    title : str
+        The question in a line.
+    asked : Picture or None
+        Picture of the query, if it has one.
+    """
+
+    engine: Engine
+    result: SearchResult
+    title: str
+    asked: Picture | None = None
+
+    @property
+    def provenance(self) -> str:
+        """Licences of the data, and the space."""
+        return provenance(self.result.table.to_pylist(), space=self.engine.space.card)
+
+    @property
+    def gallery(self) -> Gallery:
+        """The hits as pictures, the first `MOST_PICTURES`."""
+        pictures = hit_pictures(self.engine, self.result, at_most=MOST_PICTURES)
+        return Gallery(self.title, " ".join(said(self.result)), self.asked, pictures, self.provenance)

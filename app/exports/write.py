@@ -1,0 +1,81 @@
+"""Writes hits to a file of the kind its suffix names, whole or not at all."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from app.errors import ShowError
+from app.exports.asked_hits import AskedHits
+from app.exports.pages import write_figure, write_page
+from app.exports.qupath import features_by_slide
+from app.exports.tables import write_csv, write_h5ad, write_json, write_parquet
+from app.figure_style import FIGURE_KINDS
+
+Writer = Callable[[AskedHits, Path], None]
+
+#: What writes a file that ends like this; GeoJSON is written apart, since it is a file a slide.
+WRITERS: dict[str, Writer] = {
+    ".csv": write_csv,
+    ".parquet": write_parquet,
+    ".json": write_json,
+    ".h5ad": write_h5ad,
+    ".html": write_page,
+    **{f".{kind}": write_figure for kind in FIGURE_KINDS},
+}
+QUPATH = ".geojson"
+KINDS = (*WRITERS, QUPATH)
+
+
+def check_kind(path: Path) -> None:
+    """Refuse a file that nothing can be written to, before the question is asked.
+
+    Raises
+    ------
+    ShowError
+        If the suffix is not known or the folder is missing.
+    """
+    if path.suffix.lower() not in KINDS:
+        raise ShowError(f"Cannot write {path.name}: its ending says what to write; expected one of {', '.join(KINDS)}.")
+    if not path.parent.is_dir():
+        raise ShowError(f"There is no folder {path.parent} to write {path.name} to. Make it first.")
+
+
+def write_hits(hits: AskedHits, path: Path) -> list[Path]:
+    """Write hits to `path`; GeoJSON of hits on several slides to a file for each, named after it.
+
+    Returns
+    -------
+    list of Path
+        What was written.
+
+    Raises
+    ------
+    ShowError
+        If the suffix is not known, the folder is missing, or hits that lie nowhere are to be drawn.
+    """
+    check_kind(path)
+    suffix = path.suffix.lower()
+    if suffix == QUPATH:
+        return _write_features(features_by_slide(hits.result.to_list()), path)
+    part = path.with_name(f".{path.stem}.part{suffix}")
+    try:
+        WRITERS[suffix](hits, part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return [path]
+
+
+def _write_features(by_slide: dict[str, str], path: Path) -> list[Path]:
+    written = []
+    for slide, text in by_slide.items():
+        name = path if len(by_slide) == 1 else path.with_name(f"{path.stem}.{_file_name(slide)}{path.suffix}")
+        part = name.with_name(f".{name.name}.part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(name)
+        written.append(name)
+    return written
+
+
+def _file_name(slide: str) -> str:
+    """A slide's name without what a file name cannot hold."""
+    return "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in slide)
