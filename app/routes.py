@@ -1,6 +1,6 @@
 """Routes of the server besides the screens: tiles of slides, and whatever else is served from the same port.
 
-`app/screens/web.py` mounts them in the one Starlette application that Streamlit runs (`st.App`). To add some, write a
+`app/serving/web.py` mounts them in the one Starlette application that Streamlit runs (`st.App`). To add some, write a
 function that returns a list of Starlette routes and add its name to `_PARTS`. They go before Streamlit's own, must not
 begin with `/_stcore/`, `/media/`, `/component/` or `/static/`, and a `Mount` of another ASGI application is one too.
 """

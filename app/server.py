@@ -20,7 +20,7 @@ from app.errors import ShowError
 from app.screens.theme import theme_flags
 from app.screens.uploads import MAX_UPLOAD_MB
 
-_SCRIPT = Path(__file__).parent / "screens" / "web.py"
+_SCRIPT = Path(__file__).parent / "serving" / "web.py"
 _ROOT = Path(__file__).resolve().parents[1]  # where the four packages lie
 
 

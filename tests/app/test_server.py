@@ -8,6 +8,7 @@ import pytest
 
 import app
 import app.screens
+import app.serving
 from app import server
 from app.cell_types import ReferenceFile
 from app.errors import ShowError
@@ -59,8 +60,9 @@ def test_the_server_ends_with_the_block(tmp_path):
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_no_module_beside_the_script_hides_a_package():
-    here = Path(app.screens.__file__).parent
+@pytest.mark.parametrize("folder", [app.screens, app.serving])
+def test_no_module_beside_the_script_hides_a_package(folder):
+    here = Path(folder.__file__).parent
     names = {path.stem for path in here.glob("*.py")} | {path.name for path in here.iterdir() if path.is_dir()}
     assert not names & {"app", "search", "indexer", "encoders", *sys.stdlib_module_names}
 

@@ -6,4 +6,4 @@ from streamlit.starlette import App
 
 from app.routes import routes
 
-streamlit_app = App(Path(__file__).with_name("main.py"), routes=routes())
+streamlit_app = App(Path(__file__).parents[1] / "screens" / "main.py", routes=routes())

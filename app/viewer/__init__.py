@@ -1,0 +1,1 @@
+"""Deep zoom on the slides of an index: tiles, overlays, and the component that shows both."""
