@@ -3,19 +3,25 @@
 from search.batch import BatchResult
 from search.cells.composition import Composition, Manner
 from search.cells.reference import CellReference, reference_from_counts, reference_from_h5ad
+from search.composing.regions import region_from_geojson
 from search.engine import Engine
 from search.expression.prediction import Prediction
 from search.groups.cohorts import Cohorts
 from search.query import (
+    ComposedQuery,
+    ExamplesQuery,
     GenesQuery,
+    GroupQuery,
     ItemQuery,
     PatchQuery,
     ProfileQuery,
     Query,
+    RegionQuery,
     SentenceQuery,
     SlideQuery,
     VectorQuery,
 )
+from search.query_form import query_from_dict
 from search.result import Findings, Plan, SearchResult
 from search.retrieval.similarity import SimilarityMap
 
@@ -23,10 +29,13 @@ __all__ = [
     "BatchResult",
     "CellReference",
     "Cohorts",
+    "ComposedQuery",
     "Composition",
     "Engine",
+    "ExamplesQuery",
     "Findings",
     "GenesQuery",
+    "GroupQuery",
     "ItemQuery",
     "Manner",
     "PatchQuery",
@@ -34,11 +43,14 @@ __all__ = [
     "Prediction",
     "ProfileQuery",
     "Query",
+    "RegionQuery",
     "SearchResult",
     "SentenceQuery",
     "SimilarityMap",
     "SlideQuery",
     "VectorQuery",
+    "query_from_dict",
     "reference_from_counts",
     "reference_from_h5ad",
+    "region_from_geojson",
 ]

@@ -14,7 +14,16 @@ from encoders.sentences import GeneSentence
 from encoders.space import Space
 from search.catalogue import Catalogue
 from search.errors import QueryError
-from search.query import GenesQuery, ItemQuery, PatchQuery, ProfileQuery, Query, SentenceQuery, SlideQuery, VectorQuery
+from search.query import (
+    GenesQuery,
+    ItemQuery,
+    PatchQuery,
+    ProfileQuery,
+    SentenceQuery,
+    SimpleQuery,
+    SlideQuery,
+    VectorQuery,
+)
 
 _SHORT_SIDE = 0.98  # a patch may lack 2 % of its side to rounding
 
@@ -33,33 +42,46 @@ class EncodedQuery:
         First half of the key of its null distribution in the card: the modality, `genes`, `sentence` or `slide`.
     description : dict
         JSON-ready form of the query.
-    slide, patient : str or None
+    slides, patients : tuple of str
         Where it was cut from, to be left out of the hits.
-    row : int or None
-        Its row, if it is an item of the index.
+    rows : tuple of int
+        Rows of the items of the index that it is made of.
     whole_slide : bool
         Whether it stands for a slide.
     genes : GeneReport or None
         Genes of a gene query.
+    notes : tuple of str
+        Sentences the user should read.
     """
 
     vector: Vectors
     modality: Modality
     null: str
     description: dict[str, Any]
-    slide: str | None = None
-    patient: str | None = None
-    row: int | None = None
+    slides: tuple[str, ...] = ()
+    patients: tuple[str, ...] = ()
+    rows: tuple[int, ...] = ()
     whole_slide: bool = False
     genes: GeneReport | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def patient(self) -> str | None:
+        """The one patient it was cut from, if it is one."""
+        return self.patients[0] if len(self.patients) == 1 else None
+
+    @property
+    def row(self) -> int | None:
+        """The one item of the index that it is, if it is one."""
+        return self.rows[0] if len(self.rows) == 1 else None
 
 
-def encode_query(query: Query, catalogue: Catalogue, space: Callable[[], Space]) -> EncodedQuery:
-    """Turn a query into a unit vector.
+def encode_query(query: SimpleQuery, catalogue: Catalogue, space: Callable[[], Space]) -> EncodedQuery:
+    """Turn a query into a unit vector; for those made of several see `search.composing.encoding`.
 
     Parameters
     ----------
-    query : Query
+    query : SimpleQuery
         What was asked.
     catalogue : Catalogue
         Items of the index.
@@ -99,9 +121,9 @@ def _stored(catalogue: Catalogue, row: int, query: ItemQuery | SlideQuery) -> En
         modality=modality,
         null="slide" if whole_slide else modality,
         description=query.describe() | {"using": modality},
-        slide=catalogue.value(row, "slide"),
-        patient=catalogue.value(row, "patient"),
-        row=row,
+        slides=_named(catalogue.value(row, "slide")),
+        patients=_named(catalogue.value(row, "patient")),
+        rows=(row,),
         whole_slide=whole_slide,
     )
 
@@ -116,7 +138,7 @@ def _from_expression(query: GenesQuery | SentenceQuery | ProfileQuery, space: Sp
             return _from_genes(query, _encode_profile(query, space), "expression")
 
 
-def _from_genes(query: Query, encoding: ExpressionEncoding, null: str) -> EncodedQuery:
+def _from_genes(query: SimpleQuery, encoding: ExpressionEncoding, null: str) -> EncodedQuery:
     return EncodedQuery(
         vector=encoding.vectors[0],
         modality="expression",
@@ -139,13 +161,10 @@ def _encode_profile(query: ProfileQuery, space: Space) -> ExpressionEncoding:
 
 def _from_patch(query: PatchQuery, catalogue: Catalogue, space: Space) -> EncodedQuery:
     patch = resample_patch(query.pixels, query.mpp, space.image.patch)
-    section: SectionStats | None = None
-    patient: str | None = None
-    if query.slide is not None:
-        patient = catalogue.value(catalogue.slide_row(query.slide), "patient")
-        section = _section_of(query.slide, catalogue)
+    origin = _origin(query.slide, catalogue)
+    section = None if query.slide is None else _section_of(query.slide, catalogue)
     vector = space.image.encode(patch[None], section=section)[0]
-    return EncodedQuery(vector, "image", "image", query.describe(), slide=query.slide, patient=patient)
+    return EncodedQuery(vector, "image", "image", query.describe(), **origin)
 
 
 def _from_vector(query: VectorQuery, catalogue: Catalogue) -> EncodedQuery:
@@ -158,8 +177,17 @@ def _from_vector(query: VectorQuery, catalogue: Catalogue) -> EncodedQuery:
     if query.modality not in ("image", "expression"):
         raise QueryError(f"modality={query.modality!r} is not known; choose image or expression.")
     vector = unit_rows(given.astype(np.float32)[None])[0]
-    patient = None if query.slide is None else catalogue.value(catalogue.slide_row(query.slide), "patient")
-    return EncodedQuery(vector, query.modality, query.modality, query.describe(), slide=query.slide, patient=patient)
+    return EncodedQuery(vector, query.modality, query.modality, query.describe(), **_origin(query.slide, catalogue))
+
+
+def _origin(slide: str | None, catalogue: Catalogue) -> dict[str, Any]:
+    """Slide and patient that pixels or a vector are from."""
+    patient = None if slide is None else catalogue.value(catalogue.slide_row(slide), "patient")
+    return {"slides": _named(slide), "patients": _named(patient)}
+
+
+def _named(name: str | None) -> tuple[str, ...]:
+    return () if name is None else (name,)
 
 
 def _section_of(slide: str, catalogue: Catalogue) -> SectionStats | None:

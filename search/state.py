@@ -9,7 +9,8 @@ from encoders.given_space import space_of_card
 from encoders.space import Space
 from indexer.index import Index
 from search.catalogue import Catalogue, Mask
-from search.encoding import EncodedQuery, encode_query
+from search.composing.encoding import encode
+from search.encoding import EncodedQuery
 from search.expression.standouts import mean_share
 from search.profiles import Doubles, has_counts, mean_log_expression
 from search.query import Query
@@ -27,8 +28,8 @@ class State:
         self.catalogue = Catalogue(index)
 
     def encode(self, query: Query) -> EncodedQuery:
-        """Turn a query into a vector; see `search.encoding.encode_query`."""
-        return encode_query(query, self.catalogue, self.space)
+        """Turn a query into a vector; see `search.composing.encoding.encode`."""
+        return encode(query, self.catalogue, self.space)
 
     def retrieve(self, query: EncodedQuery, request: Request, among: Mask | None = None) -> Retrieval:
         """Answer an encoded query; see `search.retrieval.retrieve.retrieve`."""

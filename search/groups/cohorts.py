@@ -66,8 +66,8 @@ def eligible_again(catalogue: Catalogue, result: SearchResult) -> Mask:
     if asked["group_by"] is not None:
         raise QueryError("Cohorts are counted over all hits; search again without group_by.")
     mask = candidates(catalogue, asked["target"], asked["kind"], asked["where"])
-    if asked["left_out"] is not None:
-        mask &= catalogue.column(asked["exclude"]) != asked["left_out"]
+    if (left_out := asked["left_out"]) is not None:
+        mask &= ~catalogue.is_one_of(asked["exclude"], [left_out] if isinstance(left_out, str) else left_out)
     return mask
 
 

@@ -10,7 +10,12 @@ from encoders.space import Calibration
 
 RESEMBLES_FDR = 0.1  # a hit below this false-discovery rate stands out from pairs that do not belong together
 RESEMBLES_P = 0.05  # if not even one hit is as unlikely as this on its own, nothing resembles the query
-_NULL_NAMES = {"genes": "short gene lists", "sentence": "gene sentences", "slide": "whole slides"}
+_NULL_NAMES = {
+    "genes": "short gene lists",
+    "sentence": "gene sentences",
+    "slide": "whole slides",
+    "composed": "composed queries",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ DEFAULT_KINDS: dict[Modality, tuple[str, ...]] = {
     "expression": ("spot", "cell", "transcriptome"),
 }
 
+_MOST_NAMED = 6  # slides left out that a note names
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SQL_WORD = re.compile(
@@ -42,8 +43,8 @@ class Scope:
         Kinds looked at.
     exclude : {"none", "slide", "patient"}
         What was left out, `auto` resolved.
-    left_out : str or None
-        The slide or patient left out.
+    left_out : tuple of str
+        The slides or patients left out.
     notes : tuple of str
         What was left out, in words.
     selection : Selection
@@ -56,7 +57,7 @@ class Scope:
 
     kinds: tuple[str, ...]
     exclude: Literal["none", "slide", "patient"]
-    left_out: str | None
+    left_out: tuple[str, ...]
     notes: tuple[str, ...]
     selection: Selection
     base: Mask
@@ -94,10 +95,10 @@ def scope_of(
     if len(left.rows):
         vectors = catalogue.index.vectors(target)
         selection = selection.without(vectors.places_of(left.rows), vectors.list_places)
-        if left.name is not None:
-            quoted = left.name.replace("'", "''")
-            selection = selection.also_where(f"{left.exclude} IS NULL OR {left.exclude} <> '{quoted}'")
-    return Scope(kinds, left.exclude, left.name, left.notes, selection, base.mask, left.rows)
+        if left.names:
+            quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in left.names)
+            selection = selection.also_where(f"{left.exclude} IS NULL OR {left.exclude} NOT IN ({quoted})")
+    return Scope(kinds, left.exclude, left.names, (*query.notes, *left.notes), selection, base.mask, left.rows)
 
 
 def base_of(
@@ -114,10 +115,10 @@ def base_of(
 
 
 class LeftOut(NamedTuple):
-    """What is left out for a query: `auto` resolved, the slide or patient, its rows ascending, and that in words."""
+    """What is left out for a query: `auto` resolved, slides or patients, their rows ascending, and that in words."""
 
     exclude: Literal["none", "slide", "patient"]
-    name: str | None
+    names: tuple[str, ...]
     rows: Rows
     notes: tuple[str, ...]
 
@@ -125,15 +126,24 @@ class LeftOut(NamedTuple):
 def left_out_of(catalogue: Catalogue, query: EncodedQuery, target: Modality, base: Base, exclude: Exclude) -> LeftOut:
     """Find what no answer to a query may be."""
     resolved = _resolve(exclude, query)
-    name = {"none": None, "slide": query.slide, "patient": query.patient}[resolved]
-    if name is not None:
-        own = catalogue.rows_where(resolved, name)
+    names = {"none": (), "slide": query.slides, "patient": query.patients}[resolved]
+    if names:
+        each = [catalogue.rows_where(resolved, name) for name in names]
+        own = each[0] if len(each) == 1 else np.unique(np.concatenate(each))
         gone = own[base.mask[own]]
-        return LeftOut(resolved, name, gone, (f"Own {resolved} {name!r} left out ({len(gone):,} items).",))
-    if query.row is not None and query.modality == target:
-        gone = np.array([query.row])[base.mask[[query.row]]]
-        return LeftOut(resolved, name, gone, ("The query item itself is left out.",))
-    return LeftOut(resolved, name, np.empty(0, dtype=np.int64), ())
+        return LeftOut(resolved, names, gone, (f"Own {_told(resolved, names)} left out ({len(gone):,} items).",))
+    if query.rows and query.modality == target:
+        own = np.unique(query.rows)
+        what = "The query item itself is" if len(own) == 1 else f"The {len(own):,} items of the query are"
+        return LeftOut(resolved, (), own[base.mask[own]], (f"{what} left out.",))
+    return LeftOut(resolved, (), np.empty(0, dtype=np.int64), ())
+
+
+def _told(what: str, names: tuple[str, ...]) -> str:
+    if len(names) == 1:
+        return f"{what} {names[0]!r}"
+    more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
+    return f"{what}s {', '.join(map(repr, names[:_MOST_NAMED]))}{more}"
 
 
 def candidates(catalogue: Catalogue, target: Modality, kinds: Sequence[str], where: str | None) -> Mask:
@@ -192,7 +202,7 @@ def _kinds(kind: str | Sequence[str] | None, query: EncodedQuery, target: Modali
 def _resolve(exclude: Exclude, query: EncodedQuery) -> Literal["none", "slide", "patient"]:
     if exclude not in _EXCLUDES:
         raise QueryError(f"exclude={exclude!r} is not known; choose one of {', '.join(_EXCLUDES)}.")
-    if query.slide is None:
+    if not query.slides:
         if exclude in ("slide", "patient"):
             raise QueryError(f"exclude={exclude!r} needs a query from a slide of the index; this one has none.")
         return "none"

@@ -127,7 +127,7 @@ def answered(
         "k": request.k,
         "where": request.where,
         "exclude": scope.exclude,
-        "left_out": scope.left_out,
+        "left_out": scope.left_out[0] if len(scope.left_out) == 1 else list(scope.left_out) or None,
         "group_by": request.group_by,
     }
     described |= {name: value for name, value in _asked_besides(request).items() if value}
