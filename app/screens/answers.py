@@ -1,11 +1,10 @@
 """Cached questions to the engine, so that moving a slider asks nothing twice."""
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from app.cell_types import generated_reference, reference_of_index
-from app.screens.session import Options, engine, items, options, rows_of, slides, stamp
+from app.screens.session import Options, engine, options, slides, stamp
 from encoders.contracts import Modality
 from search.cells.composition import Composition, Source
 from search.cells.reference import CellReference
@@ -94,7 +93,7 @@ def _similarity(db: str, version: str, query: Query, slide: str) -> pd.DataFrame
 
 @st.cache_data(max_entries=_KEPT, show_spinner=False)
 def _thumbnails(db: str, version: str, ids: tuple[str, ...]) -> list[bytes | None]:  # noqa: ARG001
-    return list(engine().index.thumbnails(np.asarray(rows_of(ids), dtype=np.int64)))
+    return list(engine().index.thumbnails(engine().catalogue.rows_of(ids)))
 
 
 @st.cache_data(max_entries=_KEPT, show_spinner=False)
@@ -152,7 +151,8 @@ def _reference(chosen: Options, version: str) -> CellReference:  # noqa: ARG001
 def _has_counts(query: Query) -> bool:
     if not isinstance(query, ItemQuery):
         return False
-    return bool(items()["total_counts"].iloc[rows_of([query.id])[0]] > 0)
+    catalogue = engine().catalogue
+    return (catalogue.value(catalogue.row_of(query.id), "total_counts") or 0) > 0
 
 
 @st.cache_data(max_entries=_KEPT, show_spinner="Comparing cohorts")

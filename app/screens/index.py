@@ -3,11 +3,12 @@
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from app.screens.runs_view import show_failed, show_health, show_runs
-from app.screens.session import engine, errors_as_sentences, items, options, slides
+from app.screens.session import engine, errors_as_sentences, options, slides
 from encoders.space import SpaceCard
 
 _SLIDE_COLUMNS = [
@@ -50,12 +51,18 @@ def show() -> None:
 
 
 def _show_counts() -> None:
-    kinds = items()["kind"].value_counts()
     shown = {"slides": len(slides()), "patients": slides()["patient"].nunique()}
-    shown |= {f"{kind}s": int(kinds[kind]) for kind in ("tile", "spot", "cell", "transcriptome") if kind in kinds}
+    shown |= {f"{kind}s": number for kind, number in _counts_by_kind().items()}
     shown |= {"genes in the panel": len(engine().index.genes)}
     for column, (name, number) in zip(st.columns(len(shown)), shown.items(), strict=True):
         column.metric(name.capitalize(), f"{number:,}", border=True)
+
+
+def _counts_by_kind() -> dict[str, int]:
+    """Items of each kind that there is, slides' own apart."""
+    codes, code_of = engine().catalogue.codes("kind")
+    found = np.bincount(codes, minlength=len(code_of))
+    return {kind: int(found[code_of[kind]]) for kind in ("tile", "spot", "cell", "transcriptome") if kind in code_of}
 
 
 def _show_space(card: SpaceCard) -> None:

@@ -70,9 +70,9 @@ def engine() -> Engine:
     return _open_engine(options().db, stamp())
 
 
-def items() -> pd.DataFrame:
-    """Metadata of all items in row order; do not change it in place."""
-    return _items(options().db, stamp())
+def items_of(slide: str) -> pd.DataFrame:
+    """Metadata of the items of a slide in row order; do not change it in place."""
+    return _items_of(options().db, stamp(), slide)
 
 
 def slides() -> pd.DataFrame:
@@ -92,12 +92,6 @@ def slide_sides(slide: str) -> tuple[Modality, ...]:
     return catalogue.modalities_of(catalogue.slide_row(slide))
 
 
-def rows_of(ids: Sequence[str]) -> list[int]:
-    """Row numbers of items, in the order of `ids`."""
-    index = _id_index(options().db, stamp())
-    return [int(row) for row in index.get_indexer(pd.Index(ids))]
-
-
 @st.cache_resource(max_entries=2, show_spinner="Opening the index")
 def _open_engine(db: str, version: str) -> Engine:  # noqa: ARG001 - part of the cache key
     spaces = _spaces()
@@ -114,19 +108,15 @@ def _spaces() -> dict[str, Space]:
     return {}
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _items(db: str, version: str) -> pd.DataFrame:
-    table: pd.DataFrame = _open_engine(db, version).index.metadata().to_pandas()
-    return table
+# A slide at a time: of a million items only those on the screen are made into a frame.
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _items_of(db: str, version: str, slide: str) -> pd.DataFrame:
+    catalogue = _open_engine(db, version).catalogue
+    found = catalogue.index.columns.take(catalogue.rows_where("slide", slide))
+    return pd.DataFrame({name: array.to_pandas() for name, array in found.items()})
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _slides(db: str, version: str) -> pd.DataFrame:
     table: pd.DataFrame = _open_engine(db, version).index.slides().to_pandas()
     return table.sort_values("slide").set_index("slide", drop=False)
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _id_index(db: str, version: str) -> "pd.Index[str]":
-    index: pd.Index[str] = pd.Index(_items(db, version)["id"])
-    return index

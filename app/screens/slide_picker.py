@@ -9,7 +9,7 @@ import streamlit as st
 from app.maps import COLOUR_MAPS, PointColours, SlideView, slide_map
 from app.screens.answers import similarity
 from app.screens.links import keep, restore
-from app.screens.session import items, slides
+from app.screens.session import items_of, slides
 from search.query import Query
 
 #: Kinds that can be picked on a slide, the one shown first before the others.
@@ -43,9 +43,8 @@ def choose_slide(*, with_image_first: bool = True) -> str:
 
 def items_on(slide: str, kind: str | None = None) -> pd.DataFrame:
     """Items of a slide that can be asked with, in row order; those of one kind if it is named."""
-    table = items()
-    kinds = KINDS if kind is None else (kind,)
-    return table[(table["slide"] == slide) & table["kind"].isin(kinds)]
+    table = items_of(slide)
+    return table[table["kind"].isin(KINDS if kind is None else (kind,))]
 
 
 def placed(points: pd.DataFrame) -> pd.DataFrame:

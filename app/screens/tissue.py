@@ -11,7 +11,7 @@ from app.screens.gallery import Card, show_gallery
 from app.screens.item_views import show_cell_types, show_cohorts, show_predicted_genes
 from app.screens.links import keep, restore
 from app.screens.question import Terms, asked_side, choose_direction, choose_side, choose_terms
-from app.screens.session import engine, errors_as_sentences, items, slide_picture, slide_sides, slides
+from app.screens.session import engine, errors_as_sentences, items_of, slide_picture, slide_sides, slides
 from app.screens.slide_picker import KINDS, central_item, choose_overlay, choose_slide, draw_map, items_on, placed
 from app.screens.upload_view import choose_upload
 from encoders.contracts import Modality
@@ -66,8 +66,8 @@ def _answer(item: str | None) -> None:
     elif not (sides := _sides(item)):
         st.info(f"{item} has neither a picture nor a count of a gene that the space knows. Choose another item.")
     else:
-        row = items().loc[items()["id"] == item]
-        _show_answer(view, None, cards_of(row)[0], sides)
+        on_slide = items_of(str(st.session_state["slide"]))
+        _show_answer(view, None, cards_of(on_slide[on_slide["id"] == item])[0], sides)
 
 
 def _choose() -> tuple[str, pd.DataFrame, str | None]:
