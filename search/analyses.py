@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from encoders.contracts import Modality
+from search.annotation.annotate import Annotating, Annotation, annotate_items
+from search.annotation.classes import Classes
 from search.cells.composition import Composition, Manner, Source, decompose_counts, decompose_hits, own_profile
 from search.cells.reference import CellReference
 from search.expression.intervals import with_intervals
@@ -110,7 +112,7 @@ class Analyses:
             eligible = eligible_again(state.catalogue, query)
             return cohorts_of(state.catalogue, rows, eligible, by, query=query.query)
         encoded = state.encode(query)
-        if exclude == "auto" and encoded.patient is not None:
+        if exclude == "auto" and encoded.patients:
             exclude = "patient"
         if k is None:
             scope = scope_of(state.catalogue, encoded, target, kind=kind, where=where, exclude=exclude)
@@ -208,6 +210,31 @@ class Analyses:
             return decompose_counts(state.catalogue, profile, reference, manner)
         near = state.with_counts(state.encode(query), k=k, where=where, exclude=exclude)
         return decompose_hits(state.catalogue, near, reference, k=k, manner=manner)
+
+    def annotate(self, where: str | Sequence[str], classes: Classes, manner: Annotating | None = None) -> Annotation:
+        """Give each tile or spot the class it is most like, or none.
+
+        Each class's scores are put in standard deviations of what the items of other patients score on it; an item
+        whose best class stands out no more than that of most of these is unassigned.
+
+        Parameters
+        ----------
+        where : str or sequence of str
+            A slide, or ids of items of any slides.
+        classes : MarkerClasses or BulkClasses
+            From `marker_set`, `read_markers`, `marker_classes` or `read_bulk` (`search.annotation`).
+        manner : Annotating, optional
+            What is compared and how; by default own counts where there are some, else the image.
+
+        Raises
+        ------
+        AnnotationError
+            If there are fewer than two classes, one of them has no known gene, or nothing is left to annotate.
+        ItemMissingError
+            If the slide or an item is not in the index.
+        """
+        state = self._current()
+        return annotate_items(state.catalogue, state.space, where, classes, manner or Annotating())
 
     def standout_genes(self, items: Sequence[str], *, n: int = 8) -> list[tuple[StandoutGene, ...]]:
         """Name the genes of each item furthest above their mean share over the slides of the index.

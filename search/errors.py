@@ -25,3 +25,7 @@ class NothingToMeasureError(QueryError):
 
 class AlignmentError(QueryError):
     """Two sections cannot be laid over each other: too few items, or nothing alike."""
+
+
+class AnnotationError(QueryError):
+    """Classes cannot be told apart: too few of them, no gene that is known, or a file that holds none."""

@@ -9,6 +9,7 @@ import typer
 from app.cli import (
     align_verb,
     analysis_verbs,
+    annotate_verb,
     data_verbs,
     demo_verb,
     doctor_verb,
@@ -48,6 +49,7 @@ for _verbs in (
     search_verbs,
     analysis_verbs,
     align_verb,
+    annotate_verb,
     evaluate_verb,
     serve_verb,
 ):

@@ -1,0 +1,87 @@
+"""An annotation as a file: GeoJSON for QuPath, CSV or Parquet, a picture, or h5ad."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from app.annotation_figure import annotation_figure
+from app.annotation_regions import regions_geojson
+from app.errors import ShowError
+from app.figure_style import FIGURE_KINDS, save
+from app.hit_tables import index_provenance
+from search.annotation.annotate import Annotation
+from search.engine import Engine
+
+#: Suffixes of the files an annotation is written to.
+KINDS = ("geojson", "csv", "parquet", "h5ad", *FIGURE_KINDS)
+
+
+def write_annotation(found: Annotation, engine: Engine, path: Path, *, fewest: int = 1) -> Path:
+    """Write an annotation as its suffix says, whole or not at all.
+
+    `.geojson`: regions of one slide, each of at least `fewest` items; `.csv`, `.parquet`: the table; `.png`, `.svg`,
+    `.pdf`: the class map; `.h5ad`: counts over the panel in `X` where there are any, classes in `obs`, centres in
+    `obsm['spatial']`, probabilities in `obsm['annotation']`.
+
+    Raises
+    ------
+    ShowError
+        If the suffix is another.
+    AnnotationError
+        If regions or a picture of several slides are asked for.
+    """
+    check_suffix(path)
+    kind = path.suffix.lower().removeprefix(".")
+    if kind in FIGURE_KINDS:
+        return save(annotation_figure(found, engine), path)
+    writers: dict[str, Callable[[Path], object]] = {
+        "geojson": lambda to: to.write_text(_geojson(found, engine, fewest), encoding="utf-8"),
+        "csv": lambda to: found.to_pandas().to_csv(to, index=False),
+        "parquet": lambda to: found.to_pandas().to_parquet(to, index=False),
+        "h5ad": lambda to: _write_h5ad(found, engine, to),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    writers[kind](part)
+    return part.replace(path)
+
+
+def check_suffix(path: Path) -> None:
+    """Raise `ShowError` unless an annotation can be written to a file of that name."""
+    if path.suffix.lower().removeprefix(".") not in KINDS:
+        raise ShowError(
+            f"{path.name} is no file an annotation is written to; expected one that ends in .{', .'.join(KINDS)}."
+        )
+
+
+def _geojson(found: Annotation, engine: Engine, fewest: int) -> str:
+    catalogue = engine.catalogue
+    mpp = catalogue.value(catalogue.row_of(found.table.column("id")[0].as_py()), "mpp")
+    return regions_geojson(found, mpp=mpp, fewest=fewest)
+
+
+def _write_h5ad(found: Annotation, engine: Engine, path: Path) -> None:
+    import anndata as ad
+
+    frame = found.to_pandas().set_index("id").rename_axis(None)
+    probabilities = frame[[f"prob_{name}" for name in found.classes]].set_axis(list(found.classes), axis=1)
+    index = engine.index
+    counts = index.expression(engine.catalogue.rows_of(frame.index.tolist()))
+    genes = pd.DataFrame({"gene_id": [one or "" for one in index.ensembl_ids]}, index=pd.Index(index.genes))
+    kept = frame[["slide", "class", "best_class", "margin", "p_value", "fdr"]]
+    made = ad.AnnData(
+        X=counts,
+        obs=kept.assign(**{name: kept[name].astype("category") for name in ("slide", "class", "best_class")}),
+        var=genes,
+    )
+    made.obsm["spatial"] = frame[["x_px", "y_px"]].to_numpy(dtype=np.float64)
+    made.obsm["annotation"] = probabilities
+    made.uns["histoseek"] = {
+        "query": json.dumps(found.query),
+        "notes": json.dumps(list(found.notes)),
+        "provenance": index_provenance(engine),
+    }
+    made.write_h5ad(path, compression="gzip")
