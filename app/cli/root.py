@@ -10,6 +10,7 @@ from app.cli import (
     align_verb,
     analysis_verbs,
     annotate_verb,
+    api_key_verb,
     data_verbs,
     demo_verb,
     doctor_verb,
@@ -52,6 +53,7 @@ for _verbs in (
     annotate_verb,
     evaluate_verb,
     serve_verb,
+    api_key_verb,
 ):
     _verbs.register(command)
 

@@ -1,17 +1,23 @@
-"""`histoseek serve`: the app in the browser."""
+"""`histoseek serve`: the app in the browser, or the HTTP API alone."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.cell_types import DEFAULT_LABEL
-from app.cli.options import DEFAULT_DB, Db, Label, Merge, reference_file
+from app.cell_types import DEFAULT_LABEL, ReferenceFile
+from app.cli.options import DEFAULT_DB, Db, Label, Merge, reference_file, with_options
 from app.cli.output import say
+from app.cli.serve_options import ApiOptions
+from app.exposure import LOOPBACK, check_exposure, login_of
 
 Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="TCP port.")]
 Address = Annotated[str, typer.Option("--address", help="Interface to listen on; this machine only by default.")]
 Reference = Annotated[Path | None, typer.Option("--reference", help="Labelled cells (.h5ad) for cell types.")]
+ApiAlone = Annotated[bool, typer.Option("--api", help="Serve the HTTP API alone, without the screens.")]
+
+_KEYS = "Give callers keys with --api-keys (`histoseek api-key NAME` makes them)."
+_LOGIN = "Configure a login: [auth] in .streamlit/secrets.toml (OIDC)."
 
 
 def register(command: typer.Typer) -> None:
@@ -19,25 +25,50 @@ def register(command: typer.Typer) -> None:
     command.command("serve")(serve)
 
 
+@with_options(ApiOptions)
 def serve(
     *,
     db: Db = DEFAULT_DB,
     port: Port = 8501,
-    address: Address = "127.0.0.1",
+    address: Address = LOOPBACK,
+    api: ApiAlone = False,
     reference: Reference = None,
     label: Label = DEFAULT_LABEL,
     merge: Merge = None,
+    options: ApiOptions,
 ) -> None:
-    """Show an index in the browser until interrupted."""
-    from app.server import serve as run
-    from search.engine import Engine
-
+    """Show an index in the browser, or serve its HTTP API, until interrupted."""
     if merge and reference is None:
         raise typer.BadParameter("--merge changes a reference; give one with --reference.")
     cells = reference_file(reference, label, merge)
-    # What cannot be read fails here, in one sentence, rather than in the browser.
-    Engine.open(db)
     if cells is not None:
         cells.check()
+    if api:
+        _serve_api(db, port, address, cells, options)
+        return
+    from app.server import serve as run
+    from search.engine import Engine
+
+    guard = login_of()
+    warning = check_exposure(address, guarded_by=guard, insecure=options.insecure, what=_LOGIN)
+    # What cannot be read fails here, in one sentence, rather than in the browser.
+    Engine.open(db)
+    if warning:
+        say(warning)
     say(f"Serving {db} on http://{address}:{port} - stop with Ctrl+C.")
     raise typer.Exit(run(db, port, address, reference=cells))
+
+
+def _serve_api(db: str, port: int, address: str, cells: ReferenceFile | None, options: ApiOptions) -> None:
+    from app.api.application import opened
+    from app.api.serving import serve_api
+
+    settings = options.settings(db, address, cells)
+    guard = "keys" if settings.keys else None
+    warning = check_exposure(address, guarded_by=guard, insecure=options.insecure, what=_KEYS)
+    engine = opened(db)
+    if warning:
+        say(warning)
+    who = f"{len(settings.keys.digests)} callers with keys" if settings.keys else "no keys asked for"
+    say(f"Serving the API of {db} on http://{address}:{port} ({who}) - stop with Ctrl+C.")
+    serve_api(settings, port, address, lambda: engine)

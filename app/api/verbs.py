@@ -1,0 +1,97 @@
+"""The verbs as one call each: options of a request to arguments of the engine."""
+
+from app.api.engines import EngineHolder
+from app.api.requests import AlignRequest, CohortsOptions, DecomposeOptions, MapOptions, PredictOptions, SearchOptions
+from encoders.contracts import Modality
+from search.cells.composition import Composition, Manner
+from search.engine import Engine
+from search.expression.prediction import PREDICTION_K, Prediction
+from search.groups.cohorts import Cohorts
+from search.query import GenesQuery, Query, SentenceQuery, SlideQuery
+from search.result import SearchResult
+from search.retrieval.similarity import SimilarityMap
+from search.sections.section_alignment import SlideAlignment
+
+_DECOMPOSED_K = 50
+#: Options that similar slides have too; with any other a slide is asked with as an item is.
+_OF_SLIDES = frozenset({"query", "k", "where", "exclude", "match"})
+
+
+def search(engine: Engine, query: Query, options: SearchOptions) -> SearchResult:
+    """`histoseek search`: a slide is compared part by part, unless more is asked than that offers."""
+    if isinstance(query, SlideQuery) and options.model_fields_set <= _OF_SLIDES:
+        return engine.similar_slides(
+            query.slide,
+            k=options.k,
+            using=query.using,
+            where=options.where,
+            exclude=options.exclude,
+            match=options.match,
+        )
+    by_genes = isinstance(query, (GenesQuery, SentenceQuery))
+    target: Modality = options.target or ("image" if by_genes else "expression")
+    return engine.search(
+        query,
+        target=target,
+        kind=options.kind,
+        k=options.k,
+        where=options.where,
+        exclude=options.exclude,
+        group_by=options.group_by,
+        per_group=options.per_group,
+        min_score=options.min_score,
+        max_score=options.max_score,
+        offset=options.offset,
+        exact=options.exact,
+        explain=options.explain,
+    )
+
+
+def predict(engine: Engine, query: Query, options: PredictOptions) -> Prediction:
+    """`histoseek predict`."""
+    return engine.predict_expression(
+        query,
+        genes=options.genes,
+        n_genes=options.n_genes,
+        k=options.k or PREDICTION_K,
+        mode=options.mode,
+        where=options.where,
+        exclude=options.exclude,
+        coverage=options.coverage,
+    )
+
+
+def decompose(holder: EngineHolder, query: Query, options: DecomposeOptions) -> Composition:
+    """`histoseek decompose`, into the cell types of the server."""
+    return holder.engine().decompose(
+        query,
+        holder.cell_types(),
+        source=options.source,
+        manner=Manner(method=options.method, of=options.of),
+        k=options.k or _DECOMPOSED_K,
+        where=options.where,
+        exclude=options.exclude,
+    )
+
+
+def cohorts(engine: Engine, query: Query, options: CohortsOptions) -> Cohorts:
+    """`histoseek cohorts`."""
+    return engine.cohorts(
+        query,
+        by=options.by,
+        k=options.k,
+        target=options.target,
+        kind=options.kind,
+        where=options.where,
+        exclude=options.exclude,
+    )
+
+
+def similarity_map(engine: Engine, query: Query, options: MapOptions) -> SimilarityMap:
+    """Similarity of every place of a slide."""
+    return engine.similarity_map(query, options.slide, target=options.target)
+
+
+def align(engine: Engine, asked: AlignRequest) -> SlideAlignment:
+    """`histoseek align`."""
+    return engine.align(asked.slide, asked.other, using=asked.using, model=asked.model, mirror=asked.mirror)
