@@ -7,6 +7,9 @@ from search.annotation.annotate import Annotating, Annotation, annotate_items
 from search.annotation.classes import Classes
 from search.cells.composition import Composition, Manner, Source, decompose_counts, decompose_hits, own_profile
 from search.cells.reference import CellReference
+from search.cells.slide_composition import SlideComposition
+from search.cells.slide_decomposition import decompose_slide
+from search.cells.slide_places import SlideQuestion
 from search.expression.intervals import with_intervals
 from search.expression.prediction import PREDICTION_K, Mode, Prediction, predict
 from search.expression.standouts import StandoutGene, standout_genes
@@ -210,6 +213,49 @@ class Analyses:
             return decompose_counts(state.catalogue, profile, reference, manner)
         near = state.with_counts(state.encode(query), k=k, where=where, exclude=exclude)
         return decompose_hits(state.catalogue, near, reference, k=k, manner=manner)
+
+    def decompose_slide(
+        self,
+        slide: str,
+        reference: CellReference,
+        *,
+        items: Sequence[str] | None = None,
+        source: Source = "auto",
+        using: Modality | None = None,
+        manner: Manner | None = None,
+        k: int = 50,
+        where: str | None = None,
+        exclude: Exclude = "auto",
+    ) -> SlideComposition:
+        """Tell the cell types of every place of a slide, or of some of its items.
+
+        Parameters
+        ----------
+        slide : str
+            The slide.
+        reference : CellReference
+            As in `decompose`.
+        items : sequence of str, optional
+            Ids of tiles, spots or cells of this slide; by default all.
+        source : {"auto", "counts", "hits"}
+            `auto` takes the counts of the places where the slide has some, unless a side is asked for.
+        using : {"image", "expression"}, optional
+            The side that places find their hits with; by default the image where there is one.
+        manner, k, where, exclude
+            As in `decompose`; `auto` leaves out the slide.
+
+        Returns
+        -------
+        SlideComposition
+            Its `sd` comes from samples of the counts or of the hits, the weights of the fit held.
+
+        Raises
+        ------
+        CellReferenceError, QueryError
+            As in `decompose`; `ItemMissingError` if the slide or an item is not in the index.
+        """
+        question = SlideQuestion(slide, items, source, using, k, where, exclude)
+        return decompose_slide(self._current(), question, reference, manner or Manner())
 
     def annotate(self, where: str | Sequence[str], classes: Classes, manner: Annotating | None = None) -> Annotation:
         """Give each tile or spot the class it is most like, or none.

@@ -149,7 +149,7 @@ def decompose_counts(
     per_count = PER / profile.total
     resampled = np.random.default_rng(0).poisson(values / per_count, (_N_BOOTSTRAP, len(values))) * per_count
     slides = [] if profile.slide is None else [profile.slide]
-    scales = _scales(catalogue, system, slides)
+    scales = slide_scales(catalogue, system, slides)
     origin = _Origin("counts", profile.description, profile.notes)
     return _answer(reference, system, np.vstack([values, resampled]), scales, manner, origin)
 
@@ -164,7 +164,7 @@ def decompose_hits(
     # The Bayesian bootstrap (Rubin, Ann Stat 1981): hits are reweighted rather than left out or doubled.
     weights = hits.weights * np.random.default_rng(0).exponential(size=(_N_BOOTSTRAP, len(hits.rows)))
     pooled = np.vstack([hits.weights, weights / weights.sum(axis=1, keepdims=True)]) @ values
-    scales = _scales(catalogue, system, sorted({str(slide) for slide in catalogue.column("slide")[hits.rows]}))
+    scales = slide_scales(catalogue, system, sorted({str(slide) for slide in catalogue.column("slide")[hits.rows]}))
     notes = (
         f"From the counts of {len(hits.rows)} hits, not from the query itself.",
         *near.scope.notes,
@@ -181,7 +181,7 @@ class _Origin:
     notes: tuple[str, ...]
 
 
-def _scales(catalogue: Catalogue, system: MarkerSystem, slides: Sequence[str]) -> Doubles | None:
+def slide_scales(catalogue: Catalogue, system: MarkerSystem, slides: Sequence[str]) -> Doubles | None:
     """Factors of the genes on some slides, from at most 300 of their spots and cells."""
     there = has_counts(catalogue) & np.isin(catalogue.column("slide"), slides) & (catalogue.column("kind") != "slide")
     rows: Rows = np.flatnonzero(there)
@@ -218,7 +218,7 @@ def _answer(
     return Composition(
         table=table.sort_by([("proportion", "descending"), ("type", "ascending")]),
         query=origin.query,
-        notes=(*origin.notes, *_cautions(reference, system, scales, manner)),
+        notes=(*origin.notes, *cautions(reference, system, scales, manner)),
         source=origin.source,
         method=manner.method,
         of=manner.of,
@@ -227,9 +227,8 @@ def _answer(
     )
 
 
-def _cautions(
-    reference: CellReference, system: MarkerSystem, scales: Doubles | None, manner: Manner
-) -> tuple[str, ...]:
+def cautions(reference: CellReference, system: MarkerSystem, scales: Doubles | None, manner: Manner) -> tuple[str, ...]:
+    """Sentences on what a reference and the genes it shares allow."""
     notes = []
     if reference.dropped:
         notes.append(f"Types left out of the reference for too few cells: {', '.join(reference.dropped)}.")

@@ -137,12 +137,26 @@ def amounts_of(
 
 
 def _solved(profiles: Doubles, values: Doubles, method: Method) -> Doubles:
-    amounts = nonnegative(profiles, values, 1.0 / (profiles.std(axis=0) + _SD_FLOOR))
+    amounts = nonnegative(profiles, values, _start_weights(profiles))
     for _ in range(_ROUNDS if method == "reweighted" else 0):
-        fitted = amounts @ profiles
-        weights = 1.0 / np.sqrt(fitted + _DISPERSION * fitted**2 + _SD_FLOOR)
-        amounts = nonnegative(profiles, values, weights, amounts)
+        amounts = nonnegative(profiles, values, negative_binomial_weights(amounts @ profiles), amounts)
     return amounts
+
+
+def _start_weights(profiles: Doubles) -> Doubles:
+    return np.asarray(1.0 / (profiles.std(axis=0) + _SD_FLOOR))
+
+
+def negative_binomial_weights(fitted: Doubles) -> Doubles:
+    """Inverse standard deviation of each value, given what is fitted to it; see `amounts_of`."""
+    return np.asarray(1.0 / np.sqrt(fitted + _DISPERSION * fitted**2 + _SD_FLOOR))
+
+
+def weights_at(profiles: Doubles, amounts: Doubles, method: Method) -> Doubles:
+    """Weights that a fit ended with, float64 `(n, n_genes)`; see `amounts_of`."""
+    if method == "plain":
+        return np.broadcast_to(_start_weights(profiles), (len(amounts), profiles.shape[1]))
+    return negative_binomial_weights(amounts @ profiles)
 
 
 def gene_scales(system: MarkerSystem, values: Doubles) -> Doubles | None:

@@ -33,6 +33,8 @@ class CellReference:
         Mean counts of a cell of each type, to tell shares of cells from shares of RNA.
     dropped : tuple of str
         Types left out for having too few cells.
+    parents : tuple of str
+        The coarser type that each type belongs to; empty if none was given.
     """
 
     types: tuple[str, ...]
@@ -41,6 +43,7 @@ class CellReference:
     n_cells: tuple[int, ...]
     counts_per_cell: tuple[float, ...]
     dropped: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
 
 
 def reference_from_counts(
