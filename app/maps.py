@@ -73,8 +73,19 @@ class PointColours:
     name: str
     colour_map: str = COLOUR_MAPS[0]
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """2nd and 98th percentile, since one outlier must not flatten the map; the range where those are one."""
+        known = self.by_point[np.isfinite(self.by_point)]
+        if not known.size:
+            return 0.0, 1.0
+        low, high = np.percentile(known, [2, 98]).tolist()
+        if high <= low:  # a gene that is counted in few spots
+            low, high = float(known.min()), float(known.max())
+        return low, high if high > low else low + 1e-6
 
-class _Window(NamedTuple):
+
+class Window(NamedTuple):
     """Part of a slide, level-0 pixels."""
 
     left: float
@@ -84,10 +95,12 @@ class _Window(NamedTuple):
 
     @property
     def width(self) -> float:
+        """Level-0 pixels."""
         return self.right - self.left
 
     @property
     def height(self) -> float:
+        """Level-0 pixels."""
         return self.bottom - self.top
 
 
@@ -118,7 +131,7 @@ def slide_map(
         Of the figure, in screen pixels.
     """
     figure = go.Figure()
-    window = _window(view, points)
+    window = shown_window(view, points)
     per_px = height / max(window.height, window.width)  # screen pixels per level-0 pixel, about
     for kind, group in points.reset_index(drop=True).groupby("kind", sort=True):
         figure.add_trace(_points_trace(str(kind), group, view, colours, chosen, opacity, per_px))
@@ -174,18 +187,18 @@ def _marker_size(kind: str, group: pd.DataFrame, view: SlideView, per_px: float)
     return float(np.clip(side_px * per_px, _MIN_MARKER, _MAX_MARKER))
 
 
-def _window(view: SlideView, points: pd.DataFrame) -> _Window:
+def shown_window(view: SlideView, points: pd.DataFrame) -> Window:
     """What is shown at first: the points with a margin; the whole slide without any."""
     x, y = points["x_px"].dropna(), points["y_px"].dropna()
     if x.empty or y.empty:
-        return _Window(0.0, 0.0, view.width_px, view.height_px)
+        return Window(0.0, 0.0, view.width_px, view.height_px)
     margin = 0.06 * max(np.ptp(x), np.ptp(y), 0.05 * view.width_px)
     left, top = max(0.0, x.min() - margin), max(0.0, y.min() - margin)
     right, bottom = min(view.width_px, x.max() + margin), min(view.height_px, y.max() + margin)
-    return _Window(float(left), float(top), float(right), float(bottom))
+    return Window(float(left), float(top), float(right), float(bottom))
 
 
-def _frame(figure: go.Figure, view: SlideView, window: _Window, height: int) -> None:
+def _frame(figure: go.Figure, view: SlideView, window: Window, height: int) -> None:
     """Axes in level-0 pixels: equal aspect, y downwards, the thumbnail underneath."""
     hidden = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": "", "showline": False}
     figure.update_xaxes(range=[window.left, window.right], constrain="domain", constraintoward="left", **hidden)
@@ -222,7 +235,7 @@ def _frame(figure: go.Figure, view: SlideView, window: _Window, height: int) -> 
         )
 
 
-def _add_scale_bar(figure: go.Figure, window: _Window, mpp: float) -> None:
+def _add_scale_bar(figure: go.Figure, window: Window, mpp: float) -> None:
     length_um = round_length_um(window.width * mpp, share=0.2)
     length_px = length_um / mpp
     left, bottom = window.left + 0.03 * window.width, window.bottom - 0.035 * window.height
@@ -250,13 +263,11 @@ def _add_scale_bar(figure: go.Figure, window: _Window, mpp: float) -> None:
 
 
 def _colour_axis(colours: PointColours) -> dict[str, Any]:
-    known = colours.by_point[np.isfinite(colours.by_point)]
-    # 2nd to 98th percentile: one outlier must not flatten the map.
-    low, high = np.percentile(known, [2, 98]).tolist() if known.size else (0.0, 1.0)
+    low, high = colours.limits
     return {
         "colorscale": colours.colour_map,
         "cmin": low,
-        "cmax": high if high > low else low + 1e-6,
+        "cmax": high,
         "colorbar": {
             "title": {"text": colours.name, "side": "right"},
             "thickness": 12,

@@ -6,12 +6,43 @@ begin with `/_stcore/`, `/media/`, `/component/` or `/static/`, and a `Mount` of
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from app.screens.session import slides
+from app.viewer.routes import viewer_routes
+from app.viewer.tiles import IndexedSlide, Tiles
+from encoders.errors import HistoSeekError
+from indexer.settings import Settings
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-_PARTS: tuple["Callable[[], list[BaseRoute]]", ...] = ()
+
+def _of_the_viewer() -> "list[BaseRoute]":
+    return [*viewer_routes(Tiles(_indexed_slide, Settings().cache_dir / "viewer" / "pyramids"))]
+
+
+def _indexed_slide(name: str) -> IndexedSlide | None:
+    """What the index of this server says of a slide; `None` also where the index cannot be opened."""
+    try:
+        table = slides()
+    except HistoSeekError:
+        return None
+    if name not in table.index:
+        return None
+    row = table.loc[name].to_dict()
+    path, picture = row["image_path"], row["thumbnail"]
+    has_size = row["width_px"] > 0 and row["height_px"] > 0  # False for NaN
+    return IndexedSlide(
+        name,
+        Path(path) if isinstance(path, str) and path else None,
+        (int(row["width_px"]), int(row["height_px"])) if has_size else None,
+        picture if isinstance(picture, bytes) else None,
+    )
+
+
+_PARTS: "tuple[Callable[[], list[BaseRoute]], ...]" = (_of_the_viewer,)
 
 
 def routes() -> "list[BaseRoute]":

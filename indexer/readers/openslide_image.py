@@ -50,6 +50,11 @@ class OpenSlideImage:
         return int(width), int(height)
 
     @property
+    def largest_downsample(self) -> float:
+        """Level-0 pixels per pixel of the smallest level."""
+        return float(self._slide.level_downsamples[-1])
+
+    @property
     def mpp(self) -> float | None:
         """Micrometres per pixel at level 0 as the file says; `None` if it does not.
 

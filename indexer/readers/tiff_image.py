@@ -69,6 +69,11 @@ class TiffImage:
         return int(self._levels[0].imagewidth), int(self._levels[0].imagelength)
 
     @property
+    def largest_downsample(self) -> float:
+        """Level-0 pixels per pixel of the smallest level."""
+        return float(self._levels[0].imagewidth / self._levels[-1].imagewidth)
+
+    @property
     def mpp(self) -> float | None:
         """Micrometres per pixel at level 0 by OME, else by the resolution tags; `None` if neither says it.
 
