@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -22,13 +22,15 @@ from indexer.progress import Silent
 from indexer.schema import ITEM_METADATA, SHARED_FACTS, SLIDES_SCHEMA, items_schema
 from indexer.slides import SlideFacts
 from indexer.store.card import BuildSettings, Tiling
-from indexer.store.location import locate
+from indexer.store.location import SIDECAR, Location, locate
 from indexer.store.locks import writer_lock
 from indexer.store.writer import IndexWriter
 from indexer.upkeep.maintenance import refresh_after_writing
+from indexer.vectors.spill import Spill, spilling
 
 _PANEL = Panel((), ())
 _PART_ROWS = 4_096
+_SPILL_BESIDE: Modality = "image"  # what a kill leaves there is removed with old sidecars
 _FACTS = tuple(field.name for field in SHARED_FACTS)
 #: Metadata that may be given for each row.
 ROW_COLUMNS = tuple(field.name for field in ITEM_METADATA if field.name not in ("id", "kind", *_FACTS))
@@ -90,10 +92,11 @@ def index_vectors(
     location = locate(uri)
     with _one_ahead(_parts(slides, space.dim, rows_per_commit)) as parts, writer_lock(location):
         writer = IndexWriter.open(location, _settings(space), _PANEL)
-        for part in parts:
-            writer.commit(part.items, part.slides)
-        index = Index.open(location)
-        refresh_after_writing(index, Silent())
+        with _aside(location, writer, space.dim) as spill:
+            for part in parts:
+                _commit(writer, part, spill)
+            index = Index.open(location)
+            refresh_after_writing(index, Silent(), spill)
     return index
 
 
@@ -117,6 +120,23 @@ def _parts(slides: Iterable[GivenVectors], dim: int, n_rows: int) -> Iterator[_P
             items, rows, n_waiting = [], [], 0
     if rows:
         yield _Part(items, pa.concat_tables(rows))
+
+
+def _aside(location: Location, writer: IndexWriter, dim: int) -> AbstractContextManager[Spill | None]:
+    """Where the vectors of a new index are kept until it has a sidecar; a bucket's sidecars lie elsewhere."""
+    if writer.committed or not location.local_names(""):
+        return nullcontext()
+    return spilling(location.folder / SIDECAR / _SPILL_BESIDE, dim)
+
+
+def _commit(writer: IndexWriter, part: _Part, spill: Spill | None) -> None:
+    if spill is None:
+        writer.commit(part.items, part.slides)
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="spill") as pool:
+        kept = pool.submit(spill.add, part.items)
+        writer.commit(part.items, part.slides)
+        kept.result()
 
 
 @contextmanager

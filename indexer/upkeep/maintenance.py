@@ -7,7 +7,7 @@ import logging
 import shutil
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +27,7 @@ from indexer.store.versions import history, read_tags, version_numbers
 from indexer.store.writer import IndexWriter
 from indexer.vectors.sidecar import refresh_sidecar
 from indexer.vectors.sidecar_card import MODALITIES, TAIL_ROWS, SidecarCard
+from indexer.vectors.spill import Spill
 
 _LOG = logging.getLogger(__name__)
 #: A version that was the present one within this time is kept: a reader may still have it open.
@@ -118,11 +119,11 @@ def optimize_index(
         )
 
 
-def refresh_sidecars(index: Index, progress: Progress, *, tolerated: float = 0.0) -> None:
+def refresh_sidecars(index: Index, progress: Progress, *, tolerated: float = 0.0, spill: Spill | None = None) -> None:
     """Bring the sidecars up to the state of `index`; only the writer may. Raises `WriteError`.
 
     One that is behind by no more than a share `tolerated` of the items stays: its rows are searched, and the few new
-    ones beside it.
+    ones beside it. Vectors that were kept aside are not read again.
     """
     if exceeds_memory(sum(index.card.counts.values()), index.card.space.dim) and has_lance_index(index.store):
         _LOG.warning(
@@ -134,12 +135,12 @@ def refresh_sidecars(index: Index, progress: Progress, *, tolerated: float = 0.0
     index.location.fetch_sidecars()
     for done, modality in enumerate(MODALITIES):
         progress.update("sidecar", done, len(MODALITIES), "")
-        refresh_sidecar(index.folder, modality, index.vector_table(), tolerated=tolerated)
+        refresh_sidecar(index.folder, modality, replace(index.vector_table(), spill=spill), tolerated=tolerated)
     progress.update("sidecar", len(MODALITIES), len(MODALITIES), "")
     index.location.store_sidecars()
 
 
-def refresh_after_writing(index: Index, progress: Progress) -> None:
+def refresh_after_writing(index: Index, progress: Progress, spill: Spill | None = None) -> None:
     """Bring the sidecars up to date where that is quick or due, and remove those that no kept version needs.
 
     Warns where the rows have come to lie in many small files.
@@ -154,7 +155,8 @@ def refresh_after_writing(index: Index, progress: Progress) -> None:
             KEEP.total_seconds() // 3600,
         )
     n_items = sum(index.card.counts.values())
-    refresh_sidecars(index, progress, tolerated=TOLERATED if n_items > ALWAYS_FOLDED_ITEMS else 0.0)
+    tolerated = TOLERATED if n_items > ALWAYS_FOLDED_ITEMS else 0.0
+    refresh_sidecars(index, progress, tolerated=tolerated, spill=spill)
     if any(len(_sidecar_folders(index.location, modality)) > 1 for modality in MODALITIES):
         kept = kept_cards(index.location, KEEP)  # reads a card for each version there is
         remove_sidecars(index.location, {card.table_versions["items"] for card in kept.values()})

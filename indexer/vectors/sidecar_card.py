@@ -15,12 +15,13 @@ from encoders.contracts import Modality, Vectors
 from indexer.vectors.ann import Kind
 from indexer.vectors.columns import Mask, RowIds, load_row_ids
 from indexer.vectors.evidence import Evidence
+from indexer.vectors.spill import Spill
 
 _LOG = logging.getLogger(__name__)
 SIDECAR_FORMAT = 3
-MODALITIES: tuple[Modality, ...] = ("image", "expression")
 #: More rows than this newer than the sidecar, or gone since, are worth a new sidecar.
 TAIL_ROWS = 50_000
+MODALITIES: tuple[Modality, ...] = ("image", "expression")
 VECTORS_FILE, ROWS_FILE, CARD_FILE = "vectors.npy", "rows.npy", "sidecar.json"
 
 
@@ -77,6 +78,8 @@ class VectorTable:
     vectors : callable
         Vectors of a modality of all items, or of those whose row ids are larger than one, a batch at a time: float32
         `(m, dim)` and the row ids of those rows.
+    spill : Spill, optional
+        The same vectors, if they were kept aside while they were committed.
     """
 
     version: int
@@ -89,6 +92,7 @@ class VectorTable:
     row_ids: Callable[[int | None], RowIds]
     items: Callable[[RowIds | None], tuple[pa.Table, RowIds]]
     vectors: Callable[[Modality, int | None], Iterator[tuple[Vectors, RowIds]]]
+    spill: Spill | None = None
 
     @property
     def digest(self) -> str:

@@ -1,13 +1,14 @@
-"""Writing a sidecar: its vectors go from the table to the disk a batch at a time, and are mapped from there."""
+"""Writing a sidecar: vectors go from the table, or as they were kept aside, to the disk, and are mapped from there."""
 
 import os
 import shutil
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from encoders.contracts import Modality, Vectors
 from indexer.errors import WriteError
@@ -23,6 +24,7 @@ from indexer.vectors.sidecar_card import (
     SidecarCard,
     VectorTable,
 )
+from indexer.vectors.spill import mapped, write_head
 
 _SORTED_ROWS = 16_384
 
@@ -35,11 +37,13 @@ def write_sidecar(folder: Path, modality: Modality, table: VectorTable) -> tuple
     items, row_ids = table.items(None)
     try:
         part.mkdir(parents=True, exist_ok=True)
-        ItemColumns.of_table(items, row_ids).save(part)
-        rows, vectors = _put_vectors(part, table, modality, row_ids)
-        np.save(part / ROWS_FILE, rows)
-        ann = AnnIndex.build(vectors)
-        ann.save(part)
+        with ThreadPoolExecutor(1) as pool:
+            saved = pool.submit(_put_columns, part, items, row_ids)
+            rows, vectors = _put_vectors(part, table, modality, items, row_ids)
+            np.save(part / ROWS_FILE, rows)
+            ann = AnnIndex.build(vectors)
+            ann.save(part)
+            saved.result()
         names = (VECTORS_FILE, ROWS_FILE, COLUMNS_FILE, ROW_IDS_FILE, *files_of(ann.kind))
         card = SidecarCard(
             format=SIDECAR_FORMAT,
@@ -74,13 +78,20 @@ def write_sidecar(folder: Path, modality: Modality, table: VectorTable) -> tuple
     return path, card
 
 
+def _put_columns(part: Path, items: pa.Table, row_ids: RowIds) -> None:
+    ItemColumns.of_table(items, row_ids).save(part)
+
+
 def _put_vectors(
-    part: Path, table: VectorTable, modality: Modality, row_ids: RowIds
+    part: Path, table: VectorTable, modality: Modality, items: pa.Table, row_ids: RowIds
 ) -> tuple[npt.NDArray[np.int64], Vectors]:
     """Write the vectors of a modality; gives the item of each, and the vectors as they are mapped from the file."""
     file = part / VECTORS_FILE
+    places = None if table.spill is None else table.spill.take(modality, items.column("id"), file)
+    if places is not None:
+        return places, mapped(file, len(places))
     ids = _stream_to(file, table.vectors(modality, None), table.dim)
-    vectors = _mapped(file, len(ids))
+    vectors = mapped(file, len(ids))
     if len(ids) and not (ids[1:] > ids[:-1]).all():  # Lance scans in order as a rule
         order = np.argsort(ids)
         ids = ids[order]
@@ -91,7 +102,7 @@ def _put_vectors(
         )
         _stream_to(file, sorted_ids, table.dim)
         scanned.unlink()
-        vectors = _mapped(file, len(ids))
+        vectors = mapped(file, len(ids))
     return np.searchsorted(row_ids, ids), vectors
 
 
@@ -99,21 +110,11 @@ def _stream_to(file: Path, batches: Iterable[tuple[Vectors, RowIds]], dim: int) 
     """Write batches into one NumPy file behind each other; gives the row ids of all."""
     ids = [np.empty(0, np.uint64)]
     with file.open("wb") as sink:
-        _write_head(sink, 0, dim)
+        write_head(sink, 0, dim)
         for vectors, its in batches:
             sink.write(np.ascontiguousarray(vectors, dtype=np.float32).data)
             ids.append(its)
         n = sum(map(len, ids))
         sink.seek(0)
-        _write_head(sink, n, dim)
+        write_head(sink, n, dim)
     return np.concatenate(ids)
-
-
-def _write_head(sink: BinaryIO, n_rows: int, dim: int) -> None:
-    # NumPy leaves room for the number of rows to grow, so this one takes the place of the first.
-    np.lib.format.write_array_header_1_0(sink, {"descr": "<f4", "fortran_order": False, "shape": (n_rows, dim)})
-
-
-def _mapped(file: Path, n_rows: int) -> Vectors:
-    found: Vectors = np.load(file, mmap_mode="r" if n_rows else None)  # the system maps no empty array
-    return found
