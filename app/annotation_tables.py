@@ -22,7 +22,8 @@ def annotation_table(found: Annotation, *, title: str, provenance: str) -> Table
             continue
         surest = own.iloc[int(np.argmax(own[f"prob_{name}"].to_numpy()))]
         middle = [number(own[f"prob_{name}"].median()), number(own["margin"].median())]
-        rows.append((name, f"{len(own):,}", number(share), *middle, p_text(own["p_value"].median()), surest["id"]))
+        p_value = None if found.n_null == 0 else float(own["p_value"].median())
+        rows.append((name, f"{len(own):,}", number(share), *middle, p_text(p_value), surest["id"]))
     headings = ("share", "probability", "margin", "p")
     columns = (Column("class"), Column(f"{found.kind}s", "right"), *(Column(one, "right") for one in headings))
     said = "Probability, margin and p are medians over the class."
