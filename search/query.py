@@ -15,7 +15,7 @@ import numpy.typing as npt
 from encoders.contracts import Modality
 
 #: Weights of the query, of the mean of what it should be like, and of what it should not; see `ExamplesQuery`.
-ROCCHIO = (1.0, 0.75, 0.15)
+ROCCHIO = (1.0, 1.0, 0.75)
 LengthUnit = Literal["px", "um"]
 #: A polygon as GeoJSON has it: its outline, then its holes, each of `(x, y)`.
 Rings = tuple[tuple[tuple[float, float], ...], ...]
@@ -193,8 +193,9 @@ class ExamplesQuery:
     """A query moved towards examples that are right and away from examples that are wrong.
 
     `q' = unit(a q + b mean(like) - c mean(unlike))` over unit vectors (Rocchio, Relevance feedback in information
-    retrieval, in Salton: The SMART Retrieval System, 1971). The weights are those of Manning, Raghavan & Schuetze,
-    Introduction to Information Retrieval, 2008, section 9.1.1.
+    retrieval, in Salton: The SMART Retrieval System, 1971). For texts 1, 0.75 and 0.15 are usual (Manning, Raghavan &
+    Schuetze, Introduction to Information Retrieval, 2008, section 9.1.1); what is unlike says more in a space of
+    tissue, where near misses lie close to the query, so by default it weighs more (`docs/queries.md`).
 
     Attributes
     ----------

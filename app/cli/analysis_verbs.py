@@ -8,44 +8,25 @@ import typer
 
 from app.analysis_tables import cohorts_table, composition_table, prediction_table
 from app.cell_types import DEFAULT_LABEL, parse_merge, reference_of_index
-from app.cli.options import IndexOptions, Label, LeftOut, Merge, Using, Where, reference_file, with_options
+from app.cli.options import Label, LeftOut, Merge, Where, reference_file, with_options
 from app.cli.output import show
-from app.cli.questions import one_query, open_engine
+from app.cli.questions import QueryOptions, open_engine
 from app.hit_tables import index_provenance
 from search.cells.composition import Manner, Source
 from search.cells.decomposition import Method, ShareOf
 from search.expression.prediction import PREDICTION_K, Mode
 from search.groups.cohorts import By
-from search.query import Query
 
 K = Annotated[int | None, typer.Option("-k", min=1, help="Hits to read; the analysis has its own default.")]
 
 
 @dataclass(frozen=True, slots=True)
-class AnalysisOptions(IndexOptions):
-    """The query, given in one of four ways, and what may answer."""
+class AnalysisOptions(QueryOptions):
+    """The query, and what may answer."""
 
-    item: Annotated[str | None, typer.Option("--item", help="Id of an item of the index.")] = None
-    slide: Annotated[str | None, typer.Option("--slide", help="Name of a slide of the index.")] = None
-    genes: Annotated[str | None, typer.Option("--genes", help='Weighted genes: "ERBB2:2 KRT19 -VIM".')] = None
-    patch: Annotated[Path | None, typer.Option("--patch", help="Image file of one tile; needs --mpp.")] = None
-    mpp: Annotated[float | None, typer.Option("--mpp", help="Micrometres per pixel of the patch.")] = None
-    using: Using = None
     k: K = None
     where: Where = None
     exclude: LeftOut = "auto"
-
-    @property
-    def query(self) -> Query:
-        """The one query that was given."""
-        return one_query(
-            item=self.item, slide=self.slide, genes=self.genes, patch=self.patch, mpp=self.mpp, using=self.using
-        )
-
-    @property
-    def asked(self) -> str:
-        """The query in a word, for titles."""
-        return str(self.item or self.slide or self.genes or self.patch)
 
 
 def register(command: typer.Typer) -> None:

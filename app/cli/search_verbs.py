@@ -1,22 +1,19 @@
-"""`histoseek search genes | sentence | item | patch | slide`."""
+"""`histoseek search genes | sentence | item | patch | slide | region | group | compose`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from app.cli import composed_search_verbs
 from app.cli.options import SearchOptions, Using, with_options
 from app.cli.output import show
-from app.cli.questions import open_engine, patch_query
+from app.cli.questions import Like, Unlike, open_engine, patch_query, with_examples
+from app.cli.search_answers import Target, answer, moved
 from app.hit_tables import hits_table
 from app.slide_tables import parts_of_hits, parts_table
-from encoders.contracts import Modality
-from search.engine import Engine
-from search.query import GenesQuery, ItemQuery, Query, SentenceQuery
-from search.result import SearchResult
+from search.query import GenesQuery, ItemQuery, SentenceQuery
 from search.retrieval.slide_matching import Match
-
-Target = Annotated[Modality, typer.Option("--target", help="Which side of the items is compared.")]
 
 
 def register(command: typer.Typer) -> None:
@@ -26,6 +23,7 @@ def register(command: typer.Typer) -> None:
     verbs.command("genes", context_settings={"ignore_unknown_options": True})(genes)
     for verb in (sentence, item, patch, slide):
         verbs.command(verb.__name__)(verb)
+    composed_search_verbs.register(verbs)
     command.add_typer(verbs, name="search")
 
 
@@ -33,12 +31,15 @@ def register(command: typer.Typer) -> None:
 def genes(
     terms: Annotated[list[str], typer.Argument(metavar="GENES...", help="Such as ERBB2:2 KRT19 -VIM.")],
     *,
+    like: Like = None,
+    unlike: Unlike = None,
     target: Target = "image",
     options: SearchOptions,
 ) -> None:
     """Find tiles and spots for a weighted gene list; a minus asks for the gene to be low."""
     text = " ".join(terms)
-    _answer(GenesQuery(text), f'genes "{text}"', target, options)
+    query = with_examples(GenesQuery(text), like, unlike, None)
+    answer(query, f'genes "{text}"{moved(like, unlike)}', target, options)
 
 
 @with_options(SearchOptions)
@@ -49,19 +50,22 @@ def sentence(
     options: SearchOptions,
 ) -> None:
     """Find tiles and spots for a gene sentence."""
-    _answer(SentenceQuery(" ".join(symbols)), "gene sentence", target, options)
+    answer(SentenceQuery(" ".join(symbols)), "gene sentence", target, options)
 
 
 @with_options(SearchOptions)
 def item(
     name: Annotated[str, typer.Argument(metavar="ID", help="Id of an item, such as C2/spot/10x21.")],
     *,
+    like: Like = None,
+    unlike: Unlike = None,
     using: Using = None,
     target: Target = "expression",
     options: SearchOptions,
 ) -> None:
-    """Find what is like an item of the index."""
-    _answer(ItemQuery(name, using=using), f"item {name}", target, options)
+    """Find what is like an item of the index; examples that are right or wrong move the query (Rocchio)."""
+    query = with_examples(ItemQuery(name, using=using), like, unlike, using)
+    answer(query, f"item {name}{moved(like, unlike)}", target, options)
 
 
 @with_options(SearchOptions)
@@ -69,11 +73,14 @@ def patch(
     file: Annotated[Path, typer.Argument(help="Image file of one tile.")],
     mpp: Annotated[float, typer.Option("--mpp", help="Micrometres per pixel of FILE.")],
     *,
+    like: Like = None,
+    unlike: Unlike = None,
     target: Target = "expression",
     options: SearchOptions,
 ) -> None:
     """Find what is like a tile from a file."""
-    _answer(patch_query(file, mpp), f"patch {file.name}", target, options)
+    query = with_examples(patch_query(file, mpp), like, unlike, None)
+    answer(query, f"patch {file.name}{moved(like, unlike)}", target, options)
 
 
 @with_options(SearchOptions)
@@ -98,22 +105,3 @@ def slide(
     table = hits_table(result, title=f"slide {name} -> {result.query['target']}", space=engine.space.card)
     matched = {"parts": [one.to_dict() for one in parts]} if parts else {}
     show(result.to_dict() | matched, [table, *map(parts_table, parts[:1])], as_json=options.as_json)
-
-
-def _answer(query: Query, asked: str, target: Modality, options: SearchOptions) -> None:
-    engine = open_engine(options)
-    result = engine.search(
-        query,
-        target=target,
-        kind=options.kind,
-        k=options.k,
-        where=options.where,
-        exclude=options.exclude,
-        group_by=options.group_by,
-    )
-    _show(result, asked, engine, options)
-
-
-def _show(result: SearchResult, asked: str, engine: Engine, options: SearchOptions) -> None:
-    table = hits_table(result, title=f"{asked} -> {result.query['target']}", space=engine.space.card)
-    show(result.to_dict(), [table], as_json=options.as_json)
