@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from threading import RLock
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +58,7 @@ class Index:
             self.store = store
         self._stamp = stamp
         self._vectors: dict[Modality, VectorSet] = {}
+        self._opening = RLock()
         self._later_ids: dict[int, RowIds] = {}
         self.tails = Tails()
 
@@ -163,7 +165,9 @@ class Index:
             If the engine of `access` lacks something.
         """
         if modality not in self._vectors:
-            self._vectors[modality] = self._opener.open(modality)
+            with self._opening:  # threads that ask at once open it once
+                if modality not in self._vectors:
+                    self._vectors[modality] = self._opener.open(modality)
         return self._vectors[modality]
 
     def expression(self, rows: Sequence[int] | Rows) -> sp.csr_matrix:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Unpack
 
 from encoders.contracts import Modality
@@ -28,6 +29,7 @@ class Engine(Analyses):
     def __init__(self, index: Index, space: Space) -> None:
         self.space = space
         self._state = State(index, lambda: self.space)
+        self._refreshing = Lock()
 
     @property
     def index(self) -> Index:
@@ -86,10 +88,13 @@ class Engine(Analyses):
         """
         if self.index.is_current():
             return False
-        index = self.index.reopened()
-        index.check_space(self.space.card)
-        self._state = State(index, lambda: self.space)
-        return True
+        with self._refreshing:  # one thread reads a new commit, the others wait for it
+            if self.index.is_current():
+                return False
+            index = self.index.reopened()
+            index.check_space(self.space.card)
+            self._state = State(index, lambda: self.space)
+            return True
 
     def search(
         self,

@@ -177,6 +177,16 @@ class AlignAnswer(Finding):
     rows: list[MovedPlace]
 
 
+class AnnotateAnswer(Finding):
+    """A class for each item; a row has a column `prob_CLASS` for each class."""
+
+    classes: list[str]
+    using: str
+    kind: str
+    mode: str
+    rows: list[dict[str, Any]]
+
+
 class Slide(BaseModel):
     """A slide of the index."""
 

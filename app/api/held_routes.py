@@ -8,9 +8,9 @@ from starlette.responses import Response
 
 from app.api import held
 from app.api.answers import EncodersAnswer, GenesAnswer, IndexAnswer, Item, ItemsAnswer, Slide, SlidesAnswer
+from app.api.conditions import Where
 from app.api.formats import json_response
 from app.api.problems import documented
-from app.api.requests import Where
 from app.api.services import Services
 from app.api.settings import MAX_OFFSET, MAX_PAGE
 from search.engine import Engine

@@ -1,18 +1,39 @@
 """Questions as they come in over HTTP; each is the JSON form that answers give back as `query`."""
 
+import base64
+import binascii
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from app.api.settings import MAX_DIM, MAX_GENES, MAX_TEXT
+from app.api.conditions import Where
+from app.api.settings import MAX_BASE64, MAX_DIM, MAX_GENES, MAX_PARTS, MAX_POINTS, MAX_TEXT
+from app.errors import ShowError
+from app.screens.uploads import decode_patch
 from encoders.contracts import Modality
-from search.query import GenesQuery, ItemQuery, ProfileQuery, Query, SentenceQuery, SlideQuery, VectorQuery
+from search.query import (
+    ROCCHIO,
+    ComposedQuery,
+    ExamplesQuery,
+    GenesQuery,
+    GroupQuery,
+    ItemQuery,
+    LengthUnit,
+    PatchQuery,
+    ProfileQuery,
+    Query,
+    RegionQuery,
+    SentenceQuery,
+    SlideQuery,
+    VectorQuery,
+)
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT)]
 Finite = Annotated[float, Field(allow_inf_nan=False, ge=-1e9, le=1e9)]
 Mpp = Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False, description="Micrometres per pixel.", examples=[0.5])]
+Part = Annotated[int, Field(ge=1, le=20, description="Which of so many parts that the items fall into.")]
 
 
 class Asked(BaseModel):
@@ -94,10 +115,122 @@ class AskVector(Asked):
         return VectorQuery(vector / largest if largest else vector, self.modality, self.slide)
 
 
-Question = Annotated[AskItem | AskSlide | AskGenes | AskSentence | AskProfile | AskVector, Field(discriminator="type")]
+class AskPatch(Asked):
+    """The picture of one tile; a form at `/v1/VERB/patch` takes it as a file."""
+
+    type: Literal["patch"]
+    png: str = Field(min_length=1, max_length=MAX_BASE64, description="PNG, JPEG or TIFF in base64.")
+    mpp: Mpp
+    slide: Name | None = Field(None, description="Slide of the index the pixels were cut from, left out.")
+
+    def query(self) -> Query:
+        """The query. Raises `ShowError` for what is no picture, or too large."""
+        try:
+            content = base64.b64decode(self.png, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise ShowError(f"The picture of the patch is no base64: {error}. Encode the file's bytes.") from error
+        return PatchQuery(decode_patch(content), self.mpp, self.slide)
+
+
+Point = tuple[Finite, Finite]
+Ring = Annotated[list[Point], Field(min_length=3, max_length=MAX_POINTS)]
+Polygon = Annotated[list[Ring], Field(min_length=1, max_length=20)]
+
+
+class AskRegion(Asked):
+    """What lies inside an outline on a slide of the index."""
+
+    type: Literal["region"]
+    slide: Name = Field(examples=["C2"])
+    polygons: list[Polygon] = Field(
+        min_length=1,
+        max_length=20,
+        description="Coordinates of a GeoJSON MultiPolygon.",
+        examples=[[[[[2000, 5000], [4000, 5000], [4000, 7000], [2000, 7000]]]]],
+    )
+    unit: LengthUnit = Field("px", description="Level-0 pixels, as QuPath writes them, or micrometres.")
+    using: Modality | None = None
+    parts: Part = 1
+    part: Part = 1
+
+    def query(self) -> Query:
+        """The query."""
+        rings = tuple(tuple(map(tuple, polygon)) for polygon in self.polygons)
+        return RegionQuery(self.slide, rings, self.unit, self.using, self.parts, self.part)
+
+
+class AskGroup(Asked):
+    """All items that a condition allows: their centroid."""
+
+    type: Literal["group"]
+    of: Where
+    using: Modality | None = None
+    parts: Part = 1
+    part: Part = 1
+
+    def query(self) -> Query:
+        """The query."""
+        return GroupQuery(self.of, self.using, self.parts, self.part)
+
+
+Simple = Annotated[
+    AskItem | AskSlide | AskGenes | AskSentence | AskProfile | AskVector | AskPatch | AskRegion | AskGroup,
+    Field(discriminator="type"),
+]
+Weight = Annotated[float, Field(allow_inf_nan=False, ge=-1_000, le=1_000)]
+
+
+class AskComposed(Asked):
+    """Several questions at once, such as a picture and genes: the weighted sum of their directions."""
+
+    type: Literal["composed"]
+    parts: list[Simple] = Field(min_length=2, max_length=MAX_PARTS)
+    weights: list[Weight] | None = Field(None, min_length=2, max_length=MAX_PARTS, description="One a part.")
+
+    def query(self) -> Query:
+        """The query."""
+        weights = None if self.weights is None else tuple(self.weights)
+        return ComposedQuery(tuple(part.query() for part in self.parts), weights)
+
+
+class AskExamples(Asked):
+    """A question moved towards examples that are right, and away from examples that are wrong."""
+
+    type: Literal["examples"]
+    start: Simple | AskComposed | None = Field(None, description="What was asked first.")
+    like: list[Simple] = Field(default=[], max_length=MAX_PARTS)
+    unlike: list[Simple] = Field(default=[], max_length=MAX_PARTS)
+    weights: tuple[Weight, Weight, Weight] = Field(ROCCHIO, description="Of the start, of like, of unlike.")
+
+    def query(self) -> Query:
+        """The query."""
+        start = None if self.start is None else self.start.query()
+        like, unlike = (tuple(one.query() for one in ones) for ones in (self.like, self.unlike))
+        return ExamplesQuery(start, like, unlike, self.weights)
+
+
+Question = Annotated[
+    AskItem
+    | AskSlide
+    | AskGenes
+    | AskSentence
+    | AskProfile
+    | AskVector
+    | AskPatch
+    | AskRegion
+    | AskGroup
+    | AskComposed
+    | AskExamples,
+    Field(discriminator="type"),
+]
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "genes": {"type": "genes", "text": "ERBB2:2 KRT19 -VIM"},
     "item": {"type": "item", "id": "C2/spot/10x21"},
     "slide": {"type": "slide", "slide": "C2"},
+    "examples": {
+        "type": "examples",
+        "start": {"type": "genes", "text": "ERBB2 KRT19"},
+        "like": [{"type": "item", "id": "C2/spot/10x21"}],
+    },
 }

@@ -1,13 +1,15 @@
 """What each verb may be asked besides the question; names and defaults are those of the command line."""
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field
 
-from app.api.questions import Asked, Name, Question
-from app.api.settings import MAX_K, MAX_OFFSET, MAX_WHERE
+from app.api.conditions import Where
+from app.api.questions import Asked, Name, Question, Text
+from app.api.settings import MAX_K, MAX_OFFSET
 from encoders.contracts import Modality
+from search.annotation.annotate import Mode as AnnotateMode
+from search.annotation.items import Using
 from search.cells.composition import Source
 from search.cells.decomposition import Method, ShareOf
 from search.expression.prediction import Mode
@@ -19,39 +21,6 @@ from search.sections.alignment import Model
 
 Kind = Literal["slide", "tile", "spot", "cell", "transcriptome"]
 
-_CALL = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*\(")
-_LITERAL = re.compile(r"'(?:[^']|'')*'")
-_MAX_DEPTH = 32
-#: Words that may stand before a bracket. Functions are few here, since some, such as repeat, take any memory they like.
-_OPERATORS = "and|or|not|in|like|is|between|when|then|else|case|as"
-_FUNCTIONS = "cast|lower|upper|length|abs|round|coalesce|starts_with|contains|regexp_like|isnan"
-_OFFERED = re.compile(f"{_OPERATORS}|{_FUNCTIONS}", re.IGNORECASE)
-
-
-def _bounded_condition(where: str) -> str:
-    rest = _LITERAL.sub("''", where)
-    for call in _CALL.finditer(rest):
-        if not _OFFERED.fullmatch(call.group(1)):
-            raise ValueError(
-                f"the function {call.group(1)!r} is not offered over HTTP; use lower, upper, length, abs, round, "
-                "coalesce, starts_with, contains or regexp_like"
-            )
-    depth = 0
-    for letter in rest:
-        depth += (letter == "(") - (letter == ")")
-        if depth > _MAX_DEPTH:
-            raise ValueError(f"its brackets are nested more than {_MAX_DEPTH} deep; write a simpler condition")
-    return where
-
-
-Where = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=MAX_WHERE),
-    AfterValidator(_bounded_condition),
-    Field(
-        description="SQL condition over the columns of an item.", examples=["organ = 'breast' AND total_counts > 500"]
-    ),
-]
 Hits = Annotated[int, Field(ge=1, le=MAX_K, description="How many hits.")]
 
 
@@ -153,3 +122,25 @@ class AlignRequest(Asked):
     using: tuple[Modality, Modality] | None = Field(None, description="Sides compared, of the one and the other.")
     model: Model = "warp"
     mirror: bool = Field(default=False, description="Whether it may lie with its other side up.")
+
+
+class AnnotateRequest(Asked):
+    """Classes to tell apart on a slide, or among some items."""
+
+    slide: Name | None = Field(None, description="All tiles or spots of this slide.", examples=["C2"])
+    items: list[Name] | None = Field(None, min_length=1, max_length=10_000, description="Or these items.")
+    markers: dict[Name, Text] | None = Field(
+        None,
+        min_length=2,
+        max_length=200,
+        description="Genes of each class.",
+        examples=[{"epithelium": "EPCAM:2 KRT8 KRT19", "stroma": "COL1A1 VIM", "lymphocytes": "CD3D CD3E PTPRC"}],
+    )
+    set: Name | None = Field(None, description="Or genes that come with HistoSeek.", examples=["breast"])
+    bulk_items: list[Name] | None = Field(None, min_length=2, max_length=200, description="Or items as the classes.")
+    using: Using | None = Field(None, description="What is compared; counts first if not given.")
+    kind: Kind | None = None
+    mode: AnnotateMode = "calibrated"
+    temperature: float = Field(1.0, gt=0, le=1_000, allow_inf_nan=False)
+    rate: float = Field(0.5, gt=0, le=1, description="Share of other patients' items that would be given a class.")
+    smooth: bool = Field(default=False, description="Average scores over neighbours.")

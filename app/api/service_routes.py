@@ -23,7 +23,7 @@ def service_routes(services: Services) -> APIRouter:
             "service": "HistoSeek",
             "version": version("histoseek"),
             "openapi": "openapi.json",
-            "verbs": "v1/search, v1/predict, v1/decompose, v1/cohorts, v1/similarity-map, v1/align",
+            "verbs": "v1/search, v1/predict, v1/decompose, v1/cohorts, v1/similarity-map, v1/annotate, v1/align",
         }
 
     @router.get("/healthz")

@@ -14,6 +14,8 @@ MAX_WHERE = 1_000
 MAX_GENES = 20_000
 MAX_DIM = 16_384
 MAX_POINTS = 10_000
+MAX_PARTS = 50
+MAX_BASE64 = 28 * 1024 * 1024
 MAX_PAGE = 1_000
 
 #: Names by which a server on the loopback address may be called; any other may be a page that was led here by its DNS.

@@ -8,12 +8,21 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.api import verbs
-from app.api.answers import AlignAnswer, CohortsAnswer, DecomposeAnswer, MapAnswer, PredictAnswer, SearchAnswer
+from app.api.answers import (
+    AlignAnswer,
+    AnnotateAnswer,
+    CohortsAnswer,
+    DecomposeAnswer,
+    MapAnswer,
+    PredictAnswer,
+    SearchAnswer,
+)
 from app.api.formats import MEDIA_TYPES
 from app.api.problems import documented
 from app.api.questions import EXAMPLES
 from app.api.requests import (
     AlignRequest,
+    AnnotateRequest,
     CohortsRequest,
     DecomposeRequest,
     MapRequest,
@@ -82,12 +91,21 @@ def verb_routes(services: Services) -> APIRouter:
         """Lay a slide over another one of the same tissue."""
         return await services.answer(request, "align", lambda e: verbs.align(e, asked))
 
+    @router.post("/annotate", **_of(AnnotateAnswer))
+    async def annotate(request: Request, asked: AnnotateRequest) -> Response:
+        """Give each tile or spot of a slide a class, by marker genes or profiles, or none."""
+        return await services.answer(request, "annotate", lambda e: verbs.annotate(e, asked))
+
+    _add_forms(router, services, decompose)
+    return router
+
+
+def _add_forms(router: APIRouter, services: Services, decompose: Work) -> None:
     _add_form(router, services, "search", SearchForm, SearchAnswer, verbs.search)
     _add_form(router, services, "predict", PredictForm, PredictAnswer, verbs.predict)
     _add_form(router, services, "decompose", DecomposeForm, DecomposeAnswer, decompose)
     _add_form(router, services, "cohorts", CohortsForm, CohortsAnswer, verbs.cohorts)
     _add_form(router, services, "similarity-map", MapForm, MapAnswer, verbs.similarity_map)
-    return router
 
 
 def _add_form(

@@ -1,10 +1,22 @@
 """The verbs as one call each: options of a request to arguments of the engine."""
 
 from app.api.engines import EngineHolder
-from app.api.requests import AlignRequest, CohortsOptions, DecomposeOptions, MapOptions, PredictOptions, SearchOptions
+from app.api.requests import (
+    AlignRequest,
+    AnnotateRequest,
+    CohortsOptions,
+    DecomposeOptions,
+    MapOptions,
+    PredictOptions,
+    SearchOptions,
+)
 from encoders.contracts import Modality
+from search.annotation.annotate import Annotating, Annotation
+from search.annotation.bulk import bulk_of_items
+from search.annotation.classes import Classes, known_sets, marker_classes, marker_set
 from search.cells.composition import Composition, Manner
 from search.engine import Engine
+from search.errors import AnnotationError
 from search.expression.prediction import PREDICTION_K, Prediction
 from search.groups.cohorts import Cohorts
 from search.query import GenesQuery, Query, SentenceQuery, SlideQuery
@@ -95,3 +107,25 @@ def similarity_map(engine: Engine, query: Query, options: MapOptions) -> Similar
 def align(engine: Engine, asked: AlignRequest) -> SlideAlignment:
     """`histoseek align`."""
     return engine.align(asked.slide, asked.other, using=asked.using, model=asked.model, mirror=asked.mirror)
+
+
+def annotate(engine: Engine, asked: AnnotateRequest) -> Annotation:
+    """`histoseek annotate`. Raises `AnnotationError` unless one place and one way to name the classes is given."""
+    if (asked.slide is None) == (asked.items is None):
+        raise AnnotationError("Give either slide or items: where the classes are to be told.")
+    manner = Annotating(asked.using, asked.kind, asked.mode, asked.temperature, asked.rate, asked.smooth)
+    return engine.annotate(asked.slide or asked.items or (), _classes(asked), manner)
+
+
+def _classes(asked: AnnotateRequest) -> Classes:
+    ways = {"markers": asked.markers, "set": asked.set, "bulk_items": asked.bulk_items}
+    given = [way for way, value in ways.items() if value is not None]
+    if len(given) != 1:
+        raise AnnotationError(f"Got {' and '.join(given) or 'no classes'}; give exactly one of {', '.join(ways)}.")
+    if asked.markers is not None:
+        return marker_classes(asked.markers)
+    if asked.bulk_items is not None:
+        return bulk_of_items(asked.bulk_items)
+    if asked.set not in known_sets():  # it is looked up as a file
+        raise AnnotationError(f"There is no set {asked.set!r}; known: {', '.join(known_sets())}.")
+    return marker_set(asked.set)
