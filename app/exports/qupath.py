@@ -47,6 +47,11 @@ def features_by_slide(hits: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
+def lies_somewhere(hit: Mapping[str, Any]) -> bool:
+    """Whether a hit can be outlined on its slide."""
+    return _outline(hit) is not None
+
+
 def _feature(hit: Mapping[str, Any], outline: list[list[float]]) -> dict[str, Any]:
     measured = {"score": hit["score"], "rank": hit["rank"], "p_value": hit["p_value"], "fdr": hit["fdr"]}
     told = ("id", "kind", "patient", "cohort", "label", "licence")

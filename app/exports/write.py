@@ -1,7 +1,10 @@
 """Writes hits to a file of the kind its suffix names, whole or not at all."""
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from app.errors import ShowError
 from app.exports.asked_hits import AskedHits
@@ -79,3 +82,16 @@ def _write_features(by_slide: dict[str, str], path: Path) -> list[Path]:
 def _file_name(slide: str) -> str:
     """A slide's name without what a file name cannot hold."""
     return "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in slide)
+
+
+def hits_as_bytes(hits: AskedHits, kind: str) -> bytes:
+    """What `write_hits` writes for a suffix of `KINDS`; several files as one zip. Raises `ShowError`."""
+    with TemporaryDirectory() as folder:
+        written = write_hits(hits, Path(folder) / f"hits{kind}")
+        if len(written) == 1:
+            return written[0].read_bytes()
+        packed = BytesIO()
+        with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
+            for path in written:
+                archive.write(path, path.name)
+        return packed.getvalue()

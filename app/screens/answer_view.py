@@ -6,7 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from app.screens.answers import standouts, thumbnails
+from app.screens.files import offer_files
 from app.screens.gallery import Card, show_gallery
+from app.screens.refining import choose_refining, show_markable
+from search.query import Query
 from search.result import SearchResult
 
 _TABLE_COLUMNS = [
@@ -21,14 +24,22 @@ def show_notes(notes: tuple[str, ...]) -> None:
         st.caption("  \n".join(f":material/info: {note}" for note in notes))
 
 
-def show_hits(result: SearchResult, *, query: Card | None = None) -> None:
-    """Notes, gallery and table of a result, after the card of what was asked with."""
+def show_hits(result: SearchResult, *, query: Card | None = None, markable: Query | None = None) -> None:
+    """Notes, gallery and table of a result, after the card of what was asked with.
+
+    With `markable`, the question before it was refined, each hit can be marked as right or wrong.
+    """
     show_notes(result.notes)
     if not len(result):
         st.info("No item passes these filters. Widen the filter, or leave less out.", icon=":material/search_off:")
         return
     frame = result.to_pandas()
-    show_gallery(cards_of(frame), query=query)
+    cards = cards_of(frame)
+    if markable is not None and choose_refining(markable):
+        show_markable(cards, query=query, asked=markable)
+    else:
+        show_gallery(cards, query=query)
+    offer_files(result, query=query)
     with st.expander("As a table"):
         st.dataframe(frame[_TABLE_COLUMNS], hide_index=True, alt="Hits with score, p-value and provenance")
     plan = result.plan

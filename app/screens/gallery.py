@@ -33,6 +33,11 @@ class Card:
     picture: bytes | None = None
     genes: tuple[StandoutGene, ...] = ()
 
+    @property
+    def side_um(self) -> float | None:
+        """Width of the picture in micrometres, if it is known."""
+        return _number(self.facts.get("side_um"))
+
 
 def show_gallery(hits: Sequence[Card], *, query: Card | None = None) -> None:
     """Show hits in order, after what was asked with; all pictures have the same micrometres per screen pixel.
@@ -45,16 +50,15 @@ def show_gallery(hits: Sequence[Card], *, query: Card | None = None) -> None:
         Shown first, with a frame.
     """
     shown = [card for card in (query, *hits) if card is not None]
-    widest = max((_number(card.facts.get("side_um")) or 0.0 for card in shown), default=0.0)
-    asked = _query_card(query, _share(query, widest)) if query is not None else ""
-    found = "".join(_hit_card(card, _share(card, widest)) for card in hits)
+    widest = max((card.side_um or 0.0 for card in shown), default=0.0)
+    asked = query_card(query, widest) if query is not None else ""
+    found = "".join(hit_card(card, widest) for card in hits)
     st.html(f'<div class="hs-answer">{asked}<div class="hs-gallery">{found}</div></div>')
 
 
 def _share(card: Card, widest_um: float) -> float:
     """Part of a card's width that its picture takes up."""
-    side = _number(card.facts.get("side_um"))
-    return side / widest_um if side and widest_um else 1.0
+    return card.side_um / widest_um if card.side_um and widest_um else 1.0
 
 
 def item_link(facts: dict[str, Any]) -> str:
@@ -62,13 +66,15 @@ def item_link(facts: dict[str, Any]) -> str:
     return "./?" + urlencode({"slide": facts["slide"], "item": facts["id"]})
 
 
-def _query_card(card: Card, scale: float) -> str:
+def query_card(card: Card, widest_um: float) -> str:
+    """HTML of what was asked with; a picture `widest_um` wide fills the card."""
     side = card.facts.get("modality")
     head = _head("Query", f"by its {side}" if side else "")
-    return f'<div class="hs-card hs-query">{_body(card, scale, head)}</div>'
+    return f'<div class="hs-card hs-query">{_body(card, _share(card, widest_um), head)}</div>'
 
 
-def _hit_card(card: Card, scale: float) -> str:
+def hit_card(card: Card, widest_um: float) -> str:
+    """HTML of a hit, a link to its place on its slide."""
     facts = card.facts
     p_value = _number(facts.get("p_value"))
     head = _head(
@@ -76,7 +82,8 @@ def _hit_card(card: Card, scale: float) -> str:
     )
     name = escape(f"{facts['id']}: open on its slide")
     link = escape(item_link(facts))
-    return f'<a class="hs-card" href="{link}" target="_self" title="{name}">{_body(card, scale, head)}</a>'
+    body = _body(card, _share(card, widest_um), head)
+    return f'<a class="hs-card" href="{link}" target="_self" title="{name}">{body}</a>'
 
 
 def _body(card: Card, scale: float, head: str) -> str:
@@ -94,7 +101,7 @@ def _picture(card: Card, scale: float) -> str:
     if card.picture is None:
         return _genes(card.genes)
     source = "data:image/jpeg;base64," + base64.b64encode(card.picture).decode("ascii")
-    side = _number(card.facts.get("side_um"))
+    side = card.side_um
     marks = _marks(side, _number(card.facts.get("spot_um"))) if side else ""
     alt = escape(f"{card.facts['kind']} {card.facts['id']}" + (f", {side:.0f} micrometres wide" if side else ""))
     return f'<div class="hs-frame" style="width: {100 * scale:.1f}%"><img src="{source}" alt="{alt}">{marks}</div>'
