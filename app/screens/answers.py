@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from app.cell_types import generated_reference, reference_of_index
-from app.screens.session import Options, engine, options, slides, stamp
+from app.screens.session import Options, engine, items_of, options, slides, stamp
 from encoders.contracts import Modality
 from search.cells.composition import Composition, Source
 from search.cells.reference import CellReference
@@ -34,6 +34,11 @@ def hits(
 def similarity(query: Query, slide: str) -> pd.DataFrame:
     """Answer of `Engine.similarity_map`, with the item ids."""
     return _similarity(options().db, stamp(), query, slide)
+
+
+def gene_values(gene: str, slide: str) -> pd.DataFrame:
+    """Columns `id`, `value`: `log(1 + counts per 10,000)` of a gene of the panel, NaN without counts."""
+    return _gene_values(options().db, stamp(), gene, slide)
 
 
 def thumbnails(ids: tuple[str, ...]) -> list[bytes | None]:
@@ -89,6 +94,16 @@ def _hits(
 def _similarity(db: str, version: str, query: Query, slide: str) -> pd.DataFrame:  # noqa: ARG001
     table: pd.DataFrame = engine().similarity_map(query, slide).to_pandas()
     return table
+
+
+@st.cache_data(max_entries=_KEPT, show_spinner=False)
+def _gene_values(db: str, version: str, gene: str, slide: str) -> pd.DataFrame:  # noqa: ARG001
+    catalogue, table = engine().catalogue, items_of(slide)
+    column = list(catalogue.index.genes).index(gene)
+    counts = catalogue.index.expression(catalogue.rows_where("slide", slide))[:, [column]].toarray().ravel()
+    totals = table["total_counts"].to_numpy(dtype=float)
+    shares = pd.Series(counts / totals).where(totals > 0)
+    return pd.DataFrame({"id": table["id"], "value": (1e4 * shares).transform("log1p")})
 
 
 @st.cache_data(max_entries=_KEPT, show_spinner=False)

@@ -5,9 +5,11 @@ import streamlit as st
 from app.screens.answer_view import show_hits
 from app.screens.answers import hits, panel
 from app.screens.links import keep, restore
+from app.screens.overlay import choose_overlay
 from app.screens.question import choose_terms
 from app.screens.session import errors_as_sentences
-from app.screens.slide_picker import choose_overlay, choose_slide, draw_map, items_on, placed
+from app.screens.slide_map import draw_map
+from app.screens.slide_picker import choose_slide, items_on, placed
 from app.table_view import listed
 from encoders.contracts import GeneReport, Modality
 from search.query import GenesQuery
@@ -96,15 +98,16 @@ def _show_map(query: GenesQuery) -> None:
     names, colours = st.columns([3, 1], vertical_alignment="bottom")
     with names:
         slide = choose_slide()
-    with colours:
-        overlay = choose_overlay(query, on=True)
     points = placed(items_on(slide))
     if points.empty:
         st.info("This slide has no items with a position. Choose another slide.")
         return
     kind = str(points["kind"].mode()[0])
+    points = points[points["kind"] == kind]
+    with colours:
+        overlay = choose_overlay(query, points, on=True)
     st.caption(f"Similarity of each {kind} of {slide} to the gene list. Scroll to zoom, drag to move.")
-    draw_map(slide, points[points["kind"] == kind], overlay, chosen=None, key=f"genes-map-{slide}")
+    draw_map(slide, points, overlay, chosen=None, key="genes-map")
 
 
 if __name__ == "__main__":

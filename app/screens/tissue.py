@@ -10,9 +10,11 @@ from app.screens.answers import hits
 from app.screens.gallery import Card, show_gallery
 from app.screens.item_views import show_cell_types, show_cohorts, show_predicted_genes
 from app.screens.links import keep, restore
+from app.screens.overlay import choose_overlay
 from app.screens.question import Terms, asked_side, choose_direction, choose_side, choose_terms
 from app.screens.session import engine, errors_as_sentences, items_of, slide_picture, slide_sides, slides
-from app.screens.slide_picker import KINDS, central_item, choose_overlay, choose_slide, draw_map, items_on, placed
+from app.screens.slide_map import draw_map
+from app.screens.slide_picker import KINDS, central_item, choose_slide, items_on, placed
 from app.screens.upload_view import choose_upload
 from encoders.contracts import Modality
 from search.query import ItemQuery, PatchQuery, Query
@@ -29,11 +31,11 @@ def show() -> None:
         with about:
             _describe_slide(slide)
         with colours:
-            overlay = choose_overlay(_asked(item), on=False)
+            overlay = choose_overlay(_asked(item), points, on=False)
         with errors_as_sentences():
             mapped = placed(points)
             if len(mapped) or slide_picture(slide) is not None:
-                draw_map(slide, mapped, overlay, chosen=_drawn(item), key=f"map-{slide}")
+                draw_map(slide, mapped, overlay, chosen=item, key="map")
     with right:
         _answer(item)
 
@@ -105,6 +107,8 @@ def _choose_item(points: pd.DataFrame) -> str | None:
     ids = list(points["id"])
     if not ids:
         return None
+    if "item" not in st.session_state and (linked := st.query_params.get("item")) in ids:
+        st.session_state["linked_item"] = linked  # the slide opens at it
     restore("item", ids)
     st.session_state.setdefault("item", central_item(points))
     item = str(
@@ -112,19 +116,17 @@ def _choose_item(points: pd.DataFrame) -> str | None:
             "Item: click on the map, or choose here" if len(placed(points)) else "Item (no positions, so no map)",
             ids,
             key="item",
-            on_change=lambda: st.session_state.pop("from_map", None),
+            on_change=_forget_the_way,
         )
     )
     keep("item", item)
     return item
 
 
-def _drawn(item: str | None) -> str | None:
-    """Item the figure marks. A click marks its point by itself; drawing the map anew would lose the zoom."""
-    if st.session_state.get("from_map") != item:
-        st.session_state["anchor"] = item
-    anchor = st.session_state.get("anchor")
-    return None if anchor is None else str(anchor)
+def _forget_the_way() -> None:
+    """The item was picked from the list: neither by a click on the map nor by a link."""
+    for way in ("from_map", "linked_item"):
+        st.session_state.pop(way, None)
 
 
 def _describe_slide(slide: str) -> None:
