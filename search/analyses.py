@@ -10,6 +10,7 @@ from search.cells.reference import CellReference
 from search.cells.slide_composition import SlideComposition
 from search.cells.slide_decomposition import decompose_slide
 from search.cells.slide_places import SlideQuestion
+from search.explanation.explain import Explanation, explain
 from search.expression.intervals import with_intervals
 from search.expression.prediction import PREDICTION_K, Mode, Prediction, predict
 from search.expression.standouts import StandoutGene, standout_genes
@@ -316,3 +317,26 @@ class Analyses:
         """
         state = self._current()
         return align_slides(state.catalogue, slide, other, using=using, model=model, mirror=mirror)
+
+    def explain(self, query: Query, item: str, *, target: Modality | None = None, pictures: bool = True) -> Explanation:
+        """Tell why an item is a hit of a query: genes, squares of the pictures, labelled examples, parts of slides.
+
+        Parameters
+        ----------
+        query : Query
+            As in `search`.
+        item : str
+            Id of the hit, or of any other item.
+        target : {"image", "expression"}, optional
+            Its side that is compared; by default the other one than the query's, where it has it.
+        pictures : bool
+            Whether to encode pictures again with each square painted over.
+
+        Raises
+        ------
+        ItemMissingError
+            If the item is not in the index.
+        QueryError
+            If it lacks that side.
+        """
+        return explain(self._current(), query, item, target, pictures=pictures)
