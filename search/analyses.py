@@ -15,6 +15,7 @@ from search.expression.intervals import with_intervals
 from search.expression.prediction import PREDICTION_K, Mode, Prediction, predict
 from search.expression.standouts import StandoutGene, standout_genes
 from search.groups.cohorts import By, Cohorts, cohorts_of, default_k, eligible_again
+from search.groups.mixing import Mixing, MixingQuestion, mixing_of
 from search.query import Query
 from search.result import SearchResult
 from search.retrieval.filters import Exclude, scope_of
@@ -126,6 +127,16 @@ class Analyses:
         rows = found.scored.rows[: request.k]
         result, scope = found.result, found.scope
         return cohorts_of(state.catalogue, rows, scope.mask, by, query=result.query, notes=scope.notes)
+
+    def mixing(self, question: MixingQuestion | None = None) -> Mixing:
+        """Tell whether neighbours share a site (cohort, technology, patient) beyond what their labels explain.
+
+        Raises
+        ------
+        QueryError
+            If a column or kind is not known, or all items are of one site.
+        """
+        return mixing_of(self._current().catalogue, question or MixingQuestion())
 
     def predict_expression(
         self,

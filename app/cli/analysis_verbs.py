@@ -1,4 +1,4 @@
-"""`histoseek predict | decompose | cohorts`: what the hits of a query say of it."""
+"""`histoseek predict | decompose`: what the hits of a query say of it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.analysis_tables import cohorts_table, composition_table, prediction_table
+from app.analysis_tables import composition_table, prediction_table
 from app.cell_types import DEFAULT_LABEL, parse_merge, reference_of_index
 from app.cli.options import Label, LeftOut, Merge, Where, reference_file, with_options
 from app.cli.output import show
@@ -15,7 +15,6 @@ from app.hit_tables import index_provenance
 from search.cells.composition import Manner, Source
 from search.cells.decomposition import Method, ShareOf
 from search.expression.prediction import PREDICTION_K, Mode
-from search.groups.cohorts import By
 
 K = Annotated[int | None, typer.Option("-k", min=1, help="Hits to read; the analysis has its own default.")]
 
@@ -31,7 +30,7 @@ class AnalysisOptions(QueryOptions):
 
 def register(command: typer.Typer) -> None:
     """Add the verbs to `command`."""
-    for verb in (predict, decompose, cohorts):
+    for verb in (predict, decompose):
         command.command(verb.__name__)(verb)
 
 
@@ -90,18 +89,4 @@ def decompose(
         exclude=options.exclude,
     )
     table = composition_table(found, title=f"Cell types of {options.asked}", provenance=index_provenance(engine))
-    show(found.to_dict(), [table], as_json=options.as_json)
-
-
-@with_options(AnalysisOptions)
-def cohorts(
-    *,
-    by: Annotated[By, typer.Option("--by", help="Column to group by.")] = "cohort",
-    options: AnalysisOptions,
-) -> None:
-    """Tell which cohorts, diagnoses or patients a query sits nearest to, tested over patients."""
-    query, engine = options.query, open_engine(options)
-    found = engine.cohorts(query, by=by, k=options.k, where=options.where, exclude=options.exclude)
-    title = f"Nearest to {options.asked}, by {by}"
-    table = cohorts_table(found, title=title, provenance=index_provenance(engine))
     show(found.to_dict(), [table], as_json=options.as_json)

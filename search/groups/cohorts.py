@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from search.catalogue import Catalogue, Mask, Rows
 from search.errors import QueryError
+from search.groups.hit_mixing import site_notes
 from search.groups.permutation import label_permutation, sign_flip
 from search.result import Findings, SearchResult
 from search.retrieval.calibration import benjamini_hochberg
@@ -118,7 +119,7 @@ def cohorts_of(
     return Cohorts(
         table=_table(tally, p_values),
         query=query | {"by": by},
-        notes=(*notes, *extra, *catalogue.generated_note(kept)),
+        notes=(*notes, *extra, *site_notes(catalogue, hits, eligible), *catalogue.generated_note(kept)),
         by=by,
         test=test,
         n_hits=len(kept),
