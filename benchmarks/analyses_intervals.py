@@ -14,6 +14,7 @@ from indexer.sources import open_sources
 from search.catalogue import Rows
 from search.engine import Engine
 from search.expression.intervals import Misses, misses
+from search.expression.temperature import Fit, fit_weighting
 from search.profiles import log_per_10k, mean_log_expression
 from search.query import ItemQuery
 from search.training.run import MINI_DATA
@@ -34,7 +35,7 @@ def interval_rows(*, n_spots: int, quick: bool) -> Iterator[Row]:
         shares = {}
         for patient in ("B", "C"):
             genes = np.argsort(-mean_log_expression(engine.catalogue), kind="stable")[:_N_GENES]
-            known = misses(engine.catalogue, genes, without=patient)
+            known = misses(engine.catalogue, genes, fit=_fit(engine, patient), without=(patient,))
             if known is None:
                 raise ValueError("her2st has too few spots with counts.")
             shares[patient] = _share_inside(engine, known, genes, _spots_of(engine, patient, n_spots))
@@ -44,6 +45,10 @@ def interval_rows(*, n_spots: int, quick: bool) -> Iterator[Row]:
         note = "mean of both patients; with one patient's pictures left to measure on, no more can be promised"
         mean = float(np.mean(list(shares.values())))
         yield Row("analyses", f"interval coverage at {COVERAGE:.0%}", mean, "share", None, 2 * n_spots, note)
+
+
+def _fit(engine: Engine, patient: str) -> Fit:
+    return fit_weighting(engine.catalogue, "image", without=(patient,))
 
 
 def _spots_of(engine: Engine, patient: str, n_spots: int) -> Rows:

@@ -9,7 +9,7 @@ from benchmarks.quality_retrieval import Run
 from encoders.contracts import Floats
 from encoders.sections import ExpressionSection
 from encoders.space import Space
-from search.expression.prediction import MODES
+from search.expression.weighting import NEIGHBOURS
 from search.quality.expression_quality import (
     Target,
     hest_ridge,
@@ -46,7 +46,7 @@ def prediction_figures_of(run: Run, sections: Sequence[Section]) -> list[Figure]
             name: (ridge(_joined([seen(run.space, section)])), len(training)) for name, (ridge, seen) in ridges.items()
         }
         scores = _images(run.space, section) @ gallery.T
-        for mode in MODES:
+        for mode in NEIGHBOURS:
             name = run.space.card.name if mode == "softmax" else f"retrieval, {mode}"
             predicted[name] = (retrieved(scores, profiles, mode), len(gallery))
         predicted[MEAN] = (np.repeat(profiles.mean(axis=0)[None], len(scores), axis=0), len(gallery))

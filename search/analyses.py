@@ -11,11 +11,10 @@ from search.cells.slide_composition import SlideComposition
 from search.cells.slide_decomposition import decompose_slide
 from search.cells.slide_places import SlideQuestion
 from search.explanation.explain import Explanation, explain
-from search.expression.intervals import with_intervals
-from search.expression.prediction import PREDICTION_K, Mode, Prediction, predict
 from search.expression.standouts import StandoutGene, standout_genes
 from search.groups.cohorts import By, Cohorts, cohorts_of, default_k, eligible_again
 from search.groups.mixing import Mixing, MixingQuestion, mixing_of
+from search.predictions import Predictions
 from search.query import Query
 from search.result import SearchResult
 from search.retrieval.filters import Exclude, scope_of
@@ -28,7 +27,7 @@ from search.sections.section_alignment import Sides, SlideAlignment, align_slide
 from search.state import State
 
 
-class Analyses:
+class Analyses(Predictions):
     """The analyses of an engine, which says on which state they run."""
 
     def _current(self) -> State:
@@ -137,52 +136,6 @@ class Analyses:
             If a column or kind is not known, or all items are of one site.
         """
         return mixing_of(self._current().catalogue, question or MixingQuestion())
-
-    def predict_expression(
-        self,
-        query: Query,
-        *,
-        genes: Sequence[str] | None = None,
-        n_genes: int = 50,
-        k: int = PREDICTION_K,
-        mode: Mode = "softmax",
-        where: str | None = None,
-        exclude: Exclude = "auto",
-        coverage: float | None = None,
-    ) -> Prediction:
-        """Predict expression from the measured profiles of the most similar spots, cells and transcriptomes.
-
-        Parameters
-        ----------
-        query : Query
-            As in `search`; its own slide (a slide's own patient) is left out.
-        genes : sequence of str, optional
-            Symbols of the panel; by default the `n_genes` predicted furthest above their mean over the index.
-        n_genes : int
-            Genes shown when none are named.
-        k : int
-            Neighbours averaged in mode `softmax`. On her2st (other patients' spots -> B4, C4) 500 predict better than
-            50 and than the plain mean of 50: mean Pearson over the 50 most variable genes .12 against .10 and .11 on
-            B4, .36 against .32 and .32 on C4.
-        mode : {"softmax", "mean50", "raw"}
-            How they are weighted; see `search.expression.prediction.neighbourhood`.
-        where, exclude
-            As in `search`.
-        coverage : float, optional
-            Share of new values that an interval is to hold; it is measured on spots of known counts, each predicted
-            from other patients (`search.expression.intervals`), and tells how predictable each gene is.
-
-        Raises
-        ------
-        QueryError
-            If no item with counts is left, no gene is in the panel, or the mode is not known.
-        """
-        state = self._current()
-        encoded = state.encode(query)
-        near = state.with_counts(encoded, k=k, where=where, exclude=exclude)
-        background = state.mean_log_expression
-        found = predict(state.catalogue, encoded, near, background, genes=genes, n_genes=n_genes, k=k, mode=mode)
-        return with_intervals(state.catalogue, found, coverage, without=encoded.patient)
 
     def decompose(
         self,

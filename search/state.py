@@ -11,6 +11,7 @@ from indexer.index import Index
 from search.catalogue import Catalogue, Mask
 from search.composing.encoding import encode
 from search.encoding import EncodedQuery
+from search.expression.learned import Learned
 from search.expression.standouts import mean_share
 from search.profiles import Doubles, has_counts, mean_log_expression
 from search.query import Query
@@ -45,6 +46,11 @@ class State:
     def parts(self) -> PartsOfSlides:
         """What stands for each slide besides its mean."""
         return PartsOfSlides(self.index)
+
+    @cached_property
+    def learned(self) -> Learned:
+        """What predictions rest on that is fitted to the index once."""
+        return Learned(self.catalogue)
 
     @cached_property
     def mean_share(self) -> Doubles:

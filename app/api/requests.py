@@ -12,7 +12,7 @@ from search.annotation.annotate import Mode as AnnotateMode
 from search.annotation.items import Using
 from search.cells.composition import Source
 from search.cells.decomposition import Method, ShareOf
-from search.expression.prediction import Mode
+from search.expression.weighting import Mode
 from search.groups.cohorts import By
 from search.retrieval.filters import Exclude
 from search.retrieval.hits import GroupBy

@@ -17,7 +17,7 @@ from search.annotation.classes import Classes, known_sets, marker_classes, marke
 from search.cells.composition import Composition, Manner
 from search.engine import Engine
 from search.errors import AnnotationError
-from search.expression.prediction import PREDICTION_K, Prediction
+from search.expression.prediction import Prediction
 from search.groups.cohorts import Cohorts
 from search.query import GenesQuery, Query, SentenceQuery, SlideQuery
 from search.result import SearchResult
@@ -65,7 +65,7 @@ def predict(engine: Engine, query: Query, options: PredictOptions) -> Prediction
         query,
         genes=options.genes,
         n_genes=options.n_genes,
-        k=options.k or PREDICTION_K,
+        k=options.k,
         mode=options.mode,
         where=options.where,
         exclude=options.exclude,

@@ -14,7 +14,7 @@ from app.cli.questions import QueryOptions, open_engine
 from app.hit_tables import index_provenance
 from search.cells.composition import Manner, Source
 from search.cells.decomposition import Method, ShareOf
-from search.expression.prediction import PREDICTION_K, Mode
+from search.expression.weighting import Mode
 
 K = Annotated[int | None, typer.Option("-k", min=1, help="Hits to read; the analysis has its own default.")]
 
@@ -51,7 +51,7 @@ def predict(
         query,
         genes=gene,
         n_genes=n_genes,
-        k=options.k or PREDICTION_K,
+        k=options.k,
         mode=mode,
         coverage=coverage,
         where=options.where,

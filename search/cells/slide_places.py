@@ -10,7 +10,7 @@ from encoders.contracts import Modality
 from search.catalogue import Catalogue, Rows
 from search.cells.composition import Source
 from search.errors import QueryError
-from search.expression.prediction import weights_of
+from search.expression.weighting import weights_of
 from search.item_rows import vectors_of
 from search.profiles import Doubles, has_counts
 from search.query import ItemQuery

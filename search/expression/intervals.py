@@ -13,20 +13,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import scipy.sparse as sp
 
-from encoders.contracts import Modality
+from encoders.contracts import Floats, Modality
 from search.catalogue import Catalogue, Mask, Rows
 from search.errors import QueryError
-from search.expression.prediction import PREDICTION_K, Prediction, weights_of
+from search.expression.averaging import averaged, gallery_of, profiles_of
+from search.expression.prediction import Prediction
+from search.expression.temperature import MIN_SPOTS, Fit, evenly, within_sections
+from search.expression.weighting import Mode, Weighting
 from search.item_rows import vectors_of
-from search.profiles import Doubles, has_counts, log_per_10k
+from search.profiles import Doubles, has_counts
 from search.retrieval.filters import DEFAULT_KINDS
 
-MIN_SPOTS = 30
 _MOST_SPOTS = 240
 _MOST_GALLERY = 50_000  # items the measured spots are predicted from; evenly taken of larger indexes
-_CHUNK = 2_048
+NO_INTERVALS = f"No intervals: fewer than {MIN_SPOTS} spots of known counts that another patient could answer for."
 _FLOOR = 0.05  # log units added to the spread: neighbours that agree to the digit are not that certain
 
 
@@ -39,15 +40,20 @@ class Misses:
     residuals : float64 (n_spots, n_genes)
         `|measured - predicted| / (sd + 0.05)`, sorted along each gene.
     r : float64 (n_genes,)
-        Pearson correlation of predicted and measured, over the spots; nan for a gene without variation.
+        Pearson correlation of predicted and measured within a section, mean over the sections; nan for a gene without
+        variation.
     n_patients, n_pictured : int
         Patients whose spots they are, and how many of them asked with pictures.
+    n_told, n_tellers : int
+        Spots and patients that `r` is over.
     """
 
     residuals: Doubles
     r: Doubles
     n_patients: int
     n_pictured: int
+    n_told: int = 0
+    n_tellers: int = 0
 
     def half_widths(self, sd: Doubles, coverage: float) -> Doubles:
         """Half-width of the interval of each gene that covers a share of new spots, float64 `(n_genes,)`.
@@ -65,12 +71,13 @@ class Misses:
         return (
             f"Intervals cover {coverage:.0%} of the values of {len(self.residuals)} spots of {self.n_patients} "
             f"patients ({self.n_pictured} with pictures), each predicted from the other patients; a patient unlike "
-            "these may miss them more often. r is the correlation of predicted and measured over these spots."
+            f"these may miss them more often. r: correlation of predicted and measured within sections, {self.n_told} "
+            f"spots of {self.n_tellers} patients."
         )
 
 
 def with_intervals(
-    catalogue: Catalogue, found: Prediction, coverage: float | None, *, without: str | None
+    catalogue: Catalogue, found: Prediction, coverage: float | None, *, fit: Fit, without: tuple[str, ...]
 ) -> Prediction:
     """Add intervals and the measured predictability of each gene to a prediction; see `Engine.predict_expression`.
 
@@ -81,16 +88,12 @@ def with_intervals(
     """
     if coverage is None:
         return found
-    if not 0.0 < coverage < 1.0:
-        raise QueryError(f"coverage={coverage!r} is no share; give a number between 0 and 1, such as 0.9.")
-    if found.mode != "softmax":
-        raise QueryError(f"Intervals are measured for mode 'softmax'; leave out coverage, or mode={found.mode!r}.")
+    check_coverage(coverage, found.mode)
     place = {gene: column for column, gene in enumerate(catalogue.index.genes)}
     columns = np.array([place[gene] for gene in found.table.column("gene").to_pylist()], dtype=np.int64)
-    known = misses(catalogue, columns, without=without)
+    known = misses(catalogue, columns, fit=fit, without=without)
     if known is None:
-        note = f"No intervals: fewer than {MIN_SPOTS} spots of known counts that another patient could answer for."
-        return replace(found, notes=(*found.notes, note))
+        return replace(found, notes=(*found.notes, NO_INTERVALS))
     predicted = found.table.column("predicted").to_numpy().astype(np.float64)
     half = known.half_widths(found.table.column("sd").to_numpy().astype(np.float64), coverage)
     table = found.table
@@ -100,11 +103,20 @@ def with_intervals(
     return replace(found, table=table, coverage=coverage, notes=(*found.notes, known.said(coverage)))
 
 
-def misses(catalogue: Catalogue, columns: Rows, *, without: str | None = None) -> Misses | None:
+def check_coverage(coverage: float, mode: Mode) -> None:
+    """Raise `QueryError` for a share that is none, or a mode that intervals are not measured for."""
+    if not 0.0 < coverage < 1.0:
+        raise QueryError(f"coverage={coverage!r} is no share; give a number between 0 and 1, such as 0.9.")
+    if mode != "softmax":
+        raise QueryError(f"Intervals are measured for mode 'softmax'; leave out coverage, or mode={mode!r}.")
+
+
+def misses(catalogue: Catalogue, columns: Rows, *, fit: Fit, without: tuple[str, ...] = ()) -> Misses | None:
     """Predict spots of known counts from other patients, and note how far off each gene is.
 
-    A spot asks with its picture where it has one, else with its expression: patients without pictures still tell how
-    much patients differ.
+    A spot asks with the side that was fitted, or with its expression where it has no picture: patients without pictures
+    still tell how much patients differ. Of those only the intervals know; `r` is over spots asked with the side itself,
+    where there are enough of them.
 
     Parameters
     ----------
@@ -112,88 +124,71 @@ def misses(catalogue: Catalogue, columns: Rows, *, without: str | None = None) -
         Items of the index.
     columns : int64 (n_genes,)
         Genes, by their place in the panel.
-    without : str, optional
-        Patient whose spots are left out, because a prediction for them is asked.
+    fit : Fit
+        Weighting, and the side that is asked with.
+    without : tuple of str
+        Patients for whom a prediction is asked: they take no part, neither asking nor answering.
 
     Returns
     -------
     Misses or None
         `None` if there are fewer than 30 spots of known counts that another patient could answer for.
     """
-    counted = has_counts(catalogue) & catalogue.has("expression")
-    counted &= catalogue.is_one_of("kind", DEFAULT_KINDS["expression"])
     patient = catalogue.column("patient").astype(str)
+    counted = has_counts(catalogue) & catalogue.has("expression") & ~np.isin(patient, without)
+    counted &= catalogue.is_one_of("kind", DEFAULT_KINDS["expression"])
     spots = counted & catalogue.is_one_of("kind", ("spot",))
-    if without is not None:
-        spots &= patient != without
-    parts = list(_by_patient(catalogue, columns, spots, counted, patient))
-    if sum(len(part.measured) for part in parts) < MIN_SPOTS:
+    rows = evenly(np.flatnonzero(counted), _MOST_GALLERY)
+    gallery = gallery_of(catalogue, rows, columns)
+    weighting = Weighting("softmax", fit.k, fit.temperature)
+    asked = list(_asked(catalogue, spots, patient, fit.modality))
+    parts = []
+    for name, own, side in asked:
+        others = gallery.but(patient[rows] != name)
+        if len(others.rows):
+            found = averaged(vectors_of(catalogue, own, side), others, weighting)
+            parts.append(_Part(own, found.mean, found.sd, profiles_of(catalogue, own, columns), side))
+    if sum(len(part.rows) for part in parts) < MIN_SPOTS:
         return None
-    predicted, sd, measured = (
-        np.concatenate([getattr(part, name) for part in parts]) for name in ("predicted", "sd", "measured")
+    share = max(1, _MOST_SPOTS // len(parts))
+    residuals = np.concatenate([part.residuals(share) for part in parts])
+    n_pictured = sum(part.side == "image" for part in parts)
+    own_side = [part for part in parts if part.side == fit.modality]
+    told = own_side if sum(len(part.rows) for part in own_side) >= MIN_SPOTS else parts
+    slides = catalogue.column("slide").astype(str)[np.concatenate([part.rows for part in told])]
+    r = within_sections(
+        np.concatenate([part.predicted for part in told]), np.concatenate([part.measured for part in told]), slides
     )
-    residuals = np.sort(np.abs(measured - predicted) / (sd + _FLOOR), axis=0)
-    n_pictured = sum(part.pictured for part in parts)
-    return Misses(residuals, _columnwise_r(predicted, measured), len(parts), n_pictured)
+    return Misses(np.sort(residuals, axis=0), r, len(parts), n_pictured, len(slides), len(told))
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
     """Spots of one patient."""
 
-    predicted: Doubles
-    sd: Doubles
-    measured: Doubles
-    pictured: bool
+    rows: Rows
+    predicted: Floats
+    sd: Floats
+    measured: Floats
+    side: Modality
+
+    def residuals(self, most: int) -> Doubles:
+        """Of some of them, evenly taken, so that each patient has the same say."""
+        some = evenly(np.arange(len(self.rows)), most)
+        missed = np.abs(self.measured[some] - self.predicted[some]) / (self.sd[some] + _FLOOR)
+        return np.asarray(missed, dtype=np.float64)
 
 
-def _by_patient(
-    catalogue: Catalogue, columns: Rows, spots: Mask, counted: Mask, patient: npt.NDArray[np.str_]
-) -> Iterator[_Part]:
-    pictured = catalogue.has("image")
+def _asked(
+    catalogue: Catalogue, spots: Mask, patient: npt.NDArray[np.str_], modality: Modality
+) -> Iterator[tuple[str, Rows, Modality]]:
+    """Spots of each patient and the side they ask with."""
+    there = catalogue.has(modality)
     names = np.unique(patient[spots])
+    n_own = max(1, len(np.unique(patient[spots & there])))
     for name in names:
         own = spots & (patient == name)
-        if (own & pictured).any():
-            own &= pictured
-        rows = _some(np.flatnonzero(own), max(1, _MOST_SPOTS // len(names)))
-        gallery = _some(np.flatnonzero(counted & (patient != name)), _MOST_GALLERY)
-        if len(gallery):
-            side: Modality = "image" if pictured[rows[0]] else "expression"
-            predicted, sd = _predicted(catalogue, columns, rows, gallery, side)
-            measured = log_per_10k(catalogue, rows)[:, columns].toarray().astype(np.float64)
-            yield _Part(predicted, sd, measured, side == "image")
-
-
-def _predicted(
-    catalogue: Catalogue, columns: Rows, rows: Rows, gallery: Rows, side: Modality
-) -> tuple[Doubles, Doubles]:
-    """Mean and spread of the neighbours of each spot, float64 `(n_spots, n_genes)`."""
-    scores = vectors_of(catalogue, rows, side) @ vectors_of(catalogue, gallery, "expression").T
-    k = min(PREDICTION_K, len(gallery))
-    nearest = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-    nearest = np.take_along_axis(nearest, np.argsort(-np.take_along_axis(scores, nearest, axis=1), axis=1), axis=1)
-    own = np.take_along_axis(scores, nearest, axis=1).astype(np.float64)
-    weights = np.stack([weights_of(one, k, "softmax") for one in own])
-    used, place = np.unique(nearest, return_inverse=True)
-    spot = np.repeat(np.arange(len(rows)), k)
-    share = sp.csr_matrix((weights.ravel(), (spot, place.ravel())), shape=(len(rows), len(used)))
-    mean, square = np.zeros((len(rows), len(columns))), np.zeros((len(rows), len(columns)))
-    for start in range(0, len(used), _CHUNK):
-        values = log_per_10k(catalogue, gallery[used[start : start + _CHUNK]])[:, columns]
-        part = share[:, start : start + _CHUNK]
-        mean += (part @ values).toarray()
-        np.square(values.data, out=values.data)
-        square += (part @ values).toarray()
-    return mean, np.sqrt(np.maximum(square - mean**2, 0.0))
-
-
-def _some(rows: Rows, most: int) -> Rows:
-    """At most so many rows, spread evenly."""
-    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
-
-
-def _columnwise_r(a: Doubles, b: Doubles) -> Doubles:
-    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
-    scale = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-    return np.asarray(np.divide((a * b).sum(axis=0), scale, out=np.full(a.shape[1], np.nan), where=scale > 0))
+        if (own & there).any():
+            yield name, evenly(np.flatnonzero(own & there), max(1, _MOST_SPOTS // n_own)), modality
+        else:
+            yield name, evenly(np.flatnonzero(own), max(1, _MOST_SPOTS // len(names))), "expression"

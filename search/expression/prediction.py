@@ -2,26 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from encoders.contracts import Floats
 from search.catalogue import Catalogue, Rows
 from search.encoding import EncodedQuery
 from search.errors import QueryError
+from search.expression.ridge import Ridge
+from search.expression.temperature import Fit
+from search.expression.weighting import MODES, NEIGHBOURS, TEMPERATURE, Mode, weights_of
 from search.profiles import Doubles, has_counts, log_per_10k, weighted_moments
 from search.result import Findings
 from search.retrieval.retrieve import Retrieval
-
-Mode = Literal["softmax", "mean50", "raw"]
-MODES: tuple[Mode, ...] = ("softmax", "mean50", "raw")
-TEMPERATURE = 0.1  # cosine difference over which the weight of a neighbour falls by a factor e
-PREDICTION_K = 500  # neighbours in mode softmax; their weights fall off by themselves
-_MEAN_K = 50  # BLEEP's number of neighbours
-_TINY = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +28,23 @@ class Prediction(Findings):
 
     Attributes
     ----------
-    mode : {"softmax", "mean50", "raw"}
-        How neighbours were weighted.
+    mode : {"softmax", "mean50", "raw", "mean", "ridge"}
+        How it was predicted; see `Engine.predict_expression`.
     n_neighbours : int
-        Items averaged.
-    n_effective : float
-        `(sum w)^2 / sum w^2`, the number of equally weighted neighbours that would be as noisy.
+        Items averaged; in mode `ridge` the spots it was fitted on.
+    n_effective : float or None
+        `(sum w)^2 / sum w^2`, the number of equally weighted neighbours that would be as noisy; none in mode `ridge`.
     coverage : float or None
         Share of new values that the intervals are to hold.
+    temperature : float or None
+        Of mode `softmax`: the cosine difference over which a weight falls by a factor e.
     """
 
     mode: Mode
     n_neighbours: int
-    n_effective: float
+    n_effective: float | None
     coverage: float | None = None
+    temperature: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,46 +60,32 @@ class Neighbourhood:
         return float(1.0 / np.sum(self.weights**2))
 
 
-def neighbourhood(retrieval: Retrieval, k: int, mode: Mode) -> Neighbourhood:
+def neighbourhood(retrieval: Retrieval, k: int, mode: Mode, temperature: float = TEMPERATURE) -> Neighbourhood:
     """Weigh the nearest items.
 
-    `softmax`: the first k, weights proportional to `exp(score / TEMPERATURE)`. `mean50`: plain mean of the first 50
+    `softmax`: the first k, weights proportional to `exp(score / temperature)`. `mean50`: plain mean of the first 50
     (Xie et al., BLEEP, NeurIPS 2023). `raw`: all items, weights proportional to the cosine itself, negative ones too
     (Chen et al., Loki PredEx, Nat Methods 2025: `S @ X / S.sum(1)`).
 
     Raises
     ------
     QueryError
-        If the mode is not known, there is no neighbour with counts, or the raw cosines cancel out.
+        If the mode weighs no neighbours, there is none with counts, or the raw cosines cancel out.
     """
-    if mode not in MODES:
-        raise QueryError(f"mode={mode!r} is not known; choose one of {', '.join(MODES)}.")
+    check_mode(mode, NEIGHBOURS)
     rows, scores = retrieval.scored.rows, retrieval.scored.scores.astype(np.float64)
     if not len(rows):
         raise QueryError("No item with counts is left to predict from; loosen the filter or the exclusion.")
     if mode == "raw" and retrieval.scored.strategy != "exact":
         raise QueryError("Mode 'raw' averages over all items, which this index is too large for; use 'softmax'.")
-    weights = weights_of(scores, k, mode)
+    weights = weights_of(scores, k, mode, temperature)
     return Neighbourhood(rows[: len(weights)], weights)
 
 
-def weights_of(scores: Doubles, k: int, mode: Mode) -> Doubles:
-    """Weights of the neighbours that a mode averages over, float64, of descending `scores`; they sum to 1.
-
-    Raises
-    ------
-    QueryError
-        If the raw cosines cancel out.
-    """
-    if mode == "raw":
-        total = scores.sum()
-        if abs(total) < _TINY * len(scores):
-            raise QueryError("The cosines of the query cancel out, so mode 'raw' has no weights; use 'softmax'.")
-        return np.asarray(scores / total)
-    scores = scores[: _MEAN_K if mode == "mean50" else k]
-    heat = np.zeros_like(scores) if mode == "mean50" else (scores - scores[0]) / TEMPERATURE
-    weights = np.exp(heat)
-    return np.asarray(weights / weights.sum())
+def check_mode(mode: str, known: Sequence[Mode] = MODES) -> None:
+    """Raise `QueryError` for a mode that is not among the known."""
+    if mode not in known:
+        raise QueryError(f"mode={mode!r} is not known; choose one of {', '.join(known)}.")
 
 
 def predict(
@@ -113,45 +96,113 @@ def predict(
     *,
     genes: Sequence[str] | None,
     n_genes: int,
-    k: int,
     mode: Mode,
+    fit: Fit,
 ) -> Prediction:
     """Average the log-expression of the neighbours; see `Engine.predict_expression`."""
-    near = neighbourhood(retrieval, k, mode)
+    if mode == "mean":
+        near = everyone(catalogue, np.flatnonzero(retrieval.scope.mask))
+    else:
+        near = neighbourhood(retrieval, fit.k, mode, fit.temperature)
     mean, square = weighted_moments(catalogue, near.rows, near.weights)
-    columns, notes = _chosen(catalogue, genes, n_genes, mean - background)
     negative = bool((near.weights < 0).any())
+    notes = [fit.said()] if mode == "softmax" else []
     if negative:
-        notes = (*notes, "Some weights are negative, as mode 'raw' allows: no spread is given.")
-    spread = np.sqrt(np.maximum(square - mean**2, 0.0))[columns]
+        notes.append("Some weights are negative, as mode 'raw' allows: no spread is given.")
+    if near.n_effective < 1:
+        notes.append("The weights nearly cancel out, so the values are far off any measured one; use 'softmax'.")
+    sd = None if negative else np.sqrt(np.maximum(square - mean**2, 0.0))
+    columns, said = chosen_genes(catalogue, genes, n_genes, mean - background)
+    softmax = mode == "softmax"
+    return Prediction(
+        table=_table(catalogue, query, columns, mean, sd, background),
+        query=retrieval.result.query | {"mode": mode} | ({"k": fit.k} if softmax else {}),
+        notes=(*retrieval.scope.notes, *said, *notes, *catalogue.generated_note(near.rows)),
+        mode=mode,
+        n_neighbours=len(near.rows),
+        n_effective=near.n_effective,
+        temperature=fit.temperature if softmax else None,
+    )
+
+
+def everyone(catalogue: Catalogue, rows: Rows) -> Neighbourhood:
+    """All items that may answer and have counts, weighted alike: mode `mean`, blind to the query.
+
+    Raises
+    ------
+    QueryError
+        If there is none.
+    """
+    rows = rows[has_counts(catalogue)[rows]]
+    if not len(rows):
+        raise QueryError("No item with counts is left to predict from; loosen the filter or the exclusion.")
+    return Neighbourhood(rows, np.full(len(rows), 1 / len(rows)))
+
+
+def predict_by_ridge(
+    catalogue: Catalogue,
+    query: EncodedQuery,
+    ridge: Ridge,
+    background: Doubles,
+    *,
+    genes: Sequence[str] | None,
+    n_genes: int,
+) -> Prediction:
+    """Predict from the image vector of the query by a fitted regression; see `Engine.predict_expression`.
+
+    Raises
+    ------
+    QueryError
+        If the query is no image.
+    """
+    check_image(query.modality)
+    mean = ridge.predict(query.vector[None])[0]
+    columns, said = chosen_genes(catalogue, genes, n_genes, mean - background)
+    return Prediction(
+        table=_table(catalogue, query, columns, mean, ridge.sd, background),
+        query=query.description | {"mode": "ridge"},
+        notes=(*query.notes, *said, ridge.said()),
+        mode="ridge",
+        n_neighbours=ridge.n_spots,
+        n_effective=None,
+    )
+
+
+def check_image(modality: str) -> None:
+    """Raise `QueryError` unless a query of mode `ridge` is an image."""
+    if modality != "image":
+        raise QueryError(f"Mode 'ridge' reads image vectors, and this query is of {modality}; ask with a picture.")
+
+
+def _table(
+    catalogue: Catalogue, query: EncodedQuery, columns: Rows, mean: Doubles, sd: Doubles | None, background: Doubles
+) -> pa.Table:
+    nothing = pa.nulls(len(columns), pa.float32())
     symbols = catalogue.index.genes
-    table = pa.table(
+    return pa.table(
         {
             "gene": pa.array([symbols[c] for c in columns], pa.string()),
             "predicted": pa.array(mean[columns], pa.float32()),
-            "sd": pa.nulls(len(columns), pa.float32()) if negative else pa.array(spread, pa.float32()),
-            "low": pa.nulls(len(columns), pa.float32()),
-            "high": pa.nulls(len(columns), pa.float32()),
-            "r": pa.nulls(len(columns), pa.float32()),
+            "sd": nothing if sd is None else pa.array(sd[columns], pa.float32()),
+            "low": nothing,
+            "high": nothing,
+            "r": nothing,
             "index_mean": pa.array(background[columns], pa.float32()),
             "measured": _measured(catalogue, query, columns),
         }
     )
-    if near.n_effective < 1:
-        notes = (*notes, "The weights nearly cancel out, so the values are far off any measured one; use 'softmax'.")
-    return Prediction(
-        table=table,
-        query=retrieval.result.query | {"k": k, "mode": mode},
-        notes=(*retrieval.scope.notes, *notes, *catalogue.generated_note(near.rows)),
-        mode=mode,
-        n_neighbours=len(near.rows),
-        n_effective=near.n_effective,
-    )
 
 
-def _chosen(
+def chosen_genes(
     catalogue: Catalogue, genes: Sequence[str] | None, n_genes: int, contrast: Doubles
-) -> tuple[npt.NDArray[np.intp], tuple[str, ...]]:
+) -> tuple[Rows, tuple[str, ...]]:
+    """Columns of the genes asked for, or of those of highest contrast, and what the user should know.
+
+    Raises
+    ------
+    QueryError
+        If none of the genes is in the panel.
+    """
     symbols = catalogue.index.genes
     if genes is None:
         order = np.argsort(-contrast, kind="stable")[:n_genes]
@@ -165,10 +216,10 @@ def _chosen(
             f"{len(symbols):,} genes, which holds {', '.join(symbols[:3])} and others. Give symbols of the panel."
         )
     notes = (f"Not in the panel: {', '.join(unknown)}.",) if unknown else ()
-    return np.array(known, dtype=np.intp), notes
+    return np.array(known, dtype=np.int64), notes
 
 
-def _measured(catalogue: Catalogue, query: EncodedQuery, columns: npt.NDArray[np.intp]) -> pa.Array:
+def _measured(catalogue: Catalogue, query: EncodedQuery, columns: Rows) -> pa.Array:
     if query.row is None or not has_counts(catalogue)[query.row]:
         return pa.nulls(len(columns), pa.float32())
     own: Floats = log_per_10k(catalogue, np.array([query.row])).toarray()[0]

@@ -12,13 +12,14 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from search.errors import NothingToMeasureError, QueryError
-from search.expression.prediction import PREDICTION_K, Mode, weights_of
+from search.expression.ridge import fit_ridge
+from search.expression.weighting import PREDICTION_K, Mode, weights_of
 from search.quality.quality_figures import N_DRAWS, Doubles, SectionFigures
 
-N_GENES, N_COMPONENTS = 50, 256
+N_GENES = 50
 PEARSON = f"mean Pearson over {N_GENES} genes"
 UNDEFINED = "undefined: the mean expression is the same for every spot, and a constant correlates with nothing"
-_MIN_DETECTED, _ALPHA = 0.1, 100.0
+_MIN_DETECTED = 0.1
 _MIN_SPOTS = 3
 
 
@@ -80,17 +81,10 @@ def hest_ridge(features: Doubles, expression: Doubles) -> Callable[[Doubles], Do
             f"Cannot fit on features {X.shape} and expression {Y.shape}; expected the same spots on both sides, at "
             f"least {_MIN_SPOTS}, all values finite."
         )
-    mean, sd = X.mean(axis=0), X.std(axis=0)
-    scale = np.divide(1.0, sd, out=np.zeros_like(sd), where=sd > 0)
-    Z = (X - mean) * scale
-    axes = np.linalg.svd(Z, full_matrices=False)[2][: min(N_COMPONENTS, len(Z) - 1)].T
-    scores = Z @ axes
-    alpha = _ALPHA / (scores.shape[1] * Y.shape[1])
-    weights = np.linalg.solve(scores.T @ scores + alpha * np.eye(scores.shape[1]), scores.T @ Y)
+    fitted = fit_ridge(X, Y, alpha_genes=Y.shape[1])
 
     def predict(test: Doubles) -> Doubles:
-        predicted: Doubles = ((np.asarray(test, dtype=np.float64) - mean) * scale) @ axes @ weights
-        return predicted
+        return fitted.predict(test) - fitted.intercept  # the recipe has none
 
     return predict
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from search.catalogue import Catalogue, Rows
 from search.errors import NothingToMeasureError
-from search.expression.prediction import MODES
+from search.expression.weighting import NEIGHBOURS
 from search.item_rows import vectors_of
 from search.profiles import has_counts
 from search.quality.evaluated_items import Chosen
@@ -75,7 +75,7 @@ class _Predictors:
         images = vectors_of(self._catalogue, rows, "image")
         scores = images @ vectors_of(self._catalogue, self._gallery, "expression").T
         found = {RIDGE: prediction_figures(self._ridge(images.astype(np.float64)), target, self._n_training)}
-        for mode in MODES:
+        for mode in NEIGHBOURS:
             predicted = retrieved(scores, self._profiles, mode)
             found[f"retrieval, {mode}"] = prediction_figures(predicted, target, len(self._gallery))
         mean = np.repeat(self._profiles.mean(axis=0, keepdims=True), len(rows), axis=0)

@@ -7,10 +7,12 @@ import pytest
 
 from search import ItemQuery, PatchQuery
 from search.errors import QueryError
-from search.expression.prediction import TEMPERATURE
-from search.profiles import log_per_10k
+from search.expression.temperature import TEMPERATURES
+from search.expression.weighting import PREDICTION_K, TEMPERATURE
+from search.item_rows import vectors_of
+from search.profiles import has_counts, log_per_10k
 
-SPOT = "B1/spot/s0"
+SPOT, STROMA = "B1/spot/s0", "B1/spot/s4"
 
 
 def neighbours(engine, query, k, target="expression"):
@@ -32,10 +34,10 @@ def test_a_tumour_tile_is_predicted_to_express_tumour_genes(engine):
 
 
 def test_softmax_mode_is_its_formula(engine):
-    scores, values = neighbours(engine, ItemQuery(SPOT), 15)
-    weights = np.exp(scores / TEMPERATURE)
-    weights /= weights.sum()
     found = engine.predict_expression(ItemQuery(SPOT), genes=engine.index.genes, k=15)
+    scores, values = neighbours(engine, ItemQuery(SPOT), 15)
+    weights = np.exp(scores / found.temperature)
+    weights /= weights.sum()
     frame = found.to_pandas()
     mean = weights @ values
     assert frame["predicted"].to_numpy() == pytest.approx(mean, abs=1e-5)
@@ -50,13 +52,65 @@ def test_bleep_mode_is_the_plain_mean_of_fifty(engine):
     assert found.n_effective == pytest.approx(50)
 
 
-def test_raw_mode_is_the_published_formula(engine):
-    scores, values = neighbours(engine, ItemQuery(SPOT), 10_000)
-    found = engine.predict_expression(ItemQuery(SPOT), genes=engine.index.genes, mode="raw")
-    expected = (scores @ values) / scores.sum()
-    assert found.to_pandas()["predicted"].to_numpy() == pytest.approx(expected, rel=1e-5)
+def test_raw_mode_is_the_published_formula_over_everything(engine):
+    catalogue = engine.catalogue
+    row = catalogue.row_of(STROMA)
+    others = has_counts(catalogue) & catalogue.has("expression") & (catalogue.column("slide") != "B1")
+    others &= np.isin(catalogue.column("kind"), ["spot", "cell", "transcriptome"])
+    S = catalogue.vector(row, "image")[None].astype(np.float64)
+    S = S @ vectors_of(catalogue, np.flatnonzero(others), "expression").T.astype(np.float64)
+    counts = engine.index.expression(np.flatnonzero(others)).toarray().astype(np.float64)
+    X = np.log1p(1e4 * counts / counts.sum(axis=1, keepdims=True))
+    found = engine.predict_expression(ItemQuery(STROMA, "image"), genes=engine.index.genes, mode="raw")
+    assert found.n_neighbours == others.sum()
+    assert found.to_pandas()["predicted"].to_numpy() == pytest.approx(((S @ X) / S.sum(1))[0], rel=1e-6, abs=1e-6)
     assert any("negative" in note for note in found.notes)
     assert found.table.column("sd").null_count == len(found)
+
+
+def test_raw_mode_does_not_turn_over_where_cosines_sum_to_less_than_nothing(engine):
+    with pytest.raises(QueryError, match=r"sum to -\d.*unlike the query would count for it. Use 'softmax'"):
+        engine.predict_expression(ItemQuery(SPOT), mode="raw")
+
+
+def test_the_mean_is_the_same_for_every_query(engine):
+    asked = {"genes": engine.index.genes, "mode": "mean", "exclude": "patient"}
+    one, other = (engine.predict_expression(ItemQuery(spot), **asked).to_pandas() for spot in (SPOT, STROMA))
+    assert one["predicted"].tolist() == other["predicted"].tolist()
+    rows = np.flatnonzero((engine.catalogue.column("kind") == "spot") & (engine.catalogue.column("patient") != "B"))
+    assert one["predicted"].to_numpy() == pytest.approx(log_per_10k(engine.catalogue, rows).toarray().mean(axis=0))
+
+
+def test_ridge_is_fitted_on_other_patients_and_reads_pictures(engine):
+    found = engine.predict_expression(ItemQuery(SPOT, "image"), genes=["TUM1", "IMM1"], mode="ridge")
+    tumour, immune = found.to_pandas()["predicted"]
+    assert tumour > immune + 1
+    assert "16 spots of 1 other patient;" in found.notes[-1]
+    with pytest.raises(QueryError, match="reads image vectors, and this query is of expression"):
+        engine.predict_expression(ItemQuery(SPOT, "expression"), mode="ridge")
+
+
+def test_weighting_is_fitted_without_the_asked_patient(engine):
+    learned = engine._current().learned
+    fit = learned.fit("expression", ("A",))
+    assert fit.n_patients == 7
+    assert fit.temperature in TEMPERATURES
+    assert learned.fit("image", ()).n_patients == 2
+    few = learned.fit("image", ("A",))
+    assert (few.k, few.temperature, few.n_spots) == (PREDICTION_K, TEMPERATURE, 0)
+    assert "is not fitted: fewer than 30 spots" in few.said()
+
+
+def test_a_fit_is_kept_for_the_next_process(engine, planted, monkeypatch):
+    first = engine._current().learned.fit("expression", ("C",))
+    monkeypatch.setattr("search.expression.learned.fit_weighting", lambda *_, **__: pytest.fail("fitted again"))
+    assert (
+        type(engine)
+        .open(engine.index.location, space=planted.planted_space())
+        ._current()
+        .learned.fit("expression", ("C",))
+        == first
+    )
 
 
 def test_measured_values_stand_beside_where_there_are_counts(engine):
