@@ -34,7 +34,17 @@ ReadFile = Callable[[str], npt.NDArray[np.uint8]]
 _SAID_BESIDES = frozenset(
     (
         *("target", "kind", "k", "where", "exclude", "left_out", "group_by", "per_group", "min_score", "max_score"),
-        *("offset", "aggregator", "match", "slide_mapped", "by", "coherence", "n_items", "share_of_items"),
+        *(
+            "offset",
+            "aggregator",
+            "match",
+            "slide_mapped",
+            "item_explained",
+            "by",
+            "coherence",
+            "n_items",
+            "share_of_items",
+        ),
         *("shape", "pixels_sha256", "n_genes", "total_counts", "dim"),
     )
 )

@@ -15,6 +15,7 @@ from app.cli import (
     demo_verb,
     doctor_verb,
     evaluate_verb,
+    explain_verb,
     groups_verbs,
     index_verbs,
     ingest_verb,
@@ -54,6 +55,7 @@ for _verbs in (
     annotate_verb,
     groups_verbs,
     evaluate_verb,
+    explain_verb,
     serve_verb,
     api_key_verb,
 ):
