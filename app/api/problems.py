@@ -144,7 +144,8 @@ def id_of(request: Request) -> str | None:
 
 
 def _pointer(place: Sequence[Any]) -> str:
-    parts = [str(part) for part in place if part not in ("body", "query", "path", "header")]
+    of_request = bool(place) and place[0] in ("body", "query", "path", "header")
+    parts = [str(part) for part in place[of_request:]]
     return "#/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in parts)
 
 

@@ -178,6 +178,7 @@ Simple = Annotated[
     Field(discriminator="type"),
 ]
 Weight = Annotated[float, Field(allow_inf_nan=False, ge=-1_000, le=1_000)]
+Positive = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1_000)]
 
 
 class AskComposed(Asked):
@@ -200,7 +201,7 @@ class AskExamples(Asked):
     start: Simple | AskComposed | None = Field(None, description="What was asked first.")
     like: list[Simple] = Field(default=[], max_length=MAX_PARTS)
     unlike: list[Simple] = Field(default=[], max_length=MAX_PARTS)
-    weights: tuple[Weight, Weight, Weight] = Field(ROCCHIO, description="Of the start, of like, of unlike.")
+    weights: tuple[Positive, Positive, Positive] = Field(ROCCHIO, description="Of the start, of like, of unlike.")
 
     def query(self) -> Query:
         """The query."""

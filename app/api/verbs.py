@@ -26,12 +26,12 @@ from search.sections.section_alignment import SlideAlignment
 
 _DECOMPOSED_K = 50
 #: Options that similar slides have too; with any other a slide is asked with as an item is.
-_OF_SLIDES = frozenset({"query", "k", "where", "exclude", "match"})
+OF_SLIDES = frozenset({"query", "k", "where", "exclude", "match"})
 
 
 def search(engine: Engine, query: Query, options: SearchOptions) -> SearchResult:
     """`histoseek search`: a slide is compared part by part, unless more is asked than that offers."""
-    if isinstance(query, SlideQuery) and options.model_fields_set <= _OF_SLIDES:
+    if isinstance(query, SlideQuery) and options.model_fields_set <= OF_SLIDES:
         return engine.similar_slides(
             query.slide,
             k=options.k,

@@ -1,0 +1,91 @@
+"""A server of the HTTP API in a process of its own, as a user starts it, and an index to ask."""
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+_WAIT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running server.
+
+    Attributes
+    ----------
+    url : str
+        Where it is.
+    started_s : float
+        Seconds from the command to the first answer.
+    log : Path
+        What it wrote to stderr.
+    """
+
+    url: str
+    started_s: float
+    log: Path
+
+    def memory_mb(self) -> float:
+        """Resident memory, MiB."""
+        text = httpx.get(f"{self.url}/metrics", trust_env=False).text
+        line = next(line for line in text.splitlines() if line.startswith("process_resident_memory_bytes "))
+        return float(line.split()[1]) / 2**20
+
+
+@contextlib.contextmanager
+def serving(db: Path, folder: Path) -> Iterator[Served]:
+    """Serve while the block runs. Raises `RuntimeError` with the log's last line if the server does not answer."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url, log = f"http://127.0.0.1:{port}", folder / "server.log"
+    command = [
+        sys.executable,
+        "-c",
+        "from app.cli import main; main()",
+        "serve",
+        "--api",
+        "--db",
+        str(db),
+        "--port",
+        str(port),
+    ]
+    command += ["--rate-limit", "0", "--audit-log", str(folder / "questions.jsonl")]
+    start = time.perf_counter()
+    with log.open("w") as stream:
+        process = subprocess.Popen(command, stderr=stream, stdout=stream)  # noqa: S603  # our own interpreter
+    try:
+        _await(process, url, log)
+        yield Served(url, time.perf_counter() - start, log)
+        if process.poll() is not None:
+            raise RuntimeError(f"The server ended with {process.returncode} while it was asked; see {log}.")
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def make_index(folder: Path) -> Path:
+    """A small index of generated sections."""
+    from encoders.registry import open_space
+    from indexer.building.build import build_index
+    from indexer.generated.sections import generated_sections
+
+    build_index(folder, generated_sections(n_patients=2, side_px=1000), open_space("mini"), tile_stride_um=300.0)
+    return folder
+
+
+def _await(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    until = time.monotonic() + _WAIT_S
+    while time.monotonic() < until and process.poll() is None:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{url}/readyz", timeout=_WAIT_S, trust_env=False).is_success:
+                return
+        time.sleep(0.05)
+    raise RuntimeError(f"The server does not answer: {(log.read_text().splitlines() or ['no word'])[-1]}")
