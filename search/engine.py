@@ -19,6 +19,7 @@ from search.retrieval.hits import GroupBy
 from search.retrieval.retrieve import More, Request
 from search.retrieval.similarity import shared_side
 from search.retrieval.slide_matching import Match
+from search.retrieval.slide_null import with_p_values
 from search.retrieval.slide_parts import AskedSlide, ordered_by_parts
 from search.state import State, space_for
 
@@ -200,7 +201,8 @@ class Engine(Analyses):
         side = using or shared_side(state.catalogue, slide)
         request = Request(target=side, kind="slide", k=k, where=where, exclude=exclude)
         found = state.retrieve(state.encode(SlideQuery(slide, side)), request)
-        return ordered_by_parts(found, state.catalogue, state.parts, AskedSlide(slide, side, match), k=k)
+        result = ordered_by_parts(found, state.catalogue, state.parts, AskedSlide(slide, side, match), k=k)
+        return with_p_values(result, state.slide_nulls, state.catalogue, side=side, slide=slide)
 
     def _current(self) -> State:
         """The last commit, for the whole of one answer: another thread may meanwhile take a newer one."""

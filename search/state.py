@@ -17,6 +17,7 @@ from search.profiles import Doubles, has_counts, mean_log_expression
 from search.query import Query
 from search.retrieval.filters import DEFAULT_KINDS, Exclude
 from search.retrieval.retrieve import Request, Retrieval, retrieve
+from search.retrieval.slide_null import SlideNulls
 from search.retrieval.slide_parts import PartsOfSlides
 
 
@@ -46,6 +47,11 @@ class State:
     def parts(self) -> PartsOfSlides:
         """What stands for each slide besides its mean."""
         return PartsOfSlides(self.index)
+
+    @cached_property
+    def slide_nulls(self) -> SlideNulls:
+        """Pairs of slides that do not belong together."""
+        return SlideNulls(self.catalogue, self.parts)
 
     @cached_property
     def learned(self) -> Learned:

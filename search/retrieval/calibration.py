@@ -104,7 +104,11 @@ def significance(scores: Floats, n_compared: int, calibration: Calibration, key:
         source = key.split("->", maxsplit=1)[0]
         name = _NULL_NAMES.get(source, f"{key} pairs")
         return Significance(None, None, (f"The space has no null distribution for {name}: scores carry no p-value.",))
-    p_values = tail_probabilities(scores, calibration, key)
+    return significance_of_p(tail_probabilities(scores, calibration, key), n_compared)
+
+
+def significance_of_p(p_values: Floats, n_compared: int) -> Significance:
+    """False-discovery rates of the hits of a search among all items compared, and what they say together."""
     fdr = benjamini_hochberg(p_values, n_compared)
     return Significance(p_values, fdr, _verdict(p_values, fdr, n_compared))
 
