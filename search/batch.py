@@ -119,10 +119,10 @@ class _Shared:
         exact, wanted = self._request.exact, self._request.offset + self._request.k
         n = n_kept(vectors, selection, wanted, exact=exact)
         timer = StageTimer()
-        with timer.stage("score"):
-            queries = np.stack([query.vector for query in self._encoded])
-            gone = self._gone if any(map(len, self._gone)) else None
-            near = vectors.search(queries, n, selection, exact=exact, without=gone)
+        queries = np.stack([query.vector for query in self._encoded])
+        gone = self._gone if any(map(len, self._gone)) else None
+        near = vectors.search(queries, n, selection, exact=exact, without=gone)
+        timer.ends("score")
         strategy: Strategy = "exact" if exact else vectors.strategy(selection, n)
         return _Found(near.rows, near.scores, strategy, round(timer.stage_ms["score"] / len(queries), 3))
 

@@ -20,7 +20,9 @@ Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 
+_NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 _KEPT_SCOPES = 32
+_SHORT_RUN = 16  # rows
 _KEPT_ROWS = 256
 #: Names a message about a missing one is chosen from; comparing it with all of a million would take minutes.
 _COMPARED_NAMES = 20_000
@@ -33,6 +35,42 @@ class Base(NamedTuple):
     selection: Selection
 
 
+class _Runs(NamedTuple):
+    """Where one value of a text column follows another, as rows come slide by slide.
+
+    Attributes
+    ----------
+    ends : int64 (n_runs + 1,)
+        First row of each run of equal values, and the number of rows.
+    order : int64 (n_runs,)
+        Runs by their code.
+    codes : int32 (n_runs,)
+        Code of each of these, ascending.
+    """
+
+    ends: Rows
+    order: Rows
+    codes: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, codes: npt.NDArray[np.int32]) -> "_Runs | None":
+        """Find the runs; `None` if they are short, so that it is no use to know them."""
+        inner = 1 + np.flatnonzero(codes[1:] != codes[:-1])
+        if not len(codes) or _SHORT_RUN * len(inner) > len(codes):
+            return None
+        ends = np.array([0, *inner.tolist(), len(codes)])
+        its = codes[ends[:-1]]
+        order = np.argsort(its, kind="stable")
+        return cls(ends, order, its[order])
+
+    def rows_of(self, code: int) -> Rows:
+        """Rows with a code, ascending."""
+        first, last = np.searchsorted(self.codes, (code, code + 1))
+        its = self.order[first:last].tolist()
+        parts = [np.arange(self.ends[one], self.ends[one + 1]) for one in its]
+        return parts[0] if len(parts) == 1 else np.concatenate([_NO_ROWS, *parts])
+
+
 class Catalogue:
     """Metadata of all items, rows numbered as in the index; it is mapped into memory, and so are the vectors."""
 
@@ -40,6 +78,7 @@ class Catalogue:
         self.index = index
         self._columns: dict[str, npt.NDArray[Any]] = {}
         self._codes: dict[str, tuple[npt.NDArray[np.int32], dict[str | None, int]]] = {}
+        self._runs_of: dict[str, _Runs | None] = {}
         self._rows_where: OrderedDict[tuple[str, str], Rows] = OrderedDict()
         self._bases: OrderedDict[tuple[Modality, tuple[str, ...], str | None], Base] = OrderedDict()
         self._lock = Lock()
@@ -75,12 +114,20 @@ class Catalogue:
         with self._lock:
             found = self._rows_where.get((name, value))
             if found is None:
-                codes, code_of = self.codes(name)
-                found = np.flatnonzero(codes == code_of[value]) if value in code_of else np.empty(0, dtype=np.int64)
+                found = self._found_where(name, value)
                 _keep(self._rows_where, (name, value), found, _KEPT_ROWS)
             else:
                 self._rows_where.move_to_end((name, value))
         return found
+
+    def _found_where(self, name: str, value: str) -> Rows:
+        codes, code_of = self.codes(name)
+        if value not in code_of:
+            return _NO_ROWS
+        if name not in self._runs_of:
+            self._runs_of[name] = _Runs.of(codes)
+        runs = self._runs_of[name]
+        return np.flatnonzero(codes == code_of[value]) if runs is None else runs.rows_of(code_of[value])
 
     def is_one_of(self, name: str, values: Sequence[str]) -> Mask:
         """Which items have one of some values in a text column, bool `(n_items,)`."""
@@ -144,7 +191,7 @@ class Catalogue:
 
     def value(self, row: int, name: str) -> Any:
         """One cell of the metadata, `None` where it is null."""
-        return self.index.columns.array(name)[row].as_py()
+        return self.index.columns.values_of(name, np.array([row]))[0]
 
     def facts(self, row: int) -> dict[str, Any]:
         """All metadata of one item."""

@@ -172,11 +172,12 @@ def _from_vector(query: VectorQuery, catalogue: Catalogue) -> EncodedQuery:
     given = np.asarray(query.vector)
     if given.shape != (dim,) or not np.issubdtype(given.dtype, np.floating):
         raise QueryError(f"Got a vector {given.dtype} {given.shape}; expected floats ({dim},), the dim of the space.")
-    if not np.isfinite(given).all() or not given.any():
+    length = float(np.linalg.norm(given.astype(np.float64)))
+    if not 0 < length < np.inf:
         raise QueryError("The vector is zero or holds NaN or infinity; expected a direction of finite numbers.")
     if query.modality not in ("image", "expression"):
         raise QueryError(f"modality={query.modality!r} is not known; choose image or expression.")
-    vector = unit_rows(given.astype(np.float32)[None])[0]
+    vector = unit_rows(given.astype(np.float32)[None], np.array([length], dtype=np.float32))[0]
     return EncodedQuery(vector, query.modality, query.modality, query.describe(), **_origin(query.slide, catalogue))
 
 

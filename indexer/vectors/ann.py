@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.contracts import Floats, Vectors
+from indexer.vectors.selection import Selection
 from indexer.vectors.threads import faiss_threads, n_cores, threads_for
 
 Kind = Literal["flat", "ivf_flat", "ivf_rabitq"]
@@ -188,7 +189,7 @@ class AnnIndex:
         return self._lists
 
     def scan(
-        self, queries: Vectors, lists: Positions, coarse: Floats, depth: int, selector: Any = None
+        self, queries: Vectors, lists: Positions, coarse: Floats, depth: int, selection: Selection
     ) -> tuple[Floats, Positions]:
         """Estimate the cosine of the rows of some lists and give the highest estimates.
 
@@ -202,8 +203,8 @@ class AnnIndex:
             Inner product of each query with the centroids of those lists.
         depth : int
             Estimates wanted for each query.
-        selector : optional
-            FAISS's selector of the rows that may answer; see `Selection.selector`.
+        selection : Selection
+            Rows that may answer.
 
         Returns
         -------
@@ -214,10 +215,6 @@ class AnnIndex:
         lists = np.ascontiguousarray(lists, dtype=np.int64)
         estimates = np.empty((len(queries), depth), dtype=np.float32)
         positions = np.empty((len(queries), depth), dtype=np.int64)
-        parameters = faiss.SearchParametersIVF()
-        parameters.nprobe = lists.shape[1]
-        if selector is not None:
-            parameters.sel = selector
         pointer = faiss.swig_ptr
         with faiss_threads(threads_for(len(queries))):
             # The Python wrapper of this method takes no parameters, hence no selector.
@@ -230,7 +227,7 @@ class AnnIndex:
                 pointer(estimates),
                 pointer(positions),
                 False,  # noqa: FBT003  # store_pairs, a C++ argument
-                parameters,
+                selection.parameters(lists.shape[1]),
                 None,
             )
         return estimates, positions

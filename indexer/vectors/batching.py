@@ -131,7 +131,7 @@ def _scan(
     take = np.argpartition(behind, n_first - 1, axis=1)[:, :n_first]
     coarse = np.ascontiguousarray(np.take_along_axis(near.scores, take, 1))
     depth = prober.depth(k, int(allowed[take].sum(axis=1).max()))
-    estimates, rows = prober.ann.scan(queries, take, coarse, depth, selection.selector)
+    estimates, rows = prober.ann.scan(queries, take, coarse, depth, selection)
     last = rows[:, -1].copy()
     if gone is not None:
         rows[_are_gone(rows, gone)] = -1
@@ -181,4 +181,4 @@ def _kth(scores: Floats, k: int) -> Floats:
 
 def _errors(near: Approach, prober: Prober, rows: Rows) -> Floats:
     """What one unit of the error of a code is worth for each row, float32 like `rows`."""
-    return np.take_along_axis(near.error, prober.ann.lists.list_of[np.maximum(rows, 0)].astype(np.int64), 1)
+    return near.error_in(prober.ann.lists.list_of[np.maximum(rows, 0)].astype(np.int64))

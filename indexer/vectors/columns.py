@@ -184,8 +184,8 @@ def _taker(array: pa.Array) -> _Taker:
 def _number_taker(array: pa.Array) -> _Taker:
     there = _validity(array)
     if pa.types.is_boolean(array.type):
-        bits = np.frombuffer(array.buffers()[1], dtype=np.uint8)
-        return lambda rows: _where_there(_bits(bits, rows).tolist(), there, rows)
+        bits = memoryview(array.buffers()[1]).cast("B")
+        return lambda rows: _where_there(_bits(bits, rows.tolist()), there, rows)
     numbers = np.frombuffer(array.buffers()[1], dtype=array.type.to_pandas_dtype(), count=len(array))
     return lambda rows: _where_there(numbers[rows].tolist(), there, rows)
 
@@ -197,34 +197,36 @@ def _text_taker(array: pa.DictionaryArray) -> _Taker:
     # The code of a null may be any number.
     if there is None:
         return lambda rows: [texts[code] for code in codes[rows].tolist()]
-    texts.append(None)
-    return lambda rows: [texts[code] for code in np.where(_bits(there, rows), codes[rows], -1).tolist()]
-
-
-def _id_taker(array: pa.LargeStringArray) -> _Taker:
-    _, offsets, data = array.buffers()
-    starts, letters = np.frombuffer(offsets, dtype=np.int64), memoryview(data)
 
     def take(rows: Rows) -> list[Any]:
-        ends = zip(starts[rows].tolist(), starts[rows + 1].tolist(), strict=True)
-        return [str(letters[start:end], "utf-8") for start, end in ends]
+        found = zip(codes[rows].tolist(), _bits(there, rows.tolist()), strict=True)
+        return [texts[code] if is_there else None for code, is_there in found]
 
     return take
 
 
-def _where_there(values: list[Any], there: npt.NDArray[np.uint8] | None, rows: Rows) -> list[Any]:
+def _id_taker(array: pa.LargeStringArray) -> _Taker:
+    _, offsets, data = array.buffers()
+    starts, letters = memoryview(offsets).cast("q"), memoryview(data)
+
+    def take(rows: Rows) -> list[Any]:
+        return [str(letters[starts[row] : starts[row + 1]], "utf-8") for row in rows.tolist()]
+
+    return take
+
+
+def _where_there(values: list[Any], there: memoryview | None, rows: Rows) -> list[Any]:
     if there is None:
         return values
-    return [value if is_there else None for value, is_there in zip(values, _bits(there, rows).tolist(), strict=True)]
+    return [value if is_there else None for value, is_there in zip(values, _bits(there, rows.tolist()), strict=True)]
 
 
-def _validity(array: pa.Array) -> npt.NDArray[np.uint8] | None:
-    return np.frombuffer(array.buffers()[0], dtype=np.uint8) if array.null_count else None
+def _validity(array: pa.Array) -> memoryview | None:
+    return memoryview(array.buffers()[0]).cast("B") if array.null_count else None
 
 
-def _bits(packed: npt.NDArray[np.uint8], rows: Rows) -> Mask:
-    found: Mask = ((packed[rows >> 3] >> (rows & 7)) & 1).astype(np.bool_)
-    return found
+def _bits(packed: memoryview, rows: list[int]) -> list[bool]:
+    return [bool(packed[row >> 3] >> (row & 7) & 1) for row in rows]
 
 
 def _plain(array: pa.Array) -> pa.Array:

@@ -90,17 +90,17 @@ class Evidence(BaseModel):
         furthest_hit : float
             The same of the furthest list that held one of the hits.
         """
-        margins = self.margins[sum(one > self.tolerance for one in _TOLERANCES[:-1])]
-        return np.interp(nearest, self.behind, margins) + np.maximum(nearest, furthest_hit)
+        if isinstance(nearest, float):
+            return _between(nearest, self.behind, self._margins) + max(nearest, furthest_hit)
+        return np.interp(nearest, self.behind, self._margins) + np.maximum(nearest, furthest_hit)
 
     def code_error_at(self, standing: float) -> float:
         """`code_error` for neighbours that stand out so far."""
-        knots, errors = self.standing, self.code_error
-        place = bisect_right(knots, standing)
-        if not 0 < place < len(knots):
-            return errors[0] if place == 0 else errors[-1]
-        low, high = knots[place - 1], knots[place]
-        return errors[place - 1] + (errors[place] - errors[place - 1]) * (standing - low) / (high - low)
+        return _between(standing, self.standing, self.code_error)
+
+    @property
+    def _margins(self) -> tuple[float, ...]:
+        return self.margins[sum(one > self.tolerance for one in _TOLERANCES[:-1])]
 
 
 class Approach(NamedTuple):
@@ -114,16 +114,25 @@ class Approach(NamedTuple):
         Of those scores.
     spread : float32 (n_lists,)
         What one unit of `behind` is worth in each list.
-    error : float32 (n_lists,)
-        What one unit of `Evidence.code_error` is worth in each list: the product of the two residual norms over
-        sqrt(dim), to which the error of a RaBitQ code is proportional (Gao & Long 2024, theorem 3.2).
+    radii : Radii
+        Of the lists.
     """
 
     scores: Floats
     mean: Any
     sd: Any
     spread: Floats
-    error: Floats
+    radii: "Radii"
+
+    def error_in(self, lists: Any) -> Floats:
+        """What one unit of `Evidence.code_error` is worth in some lists, float32 like `lists`.
+
+        The product of the two residual norms over sqrt(dim), to which the error of a RaBitQ code is proportional (Gao &
+        Long 2024, theorem 3.2). Of many queries `lists` has a row for each.
+        """
+        scores = self.scores[lists] if self.scores.ndim == 1 else np.take_along_axis(self.scores, lists, axis=1)
+        squares = np.maximum(self.radii.squared_norms[lists] - 2 * scores, np.float32(1e-6 - 1)) + 1
+        return np.asarray(self.radii.error[lists] * np.sqrt(squares))
 
     def standing(self, score: Any) -> Any:
         """How far a score stands out."""
@@ -166,13 +175,15 @@ def approach_of(scores: Floats, radii: Radii) -> Approach:
     Of many, each part has a row a query.
     """
     n = scores.shape[-1]
-    mean = scores.sum(axis=-1, keepdims=True) / np.float32(n)
-    centred = scores - mean
-    sd = np.maximum(np.sqrt(np.einsum("...i,...i->...", centred, centred)[..., None] / np.float32(n)), 1e-6)
-    distance = np.sqrt(np.maximum(radii.squared_norms - 2 * scores, 1e-6 - 1) + 1)
     if scores.ndim == 1:
-        return Approach(scores, float(mean[0]), float(sd[0]), radii.relative * sd, radii.error * distance)
-    return Approach(scores, mean, sd, radii.relative * sd, radii.error * distance)
+        mean = float(np.add.reduce(scores)) / n
+        centred = scores - np.float32(mean)
+        sd = max(float(np.sqrt(np.vdot(centred, centred) / n)), 1e-6)
+        return Approach(scores, mean, sd, radii.relative * np.float32(sd), radii)
+    means = scores.sum(axis=-1, keepdims=True) / np.float32(n)
+    centred = scores - means
+    sds = np.maximum(np.sqrt(np.einsum("ij,ij->i", centred, centred)[:, None] / np.float32(n)), 1e-6)
+    return Approach(scores, means, sds, radii.relative * sds, radii)
 
 
 class _Case(NamedTuple):
@@ -255,7 +266,7 @@ def _cases(ann: AnnIndex, queries: Vectors, subset: Rows | None, top: tuple[Rows
         near = approach(lists, radii, query)
         its = lists.list_of[rows]
         least = float(score[-1])
-        errors = (score - _estimates(ann, query, rows, near)) / near.error[its]
+        errors = (score - _estimates(ann, query, rows, near)) / near.error_in(its)
         behind = near.behind(least)
         cases.append(_Case(np.sort(behind[holds]), np.sort(behind[its]), near.standing(least), errors))
     return cases
@@ -268,9 +279,18 @@ def _estimates(ann: AnnIndex, query: Vectors, rows: Rows, near: Approach) -> Flo
     its = np.unique(ann.lists.list_of[rows]).astype(np.int64)[None]
     selection = Selection(allowed)
     coarse = np.ascontiguousarray(near.scores[its])
-    estimates, positions = ann.scan(query[None], its, coarse, len(rows), selection.selector)
+    estimates, positions = ann.scan(query[None], its, coarse, len(rows), selection)
     order = np.argsort(positions[0])
     return np.asarray(estimates[0][order][np.argsort(np.argsort(rows))])
+
+
+def _between(place: float, knots: tuple[float, ...], values: tuple[float, ...]) -> float:
+    """What `np.interp` gives for one place, without making arrays."""
+    after = bisect_right(knots, place)
+    if not 0 < after < len(knots):
+        return values[0] if after == 0 else values[-1]
+    low, high = knots[after - 1], knots[after]
+    return values[after - 1] + (values[after] - values[after - 1]) * (place - low) / (high - low)
 
 
 def _by(

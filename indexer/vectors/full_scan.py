@@ -140,7 +140,7 @@ class _Scan:
         depth = min(_FIRST_DEPTH, n_allowed)
         while True:
             coarse = self._scores[lists][None]
-            estimates, rows = self._ann.scan(self._query[None], lists[None], coarse, depth, self._selection.selector)
+            estimates, rows = self._ann.scan(self._query[None], lists[None], coarse, depth, self._selection)
             estimates, rows = estimates[0][rows[0] >= 0], rows[0][rows[0] >= 0]
             if len(rows) < depth or depth == n_allowed or estimates[-1] + reach < self._least:
                 break

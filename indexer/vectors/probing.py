@@ -7,7 +7,6 @@ score. A search never stops because it has found k rows.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +21,7 @@ _FIRST_LISTS = 4  # scanned at first, whatever the evidence says
 _FIRST_DEPTH = 16  # candidates for each hit wanted, at first
 _FEWEST, _MOST = 160, 4_096
 _CODES_A_CANDIDATE = 40  # of so many codes one is a candidate
-_BORDER = 64
+_BORDER, _FEW_BORDERS = 64, 16
 _FEWEST_DOUBLINGS, _MOST_DOUBLINGS = 0.5, 3.0
 _CODES_A_ROW = 4  # where one code in so many is a candidate, comparing every row takes no longer
 _GROWTH = 8
@@ -31,6 +30,8 @@ _GROWTH = 8
 _FEW_LISTS = 4
 #: Microseconds a scan of codes takes: at all, for each list, for each code; and those of a row compared at once.
 _SCAN_US, _LIST_US, _CODE_US, _ROW_US = 50.0, 3.0, 0.006, 0.13
+_ROUNDING = 1e-4  # what scores of whole vectors err by, in units of `Approach.error_in`
+_ANYWHERE = float(np.finfo(np.float32).max)  # what all lists lie less far behind that may hold a hit
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Prober:
         self.vectors = vectors
         self.evidence = evidence
         self.radii = radii
+        self._is_filled = ann.lists.sizes > 0
 
     def search(
         self, query: Vectors, k: int, selection: Selection, floor: float = -np.inf
@@ -87,30 +89,30 @@ class Prober:
         run = _Run(self, query, k, near, selection, floor)
         n_open = int(np.count_nonzero(is_open))
         behind = self._behind(near, near.at_standing(self.evidence.typical_standing), is_open, n_open)
-        # A mask of its own, since that of a selection is kept.
-        is_left = is_open.copy()
         growth = _GROWTH if _FEW_LISTS * n_open > len(is_open) else len(is_open)
         take = _lowest(behind, self.first_lists(n_open))
-        probed = rounds = scanned = 0
-        reach = np.inf
+        taken = np.empty(0, dtype=np.int64)
+        rounds, reach = 0, _ANYWHERE
         while len(take):
             run.scan(take, allowed[take])
-            is_left[take] = False
-            probed, rounds, scanned = probed + len(take), rounds + 1, scanned + int(lists.sizes[take].sum())
-            if probed == n_open:
+            taken, rounds = np.concatenate([taken, take]), rounds + 1
+            if len(taken) == n_open:
                 break
             if run.least > -np.inf:
                 behind = self._behind(near, run.least, is_open, n_open)
-                furthest_hit = behind[run.lists_of_hits()].max(initial=-np.inf)
-                reach = float(self.evidence.reach(behind.min(), furthest_hit))
+                furthest_hit = float(behind[run.lists_of_hits()].max(initial=-np.inf))
+                reach = float(self.evidence.reach(float(behind.min()), furthest_hit))
+            behind[taken] = np.inf
+            take = np.flatnonzero(behind <= reach)
+            if len(take) and run.least > -np.inf:
                 # No row of those whose largest radius does not reach the last hit can be better.
-                is_left &= near.scores + lists.max_radii >= run.least
-            take = np.flatnonzero(is_left & (behind <= reach))
-            if len(take) > growth * probed:
-                take = take[_lowest(behind[take], growth * probed)]
-        every = probed == n_open
+                take = take[near.scores[take] + lists.max_radii[take] >= run.least]
+            if len(take) > growth * len(taken):
+                take = take[_lowest(behind[take], growth * len(taken))]
+        every = len(taken) == n_open
         stopped = "Every list that holds an allowed row was scanned." if every else self._why(run.least)
-        return run.rows, run.scores, Trace(probed, n_open, scanned, len(run.rows), rounds + run.rescans, stopped)
+        scanned = int(lists.sizes[taken].sum())
+        return run.rows, run.scores, Trace(len(taken), n_open, scanned, len(run.rows), rounds + run.rescans, stopped)
 
     def _behind(self, near: Approach, least: float, is_open: npt.NDArray[np.bool_], n_open: int) -> Floats:
         behind = near.behind(least)
@@ -121,7 +123,9 @@ class Prober:
     def allowed_in(self, selection: Selection) -> tuple[Rows, npt.NDArray[np.bool_]]:
         """Rows of each list that may answer, int64 `(n_lists,)`, and whether there is one."""
         lists = self.ann.lists
-        allowed = lists.sizes if selection.is_all else selection.list_counts(lists.list_of, len(lists.sizes))
+        if selection.is_all:
+            return lists.sizes, self._is_filled
+        allowed = selection.list_counts(lists.list_of, len(lists.sizes))
         return allowed, allowed > 0
 
     def first_lists(self, n_open: int) -> int:
@@ -132,14 +136,12 @@ class Prober:
         """Candidates to take at first from lists that hold so many rows that may answer."""
         return min(n_allowed, max(_FIRST_DEPTH * k, _FEWEST, min(_MOST, n_allowed // _CODES_A_CANDIDATE)))
 
-    def code_errors(self, near: Approach, least: Any) -> Any:
-        """Error of a code that few exceed, in units of `Approach.error`; of many queries one each."""
+    def code_errors(self, near: Approach, least: Floats) -> Floats:
+        """Error of a code that few exceed, in units of `Approach.error_in`; of many queries one each."""
         if self.ann.kind == "ivf_flat":
-            return np.full(np.shape(least), 1e-4, dtype=np.float32) if np.ndim(least) else 1e-4  # rounding alone
-        if np.ndim(least) == 0:
-            return self.evidence.code_error_at(near.standing(least))
+            return np.full(np.shape(least), _ROUNDING, dtype=np.float32)
         standing = near.standing(least[:, None])[:, 0]
-        return np.interp(standing, self.evidence.standing, self.evidence.code_error).astype(np.float32)
+        return np.asarray(np.interp(standing, self.evidence.standing, self.evidence.code_error), dtype=np.float32)
 
     def _why(self, least: float) -> str:
         return (
@@ -170,21 +172,21 @@ class _Run:
 
     def scan(self, lists: Rows, allowed: Rows) -> None:
         """Scan some lists, of which `allowed` rows each may answer."""
+        n_allowed = int(allowed.sum())
         at_once = self._compared_at_once(lists, allowed)
         if at_once.any():
             self._add_all(lists[at_once])
-            lists, allowed = lists[~at_once], allowed[~at_once]
+            lists, n_allowed = lists[~at_once], n_allowed - int(allowed[at_once].sum())
         if len(lists):
-            self._scan_codes(lists, int(allowed.sum()))
+            self._scan_codes(lists, n_allowed)
 
     def _compared_at_once(self, lists: Rows, allowed: Rows) -> npt.NDArray[np.bool_]:
         """Which lists hold so few rows that may answer that comparing them takes no longer than a scan of the codes."""
         if not isinstance(self._vectors, np.ndarray):
             return np.zeros(len(lists), dtype=np.bool_)
-        codes, rows = _LIST_US + _CODE_US * self._ann.lists.sizes[lists], _ROW_US * allowed
-        at_once = rows < codes
-        left = ~at_once
-        if float(rows[left].sum()) < _SCAN_US + float(codes[left].sum()):
+        gains = _LIST_US + _CODE_US * self._ann.lists.sizes[lists] - _ROW_US * allowed
+        at_once = gains > 0
+        if _SCAN_US + float(np.minimum(gains, 0).sum()) > 0:  # what is left is not worth a scan
             at_once[:] = True
         return at_once
 
@@ -194,17 +196,19 @@ class _Run:
         order = np.argsort(-coarse)  # good candidates first, so that fewer displace others
         lists, coarse = lists[order], coarse[order]
         kept = (self.rows, self.scores)
-        selector = self._selection.selector
+        errors = self._near.error_in(lists)
+        widest = float(errors.max())
         self._depth = max(self._depth, self._prober.depth(self._k, n_allowed))
         while True:
             depth = min(self._depth, n_allowed)
-            estimates, found = self._ann.scan(self._query[None], lists[None], coarse[None], depth, selector)
+            estimates, found = self._ann.scan(self._query[None], lists[None], coarse[None], depth, self._selection)
             n = depth if found[0, -1] >= 0 else int(np.count_nonzero(found[0] >= 0))  # those that are -1 come last
             self.rows, self.scores = kept
-            self._compare(estimates[0, :n], found[0, :n])
+            self._compare(estimates[0, :n], found[0, :n], widest)
             if n < depth or depth >= n_allowed:
                 return
-            to_go = float(estimates[0, -1]) + self._error() * self._border(found[0]) - self.least
+            border = float(errors.mean()) if len(lists) <= _FEW_BORDERS else self._border(found[0])
+            to_go = float(estimates[0, -1]) + self._error() * border - self.least
             if to_go < 0:
                 return
             self.rescans += 1
@@ -221,34 +225,41 @@ class _Run:
 
     def _border(self, found: Rows) -> float:
         """What one unit of the error of a code is worth for those that come just after the candidates."""
-        return float(self._near.error[self._ann.lists.list_of[found[-_BORDER:]]].mean())
+        return float(self._near.error_in(self._ann.lists.list_of[found[-_BORDER:]]).mean())
 
-    def _compare(self, estimates: Floats, found: Rows) -> None:
-        """Compare the best of the candidates, then those that may be better than the last hit."""
+    def _compare(self, estimates: Floats, found: Rows, widest: float) -> None:
+        """Compare the best of the candidates, then those that may be better than the last hit.
+
+        `widest` is what one unit of the error of a code is worth at most.
+        """
         first = 0
         if len(self.rows) < self._k or estimates[:1] > self.least:
             first = max(4 * self._k, 32)
             self._add(found[:first])
         rest, guesses = found[first:], estimates[first:]
         error = self._error()
-        most = int(np.searchsorted(-guesses, error * float(self._near.error.max()) - self.least, side="right"))
+        most = int(np.searchsorted(-guesses, error * widest - self.least, side="right"))
         rest, guesses = rest[:most], guesses[:most]  # estimates descend: those behind cannot be better
         if len(rest):
-            errors = self._near.error[self._ann.lists.list_of[rest]] * np.float32(error)
+            errors = self._near.error_in(self._ann.lists.list_of[rest]) * np.float32(error)
             self._add(rest[guesses + errors >= self.least])
 
     def _add(self, rows: Rows) -> None:
         if not len(rows):
             return
         rows = np.sort(rows)  # in the order they lie
-        self.rows = np.concatenate([self.rows, rows])
-        self.scores = np.concatenate([self.scores, dots_at(self._vectors, self._query, rows)])
+        scores = dots_at(self._vectors, self._query, rows)
+        if len(self.rows):
+            rows, scores = np.concatenate([self.rows, rows]), np.concatenate([self.scores, scores])
+        self.rows, self.scores = rows, scores
         if len(self.rows) >= self._k:
             place = len(self.scores) - self._k
             self.least = max(self._floor, float(np.partition(self.scores, place)[place]))
 
     def _error(self) -> float:
-        return float(self._prober.code_errors(self._near, self.least))
+        if self._ann.kind == "ivf_flat":
+            return _ROUNDING
+        return self._prober.evidence.code_error_at(self._near.standing(self.least))
 
 
 def _deeper(estimates: Floats, to_go: float) -> int:

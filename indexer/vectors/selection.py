@@ -14,6 +14,7 @@ Packed = npt.NDArray[np.uint8]
 Counts = npt.NDArray[np.int64]
 _NUMBERS_OF_16_BITS = 2**16
 _MANY_LISTS = 64
+_KEPT_PARAMETERS = 16  # of searches of up to so many lists
 
 
 class Selection:
@@ -34,6 +35,7 @@ class Selection:
         self._counts: Counts | None = None
         self._by_list: tuple[Rows, list[int]] | None = None
         self._head: Selection | None = None
+        self._parameters: dict[int, Any] = {}
 
     @cached_property
     def mask(self) -> Mask:
@@ -65,8 +67,19 @@ class Selection:
         """FAISS's bitmap selector over `packed`; `None` if every vector may answer."""
         if self.is_all:
             return None
-        faiss: Any = import_module("faiss")  # Any, because its stubs describe the C++ constructors
-        return faiss.IDSelectorBitmap(self.packed)  # it reads `packed` in place, which lives as long as this
+        return _faiss().IDSelectorBitmap(self.packed)  # it reads `packed` in place, which lives as long as this
+
+    def parameters(self, n_lists: int) -> Any:
+        """FAISS's parameters of a search of so many inverted lists; it only reads them, so threads may share them."""
+        found = self._parameters.get(n_lists)
+        if found is None:
+            found = _faiss().SearchParametersIVF()
+            found.nprobe = n_lists
+            if self.selector is not None:
+                found.sel = self.selector
+            if n_lists <= _KEPT_PARAMETERS:
+                self._parameters[n_lists] = found
+        return found
 
     def head(self, n: int) -> "Selection":
         """The same over the first `n` places alone."""
@@ -131,9 +144,9 @@ class _Without(Selection):
         self._head = None
         self._counts = None
         self._by_list = None
+        self._parameters = {}
         if lists is not None:
             list_of, n_lists = lists
-            self.packed = _cleared(whole.packed, gone)
             inside = gone[gone < len(list_of)]
             self._counts = whole.list_counts(list_of, n_lists) - np.bincount(list_of[inside], minlength=n_lists)
 
@@ -144,6 +157,20 @@ class _Without(Selection):
         mask[self._gone] = False
         return mask
 
+    @cached_property
+    def packed(self) -> Packed:
+        """The mask as bits."""
+        return _cleared(self._whole.packed, self._gone)
+
+    @cached_property
+    def selector(self) -> Any:
+        """FAISS's selector: that of the whole and not those that are gone, where these lie in a row."""
+        first, last = int(self._gone.min()), int(self._gone.max())
+        if last - first != len(self._gone) - 1:
+            return _faiss().IDSelectorBitmap(self.packed)
+        others = _faiss().IDSelectorNot(_faiss().IDSelectorRange(first, last + 1))
+        return others if self._whole.is_all else _faiss().IDSelectorAnd(self._whole.selector, others)
+
     def in_lists(self, lists: Rows, list_of: npt.NDArray[np.integer], n_lists: int) -> Rows:
         """As of the whole, less those that are gone."""
         places = self._whole.in_lists(lists, list_of, n_lists)
@@ -153,7 +180,18 @@ class _Without(Selection):
 def _cleared(packed: Packed, places: Rows) -> Packed:
     """Bits without those of some places."""
     bits = packed.copy()
+    first, last = int(places.min()), int(places.max())
+    if last - first == len(places) - 1:  # rows in a row, as those of a slide are
+        start, stop = first >> 3, (last >> 3) + 1
+        kept = np.ones(8 * (stop - start), dtype=np.bool_)
+        kept[first - 8 * start : last + 1 - 8 * start] = False
+        bits[start:stop] &= np.packbits(kept, bitorder="little")
+        return bits
     octets, within = places >> 3, places & 7
     for bit in range(8):  # one bit after the other: no octet comes twice
         bits[octets[within == bit]] &= np.uint8(0xFF ^ (1 << bit))
     return bits
+
+
+def _faiss() -> Any:
+    return import_module("faiss")  # Any, because its stubs describe the C++ constructors

@@ -227,12 +227,15 @@ class VectorSet:
     def _nearest(self, query: Vectors, k: int, selection: Selection, *, exact: bool) -> Found:
         if k == 0:
             return Found(np.empty(0, np.int64), np.empty(0, np.float32), "exact", Trace(0, 0, 0, 0, 0, "None allowed."))
-        strategy: Strategy = "exact" if exact else self.strategy(selection, k)
+        usual = self.strategy(selection, k)
+        strategy: Strategy = "exact" if exact else usual
         found = None
         n_base = len(self.base)
-        late = selection.after(n_base) if len(self.tail) else np.empty(0, dtype=np.int64)
-        late_scores = dots_at(self.tail, query, late - n_base)
-        if self.strategy(selection, k) == "ann" and self.evidence is not None:
+        late, late_scores = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+        if len(self.tail):
+            late = selection.after(n_base)
+            late_scores = dots_at(self.tail, query, late - n_base)
+        if usual == "ann" and self.evidence is not None:
             head = selection.head(n_base)
             if strategy == "ann":
                 found = self._prober.search(query, k, head, _kth(late_scores, k))

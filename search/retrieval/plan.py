@@ -1,8 +1,6 @@
 """How a vector meets the items that may answer, and how long each stage took."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from encoders.contracts import Floats, Modality, Vectors
@@ -44,16 +42,16 @@ class Scored:
 
 @dataclass(slots=True)
 class StageTimer:
-    """Milliseconds by stage of one search."""
+    """Milliseconds by stage of one search; one stage begins where another ends."""
 
     stage_ms: dict[str, float] = field(default_factory=dict)
+    _since: float = field(default_factory=time.perf_counter)
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time one stage."""
-        start = time.perf_counter()
-        yield
-        self.stage_ms[name] = round(1000 * (time.perf_counter() - start), 3)
+    def ends(self, name: str) -> None:
+        """Note how long it is since the end of the stage before, or the beginning."""
+        now = time.perf_counter()
+        self.stage_ms[name] = round(1000 * (now - self._since), 3)
+        self._since = now
 
 
 def n_kept(vectors: VectorSet, selection: Selection, wanted: int, *, exact: bool) -> int:

@@ -84,15 +84,13 @@ def retrieve(
     """
     check_request(request)
     timer = StageTimer()
-    with timer.stage("filter"):
-        scope = scope_of(
-            catalogue, query, request.target, kind=request.kind, where=request.where, exclude=request.exclude
-        )
-        selection = scope.selection
-        if among is not None:
-            selection = catalogue.index.vectors(request.target).select(scope.mask & among, selection.where)
-    with timer.stage("score"):
-        scored = _score(catalogue, query.vector, request, selection)
+    scope = scope_of(catalogue, query, request.target, kind=request.kind, where=request.where, exclude=request.exclude)
+    selection = scope.selection
+    if among is not None:
+        selection = catalogue.index.vectors(request.target).select(scope.mask & among, selection.where)
+    timer.ends("filter")
+    scored = _score(catalogue, query.vector, request, selection)
+    timer.ends("score")
     return answered(catalogue, query, request, calibration, Retrieved(scope, selection, scored, timer))
 
 
@@ -110,15 +108,14 @@ def answered(
 ) -> Retrieval:
     """Tell what the items found for a query are worth and what is known of them."""
     scope, selection, scored, timer = found
-    with timer.stage("rank"):
-        n_hits = request.offset + request.k
-        places = pick(scored, catalogue, n_hits, request.group_by, request.per_group)
-        if request.group_by is None:
-            places = places[request.offset :]
-        key = f"{query.null}->{request.target}"
-        worth = significance(scored.scores, scored.n_allowed, calibration, key)
-    with timer.stage("metadata"):
-        hits = hits_columns(scored, places, worth, catalogue, request.target, first_rank=request.offset + 1)
+    n_hits = request.offset + request.k
+    places = pick(scored, catalogue, n_hits, request.group_by, request.per_group)
+    if request.group_by is None:
+        places = places[request.offset :]
+    worth = significance(scored.scores, scored.n_allowed, calibration, f"{query.null}->{request.target}")
+    timer.ends("rank")
+    hits = hits_columns(scored, places, worth, catalogue, request.target, first_rank=request.offset + 1)
+    timer.ends("metadata")
     generated = catalogue.generated_note(scored.rows[places])
     notes = (*scope.notes, *_count_notes(len(places), scored, request), *worth.notes, *generated)
     described = query.description | {

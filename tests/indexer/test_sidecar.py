@@ -17,6 +17,7 @@ from indexer.index import Index
 from indexer.upkeep.maintenance import optimize_index
 from indexer.vectors import ann
 from indexer.vectors.ann import AnnIndex, kind_for
+from indexer.vectors.selection import Selection
 from indexer.vectors.vector_set import VectorSet
 from tests.indexer.store_doubles import fake_space, write_source
 
@@ -232,7 +233,9 @@ def test_lists_survive_their_files_and_are_the_same_each_time(tmp_path, monkeypa
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
     loaded = AnnIndex.load(tmp_path / "a", kind_for(300, dim), (300, dim))
     every = np.arange(len(loaded.lists.sizes))[None]
-    _, found = loaded.scan(matrix[:1], every, matrix[:1] @ loaded.lists.centroids.T, 5)
+    _, found = loaded.scan(
+        matrix[:1], every, matrix[:1] @ loaded.lists.centroids.T, 5, Selection(np.ones(300, dtype=np.bool_))
+    )
     assert found[0, 0] == 0
     assert loaded.lists.sizes.sum() == 300
     with pytest.raises(ValueError, match="expected 299 of"):
