@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Mapping
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from app.table_view import number, p_text
 from indexer.slides import Pixels
 from search.catalogue import Rows
 from search.engine import Engine
+from search.query import ExamplesQuery, ItemQuery, PatchQuery, Query
 from search.result import SearchResult
 
 _LINE_CHARS, _LICENCE_LINES = 31, 2
@@ -34,6 +36,20 @@ def item_picture(engine: Engine, item: str) -> Picture:
     facts = engine.catalogue.facts(row)
     (thumbnail,) = engine.index.thumbnails([row])
     return _picture(engine, facts, thumbnail, heading="Query", first="")
+
+
+def query_picture(engine: Engine, query: Query) -> Picture | None:
+    """The panel of a query that is, or begins with, an item or a patch; `None` for one without a picture."""
+    match query:
+        case ItemQuery(id=item):
+            return item_picture(engine, item)
+        case PatchQuery(pixels=pixels, mpp=mpp, file=file):
+            lines = (_fit(Path(file).name if file else "a picture of your own"), f"{mpp:g} um per pixel")
+            return Picture("Query", lines, pixels, pixels.shape[1] * mpp)
+        case ExamplesQuery(start=start) if start is not None:
+            return query_picture(engine, start)
+        case _:
+            return None
 
 
 def slide_pictures(engine: Engine, result: SearchResult, slide: str, *, at_most: int = 10) -> list[Picture]:

@@ -9,10 +9,12 @@ from app.cli import composed_search_verbs
 from app.cli.options import SearchOptions, Using, with_options
 from app.cli.output import show
 from app.cli.questions import Like, Unlike, open_engine, patch_query, with_examples
-from app.cli.search_answers import Target, answer, moved
+from app.cli.search_answers import Target, answer, moved, write_out
+from app.exports.asked_hits import AskedHits
+from app.exports.write import check_kind
 from app.hit_tables import hits_table
 from app.slide_tables import parts_of_hits, parts_table
-from search.query import GenesQuery, ItemQuery, SentenceQuery
+from search.query import GenesQuery, ItemQuery, SentenceQuery, SlideQuery
 from search.retrieval.slide_matching import Match
 
 
@@ -97,10 +99,13 @@ def slide(
 
     In an index made with `--aggregator prototypes` slides are compared part by part, and the parts that match are told.
     """
+    for path in options.out or ():
+        check_kind(path)
     engine = open_engine(options)
     result = engine.similar_slides(
         name, k=options.k, using=using, where=options.where, exclude=options.exclude, match=match
     )
+    write_out(AskedHits(engine, result, f"slide {name}", SlideQuery(name, using)), options.out)
     parts = parts_of_hits(engine, name, result)
     table = hits_table(result, title=f"slide {name} -> {result.query['target']}", space=engine.space.card)
     matched = {"parts": [one.to_dict() for one in parts]} if parts else {}

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from app.hit_gallery import Gallery
 from app.hit_tables import provenance, said
-from app.picture_panel import Picture
-from app.pictures import hit_pictures
+from app.pictures import hit_pictures, query_picture
 from search.engine import Engine
+from search.query import Query
 from search.result import SearchResult
 
 #: Pictures of a gallery that is written to a file.
@@ -25,14 +25,14 @@ class AskedHits:
         The hits.
     title : str
         The question in a line.
-    asked : Picture or None
-        Picture of the query, if it has one.
+    query : Query
+        What was asked.
     """
 
     engine: Engine
     result: SearchResult
     title: str
-    asked: Picture | None = None
+    query: Query
 
     @property
     def provenance(self) -> str:
@@ -43,4 +43,6 @@ class AskedHits:
     def gallery(self) -> Gallery:
         """The hits as pictures, the first `MOST_PICTURES`."""
         pictures = hit_pictures(self.engine, self.result, at_most=MOST_PICTURES)
-        return Gallery(self.title, " ".join(said(self.result)), self.asked, pictures, self.provenance)
+        return Gallery(
+            self.title, " ".join(said(self.result)), query_picture(self.engine, self.query), pictures, self.provenance
+        )

@@ -1,4 +1,4 @@
-"""Hits as tables: CSV, Parquet, JSON, and h5ad by the conventions of scverse."""
+"""Hits as tables (CSV, Parquet, JSON, h5ad by the conventions of scverse), and the question behind them."""
 
 import json
 from importlib.metadata import version
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.exports.asked_hits import AskedHits
+from app.saved_queries import SavedQuery
 from encoders.contracts import Modality, Vectors
 from search.catalogue import Rows
 from search.engine import Engine
@@ -32,6 +33,12 @@ def write_parquet(hits: AskedHits, path: Path) -> None:
 def write_json(hits: AskedHits, path: Path) -> None:
     """Write what `--json` prints."""
     path.write_text(json.dumps(hits.result.to_dict(), ensure_ascii=False, indent=2), encoding="utf-8")
+
+
+def write_yaml(hits: AskedHits, path: Path) -> None:
+    """Write the question, to be asked again by `histoseek run`."""
+    saved = SavedQuery.of("search", hits.query, hits.result.query, hits.engine)
+    path.write_text(saved.to_yaml(), encoding="utf-8")
 
 
 def write_h5ad(hits: AskedHits, path: Path) -> None:

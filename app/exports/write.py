@@ -10,7 +10,7 @@ from app.errors import ShowError
 from app.exports.asked_hits import AskedHits
 from app.exports.pages import write_figure, write_page
 from app.exports.qupath import features_by_slide
-from app.exports.tables import write_csv, write_h5ad, write_json, write_parquet
+from app.exports.tables import write_csv, write_h5ad, write_json, write_parquet, write_yaml
 from app.figure_style import FIGURE_KINDS
 
 Writer = Callable[[AskedHits, Path], None]
@@ -20,6 +20,7 @@ WRITERS: dict[str, Writer] = {
     ".csv": write_csv,
     ".parquet": write_parquet,
     ".json": write_json,
+    ".yaml": write_yaml,
     ".h5ad": write_h5ad,
     ".html": write_page,
     **{f".{kind}": write_figure for kind in FIGURE_KINDS},

@@ -24,8 +24,8 @@ def show_notes(notes: tuple[str, ...]) -> None:
         st.caption("  \n".join(f":material/info: {note}" for note in notes))
 
 
-def show_hits(result: SearchResult, *, query: Card | None = None, markable: Query | None = None) -> None:
-    """Notes, gallery and table of a result, after the card of what was asked with.
+def show_hits(result: SearchResult, asked: Query, *, card: Card | None = None, markable: Query | None = None) -> None:
+    """Notes, gallery and table of the answer to a question, after its card.
 
     With `markable`, the question before it was refined, each hit can be marked as right or wrong.
     """
@@ -36,10 +36,10 @@ def show_hits(result: SearchResult, *, query: Card | None = None, markable: Quer
     frame = result.to_pandas()
     cards = cards_of(frame)
     if markable is not None and choose_refining(markable):
-        show_markable(cards, query=query, asked=markable)
+        show_markable(cards, query=card, asked=markable)
     else:
-        show_gallery(cards, query=query)
-    offer_files(result, query=query)
+        show_gallery(cards, query=card)
+    offer_files(result, asked)
     with st.expander("As a table"):
         st.dataframe(frame[_TABLE_COLUMNS], hide_index=True, alt="Hits with score, p-value and provenance")
     plan = result.plan

@@ -7,11 +7,8 @@ import streamlit as st
 from app.exports.asked_hits import AskedHits
 from app.exports.qupath import lies_somewhere
 from app.exports.write import QUPATH, hits_as_bytes
-from app.picture_panel import Picture
-from app.pictures import decoded, item_picture
-from app.screens.gallery import Card
 from app.screens.session import engine
-from search.engine import Engine
+from search.query import Query
 from search.result import SearchResult
 
 #: Suffix -> what it is for.
@@ -23,19 +20,20 @@ _OFFERED = {
     ".png": "Figure (PNG)",
     ".svg": "Figure (SVG)",
     ".html": "Report (HTML)",
+    ".yaml": "The question, to ask it again (YAML)",
 }
 
 
-def offer_files(result: SearchResult, *, query: Card | None) -> None:
+def offer_files(result: SearchResult, query: Query) -> None:
     """A button that opens the list of files; each is made when it is asked for."""
     asked = engine()
-    item = None if query is None else query.facts.get("id")
-    title = f"Hits of {item or result.query.get('text') or result.query['type']}"
+    said = result.query
+    title = f"Hits of {said.get('id') or said.get('text') or said['type']}"
     places = [lies_somewhere(hit) for hit in result.to_list()]
     slides = len({hit["slide"] for hit, placed in zip(result.to_list(), places, strict=True) if placed})
 
     def made(kind: str) -> bytes:
-        return hits_as_bytes(AskedHits(asked, result, title, None if query is None else _picture(query, asked)), kind)
+        return hits_as_bytes(AskedHits(asked, result, title, query), kind)
 
     with st.popover("Download", icon=":material/download:"):
         for kind, label in _OFFERED.items():
@@ -43,18 +41,9 @@ def offer_files(result: SearchResult, *, query: Card | None) -> None:
             st.download_button(
                 f"{label}, one a slide" if zipped else label,
                 partial(made, kind),
-                file_name=f"hits{'.geojson.zip' if zipped else kind}",
+                file_name="query.yaml" if kind == ".yaml" else f"hits{'.geojson.zip' if zipped else kind}",
                 key=f"take{kind}",
                 on_click="ignore",
                 type="tertiary",
                 disabled=kind == QUPATH and not any(places),
             )
-
-
-def _picture(card: Card, asked: Engine) -> Picture:
-    """The card of a query as it is drawn in files."""
-    if card.picture is None:
-        return item_picture(asked, str(card.facts["id"]))
-    facts = card.facts
-    lines = (str(facts["id"]), f"{facts['slide']} · {facts['cohort']}", str(facts["licence"]))
-    return Picture("Query", lines, decoded(card.picture), facts.get("side_um"), facts.get("spot_um"))

@@ -8,15 +8,18 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from shapely.geometry import shape
 
 from app.errors import ShowError
 from app.exports.asked_hits import AskedHits
 from app.exports.qupath import features_by_slide
 from app.exports.write import KINDS, check_kind, write_hits
-from app.pictures import item_picture
+from app.saved_queries import SavedQuery, read_saved_query
+from encoders.errors import HistoSeekError
 from search.engine import Engine
-from search.query import ItemQuery
+from search.query import ComposedQuery, ExamplesQuery, GenesQuery, ItemQuery, PatchQuery, SlideQuery
+from search.result import SearchResult
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +28,9 @@ def hits(small_db: Path) -> AskedHits:
     engine = Engine.open(small_db)
     kinds = engine.catalogue.column("kind")
     item = str(engine.catalogue.column("id")[kinds == "spot"][0])
-    result = engine.search(ItemQuery(item, "image"), target="image", k=5, exclude="none")
-    return AskedHits(engine, result, "What looks like it", item_picture(engine, item))
+    query = ItemQuery(item, "image")
+    result = engine.search(query, target="image", k=5, exclude="none")
+    return AskedHits(engine, result, "What looks like it", query)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != ".geojson"])
@@ -80,6 +84,72 @@ def test_hits_of_several_slides_go_to_a_file_each(hits: AskedHits) -> None:
     named = features_by_slide([{**first, "slide": "a"}, {**second, "slide": "b"}])
     assert [len(json.loads(text)["features"]) for text in named.values()] == [1, 1]
     assert list(named) == ["a", "b"]
+
+
+def test_a_saved_question_gives_the_same_answer(hits: AskedHits, tmp_path: Path) -> None:
+    write_hits(hits, tmp_path / "query.yaml")
+    saved = read_saved_query(tmp_path / "query.yaml")
+    again = saved.ask(hits.engine)
+    assert isinstance(again, SearchResult)
+    assert again.table.equals(hits.result.table)
+    assert saved.query() == hits.query
+
+
+def test_every_kind_of_question_is_kept_whole(hits: AskedHits) -> None:
+    item = ItemQuery(str(hits.result.table["id"][0]), "image")
+    pixels = np.full((250, 250, 3), 200, dtype=np.uint8)  # grey
+    for query in (
+        GenesQuery("ERBB2:2 -VIM"),
+        PatchQuery(pixels, 1.4),
+        ExamplesQuery(GenesQuery("ERBB2"), (item,), ()),
+        ComposedQuery((item, GenesQuery("ERBB2")), (1.0, 2.0)),
+    ):
+        found = hits.engine.search(query, target="image", k=3)
+        text = SavedQuery.of("search", query, found.query, hits.engine).to_yaml()
+        again = SavedQuery.model_validate(yaml.safe_load(text)).ask(hits.engine)
+        assert isinstance(again, SearchResult)
+        assert again.table.equals(found.table)
+
+
+def test_slides_are_compared_as_slides_again(hits: AskedHits) -> None:
+    slide = str(hits.result.table["slide"][0])
+    found = hits.engine.similar_slides(slide, k=3, exclude="none")
+    again = SavedQuery.of("search", SlideQuery(slide), found.query, hits.engine).ask(hits.engine)
+    assert isinstance(again, SearchResult)
+    assert again.table.equals(found.table)
+
+
+def test_a_question_is_asked_again_from_the_command_line(histoseek, small_db: Path, tmp_path: Path) -> None:
+    saved, table = tmp_path / "query.yaml", tmp_path / "hits.csv"
+    asked = histoseek("search", "genes", "ERBB2", "--db", small_db, "--json", "--out", saved, "--out", table)
+    assert asked.code == 0
+    first = json.loads(asked.stdout)["hits"]
+    assert pd.read_csv(table)["id"].tolist() == [hit["id"] for hit in first]
+    again = histoseek("run", saved, "--db", small_db, "--json")
+    assert json.loads(again.stdout)["hits"] == first
+    refused = histoseek("search", "genes", "ERBB2", "--db", small_db, "--out", tmp_path / "hits.xlsx")
+    assert refused.code == 1
+    assert "its ending says what to write" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [", "is no YAML"),
+        ("just text", "no saved question"),
+        ("verb: fly\nrequest: {}", "verb"),
+        ("verb: search\nrequest: {query: {type: item, id: x}, k: 0}", "k: .*greater than or equal to 1, got '0'"),
+        ("verb: search\nrequest: {query: {type: item, id: x}, limit: 3}", "limit"),
+        ("verb: search\nrequest: {k: 3}", "has the type None"),
+    ],
+)
+def test_a_wrong_saved_question_is_one_sentence(hits: AskedHits, text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "query.yaml"
+    path.write_text(text)
+    with pytest.raises(HistoSeekError, match=said):
+        read_saved_query(path).ask(hits.engine)
+    with pytest.raises(ShowError, match="no file"):
+        read_saved_query(tmp_path / "other.yaml")
 
 
 def test_what_cannot_be_written_is_said_before_the_search(hits: AskedHits, tmp_path: Path) -> None:
