@@ -13,11 +13,13 @@ help:
 
 venv: $(VENV)/.done
 
-# A half-made environment has no .done and is made again.
+# A half-made environment has no .done and is made again. The last step fetches OpenSeadragon for the slide viewer, the
+# one thing that pip cannot; where that fails, the app shows plain maps and says so.
 $(VENV)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[cpu,dev]"
+	-$(BIN)/python -m app.viewer.assets
 	touch $@
 
 demo: venv

@@ -3,6 +3,7 @@
 One process and one port serve the screens and the routes of `app.routes` (tiles of slides; others are added there).
 """
 
+import logging
 import os
 import signal
 import socket
@@ -19,7 +20,10 @@ from app.cell_types import ReferenceFile
 from app.errors import ShowError
 from app.screens.theme import theme_flags
 from app.screens.uploads import MAX_UPLOAD_MB
+from app.viewer.assets import obtain
+from indexer.errors import FetchError
 
+_LOG = logging.getLogger(__name__)
 _SCRIPT = Path(__file__).parent / "serving" / "web.py"
 _ROOT = Path(__file__).resolve().parents[1]  # where the four packages lie
 
@@ -51,6 +55,7 @@ def serve(
         If the port is taken.
     """
     _require_free(port, address)
+    _have_viewer()
     process = _start(_command(db, port, address, reference), output=None)
     # Whoever ends this process ends the server with it.
     previous = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
@@ -84,6 +89,14 @@ def serve_in_background(
         yield url
     finally:
         _stop(process)
+
+
+def _have_viewer() -> None:
+    """Fetch what the slide viewer draws with, if it is not here; without it slides are shown as plain maps."""
+    try:
+        obtain()
+    except FetchError as error:
+        _LOG.warning("%s Slides are shown as plain maps until then.", error)
 
 
 def _command(db: str | Path, port: int, address: str, reference: ReferenceFile | None) -> list[str]:

@@ -7,6 +7,7 @@ from app.screens.answers import hits, panel
 from app.screens.links import keep, restore
 from app.screens.overlay import choose_overlay
 from app.screens.question import choose_terms
+from app.screens.refining import refined
 from app.screens.session import errors_as_sentences
 from app.screens.slide_map import draw_map
 from app.screens.slide_picker import choose_slide, items_on, placed
@@ -78,10 +79,12 @@ def _show_answer(query: GenesQuery) -> None:
             label_visibility="collapsed",
         )
         terms = choose_terms(excludable=False)
-    result = hits(query, target=_TARGETS[name], k=terms.k, where=terms.where, exclude="none")
+    target = _TARGETS[name]
+    asked = refined(query, target)
+    result = hits(asked, target=target, k=terms.k, where=terms.where, exclude="none")
     if result.genes is not None:
         _show_report(result.genes)
-    show_hits(result)
+    show_hits(result, asked, markable=query)
 
 
 def _show_report(report: GeneReport) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.maps import COLOUR_MAPS, PointColours
+from app.maps import PointColours
 from app.screens.answers import gene_values, panel, similarity
 from app.viewer.overlays import Classes
 from search.query import Query
@@ -33,14 +33,11 @@ class Overlay:
         For similarity.
     gene : str or None
         Symbol, for expression.
-    colour_map : str
-        One of `COLOUR_MAPS`.
     """
 
     by: By
     query: Query | None = None
     gene: str | None = None
-    colour_map: str = COLOUR_MAPS[0]
 
 
 def choose_overlay(query: Query | None, points: pd.DataFrame, *, on: bool) -> Overlay:
@@ -55,8 +52,7 @@ def choose_overlay(query: Query | None, points: pd.DataFrame, *, on: bool) -> Ov
     with st.popover("Overlay", icon=":material/layers:"):
         by: By = st.radio("Colour the items by", offered, format_func=lambda one: _NAMES[one], key="colour_by")
         gene = st.selectbox("Gene", panel(), key="overlay_gene") if by == "gene" else None
-        colour_map = st.radio("Colours", COLOUR_MAPS, horizontal=True, key="colours")
-    return Overlay(by, query, None if gene is None else str(gene), str(colour_map))
+    return Overlay(by, query, None if gene is None else str(gene))
 
 
 def colours_on(slide: str, points: pd.DataFrame, overlay: Overlay) -> PointColours | Classes | None:
@@ -67,9 +63,9 @@ def colours_on(slide: str, points: pd.DataFrame, overlay: Overlay) -> PointColou
     if overlay.by == "gene" and overlay.gene is not None:
         values = gene_values(overlay.gene, slide).set_index("id")["value"]
         by_point = values.reindex(points["id"]).to_numpy(dtype=np.float64)
-        return PointColours(by_point, f"{overlay.gene}, log(1 + CP10k)", overlay.colour_map)
+        return PointColours(by_point, f"{overlay.gene}, log(1 + CP10k)")
     if overlay.by == "similarity" and overlay.query is not None:
         scores = similarity(overlay.query, slide).set_index("id")["score"]
         by_point = scores.reindex(points["id"]).to_numpy(dtype=np.float64)
-        return PointColours(by_point, "similarity", overlay.colour_map)
+        return PointColours(by_point, "similarity")
     return None

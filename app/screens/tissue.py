@@ -12,18 +12,22 @@ from app.screens.item_views import show_cell_types, show_cohorts, show_predicted
 from app.screens.links import keep, restore
 from app.screens.overlay import choose_overlay
 from app.screens.question import Terms, asked_side, choose_direction, choose_side, choose_terms
+from app.screens.refining import refined
+from app.screens.region_view import region_query
 from app.screens.session import engine, errors_as_sentences, items_of, slide_picture, slide_sides, slides
 from app.screens.slide_map import draw_map
 from app.screens.slide_picker import KINDS, central_item, choose_slide, items_on, placed
 from app.screens.upload_view import choose_upload
+from app.viewer.component import Region
 from encoders.contracts import Modality
-from search.query import ItemQuery, PatchQuery, Query
+from search.query import ItemQuery, PatchQuery, Query, RegionQuery
 
 _VIEWS = ("Hits", "Predicted genes", "Cell types", "Nearest cohorts")
 
 
 def show() -> None:
     """Draw the page."""
+    region = None
     left, right = st.columns([5, 7], gap="large")
     with left, st.container(key="map-side"):
         slide, points, item = _choose()
@@ -35,9 +39,9 @@ def show() -> None:
         with errors_as_sentences():
             mapped = placed(points)
             if len(mapped) or slide_picture(slide) is not None:
-                draw_map(slide, mapped, overlay, chosen=item, key="map")
+                region = draw_map(slide, mapped, overlay, chosen=item, key="map", regions=True)
     with right:
-        _answer(item)
+        _answer(item, region)
 
 
 def _asked(item: str | None) -> ItemQuery | None:
@@ -54,7 +58,7 @@ def _sides(item: str) -> tuple[Modality, ...]:
     return catalogue.modalities_of(catalogue.row_of(item))
 
 
-def _answer(item: str | None) -> None:
+def _answer(item: str | None, region: Region | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         view = st.segmented_control(
             "Answer", _VIEWS, default=_VIEWS[0], key="view", required=True, label_visibility="collapsed"
@@ -67,6 +71,8 @@ def _answer(item: str | None) -> None:
         st.info("This slide has no items to ask with. Choose another slide.")
     elif not (sides := _sides(item)):
         st.info(f"{item} has neither a picture nor a count of a gene that the space knows. Choose another item.")
+    elif region is not None and (drawn := region_query(region)) is not None:
+        _show_answer(view, *drawn, sides)
     else:
         on_slide = items_of(str(st.session_state["slide"]))
         _show_answer(view, None, cards_of(on_slide[on_slide["id"] == item])[0], sides)
@@ -138,15 +144,21 @@ def _describe_slide(slide: str) -> None:
     st.caption(" · ".join(map(str, parts)))
 
 
-def _show_answer(view: str, outside: PatchQuery | None, card: Card, sides: tuple[Modality, ...]) -> None:
+def _show_answer(view: str, outside: PatchQuery | RegionQuery | None, card: Card, sides: tuple[Modality, ...]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         using, target = choose_direction(sides) if view == "Hits" else (choose_side(sides), None)
-        terms = choose_terms(excludable=outside is None)
-    query: Query = outside if outside is not None else ItemQuery(str(card.facts["id"]), using)
+        terms = choose_terms(excludable=not isinstance(outside, PatchQuery))
+    query: Query
+    if isinstance(outside, RegionQuery):
+        query = replace(outside, using=using)
+    else:
+        query = outside if outside is not None else ItemQuery(str(card.facts["id"]), using)
     asked = replace(card, facts={**card.facts, "modality": using})
     if target is not None:
         with errors_as_sentences():
-            show_hits(hits(query, target=target, k=terms.k, where=terms.where, exclude=terms.exclude), query=asked)
+            moved = refined(query, target)
+            found = hits(moved, target=target, k=terms.k, where=terms.where, exclude=terms.exclude)
+            show_hits(found, moved, card=asked, markable=query)
         return
     beside, answer = st.columns([1, 3], gap="medium")
     with beside:

@@ -10,13 +10,13 @@ const HOME_MARGIN = 0.04;
 const ASK_AGAIN_MS = 700;
 const HOVER_PX = 300; // widest scale bar, a quarter of the view at most
 const JUMP_SIDES = 12; // a jump shows so many item sides
-const BUTTONS = [
-  ["in", "+", "Zoom in"],
-  ["out", "−", "Zoom out"],
-  ["home", "⌂", "Show the tissue"],
-  ["turn", "↻", "Turn by 90 degrees"],
-  ["region", "✎", "Draw a region to ask with"],
-  ["full", "⛶", "Full screen"],
+const BUTTONS = [ // name, strokes of its sign in a box of 16, what it does
+  ["in", "M8 3v10M3 8h10", "Zoom in"],
+  ["out", "M3 8h10", "Zoom out"],
+  ["home", "M2 8l6-5.5L14 8M4 7v6.5h8V7", "Show the tissue"],
+  ["turn", "M13 8a5 5 0 1 1-1.6-3.7M13.2 1.6v3.2H10", "Turn by 90 degrees"],
+  ["region", "M3 11.5c-1-4 1-8 4.5-8s6.5 2.5 5.5 6-6 4.5-7.5 3.5M3 11.5l-1.3 2.3", "Draw a region to ask with"],
+  ["full", "M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10", "Full screen"],
 ];
 
 let library = null;
@@ -98,10 +98,11 @@ class SlideView {
     this.osd.canvas.addEventListener("pointermove", (event) => this.hover(event));
     this.osd.canvas.addEventListener("pointerleave", () => { this.hint.textContent = ""; });
     this.pen = new RegionPen(this.canvas, this.overlay, (x, y) => this.toSlide(x, y), () => this.redraw(), (corners) => this.finishRegion(corners));
-    for (const [name, sign, title] of BUTTONS) {
+    for (const [name, strokes, title] of BUTTONS) {
       if (name === "region" && !data.regions) continue;
       const button = this.tools.appendChild(element("button"));
-      Object.assign(button, { type: "button", textContent: sign, title, onclick: () => this.press(name, button) });
+      Object.assign(button, { type: "button", title, onclick: () => this.press(name, button) });
+      button.innerHTML = `<svg viewBox="0 0 16 16" aria-hidden="true"><path d="${strokes}"/></svg>`;
       button.setAttribute("aria-label", title);
     }
   }
