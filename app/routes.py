@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.screens.session import slides
+from app.api.handover import mounted
+from app.screens.session import engine, options, slides
 from app.viewer.routes import viewer_routes
 from app.viewer.tiles import IndexedSlide, Tiles
 from encoders.errors import HistoSeekError
@@ -42,7 +43,11 @@ def _indexed_slide(name: str) -> IndexedSlide | None:
     )
 
 
-_PARTS: "tuple[Callable[[], list[BaseRoute]], ...]" = (_of_the_viewer,)
+def _of_the_api() -> "list[BaseRoute]":
+    return [*mounted(engine, options().reference)]
+
+
+_PARTS: "tuple[Callable[[], list[BaseRoute]], ...]" = (_of_the_viewer, _of_the_api)
 
 
 def routes() -> "list[BaseRoute]":

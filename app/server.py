@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import httpx
 
 from app.cell_types import ReferenceFile
 from app.errors import ShowError
+from app.exposure import LOOPBACK, is_loopback
 from app.screens.theme import theme_flags
 from app.screens.uploads import MAX_UPLOAD_MB
 from app.viewer.assets import obtain
@@ -29,7 +30,12 @@ _ROOT = Path(__file__).resolve().parents[1]  # where the four packages lie
 
 
 def serve(
-    db: str | Path, port: int = 8501, address: str = "127.0.0.1", *, reference: ReferenceFile | None = None
+    db: str | Path,
+    port: int = 8501,
+    address: str = LOOPBACK,
+    *,
+    reference: ReferenceFile | None = None,
+    handed: Mapping[str, str] | None = None,
 ) -> int:
     """Show an index in the browser until interrupted.
 
@@ -43,6 +49,8 @@ def serve(
         Interface to listen on; the loopback address unless the user says otherwise.
     reference : ReferenceFile, optional
         Labelled cells for cell types; without it those of the index.
+    handed : mapping, optional
+        Variables for the server's process, such as the settings of the API (`app.api.handover`).
 
     Returns
     -------
@@ -56,7 +64,7 @@ def serve(
     """
     _require_free(port, address)
     _have_viewer()
-    process = _start(_command(db, port, address, reference), output=None)
+    process = _start(_command(db, port, address, reference), output=None, handed=handed)
     # Whoever ends this process ends the server with it.
     previous = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:
@@ -79,7 +87,7 @@ def serve_in_background(
     ShowError
         If the port is taken, the server ends at once, or it does not answer within `wait_s` seconds.
     """
-    address = "127.0.0.1"
+    address = LOOPBACK
     port = _free_port() if port is None else port
     _require_free(port, address)
     process = _start(_command(db, port, address, reference), output=subprocess.DEVNULL)
@@ -112,6 +120,8 @@ def _command(db: str | Path, port: int, address: str, reference: ReferenceFile |
         **theme_flags(),
     }
     options = [part for name, value in flags.items() for part in (f"--{name}", value)]
+    if is_loopback(address):  # any other name may be a page that was led here by its DNS
+        options += [part for name in ("localhost", "127.0.0.1", "::1") for part in ("--server.allowedHosts", name)]
     script = ["--db", str(db)]
     if reference is not None:
         script += ["--reference", str(reference.path), "--reference-label", reference.label]
@@ -119,9 +129,12 @@ def _command(db: str | Path, port: int, address: str, reference: ReferenceFile |
     return [sys.executable, "-m", "streamlit", "run", str(_SCRIPT), *options, "--", *script]
 
 
-def _start(command: list[str], *, output: int | None) -> "subprocess.Popen[bytes]":
+def _start(
+    command: list[str], *, output: int | None, handed: Mapping[str, str] | None = None
+) -> "subprocess.Popen[bytes]":
     # No shell, our own interpreter and script; what the user gave are arguments of that script.
-    return subprocess.Popen(command, env=_environment(), stdout=output, stderr=output)  # noqa: S603
+    environment = {**_environment(), **(handed or {})}
+    return subprocess.Popen(command, env=environment, stdout=output, stderr=output)  # noqa: S603
 
 
 def _environment() -> dict[str, str]:

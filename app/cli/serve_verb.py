@@ -9,7 +9,7 @@ from app.cell_types import DEFAULT_LABEL, ReferenceFile
 from app.cli.options import DEFAULT_DB, Db, Label, Merge, reference_file, with_options
 from app.cli.output import say
 from app.cli.serve_options import ApiOptions
-from app.exposure import LOOPBACK, check_exposure, login_of
+from app.exposure import LOOPBACK, check_exposure, is_loopback, login_of
 
 Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="TCP port.")]
 Address = Annotated[str, typer.Option("--address", help="Interface to listen on; this machine only by default.")]
@@ -46,17 +46,26 @@ def serve(
     if api:
         _serve_api(db, port, address, cells, options)
         return
+    _serve_screens(db, port, address, cells, options)
+
+
+def _serve_screens(db: str, port: int, address: str, cells: ReferenceFile | None, options: ApiOptions) -> None:
+    from app.api.handover import PATH, environment_of
     from app.server import serve as run
     from search.engine import Engine
 
-    guard = login_of()
-    warning = check_exposure(address, guarded_by=guard, insecure=options.insecure, what=_LOGIN)
+    settings = options.settings(db, address, cells)
+    warning = check_exposure(address, guarded_by=login_of(), insecure=options.insecure, what=_LOGIN)
     # What cannot be read fails here, in one sentence, rather than in the browser.
     Engine.open(db)
     if warning:
         say(warning)
-    say(f"Serving {db} on http://{address}:{port} - stop with Ctrl+C.")
-    raise typer.Exit(run(db, port, address, reference=cells))
+    # A login protects the screens alone, so that others reach the API by keys or not at all.
+    with_api = bool(settings.keys) or is_loopback(address) or options.insecure
+    also = f", its API below {PATH}" if with_api else "; without API, which needs --api-keys there"
+    say(f"Serving {db} on http://{address}:{port}{also} - stop with Ctrl+C.")
+    handed = environment_of(settings) if with_api else {}
+    raise typer.Exit(run(db, port, address, reference=cells, handed=handed))
 
 
 def _serve_api(db: str, port: int, address: str, cells: ReferenceFile | None, options: ApiOptions) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.screens.login import require_login
 from app.screens.session import errors_as_sentences, slides
 from app.screens.theme import ICON, WORDMARK, apply_style
 
@@ -20,6 +21,7 @@ def show() -> None:
     st.set_page_config(page_title="HistoSeek", page_icon=ICON, layout="wide")
     apply_style()
     st.logo(WORDMARK, size="large")
+    require_login()
     here = Path(__file__).parent
     pages = [
         st.Page(here / file, title=title, icon=icon, default=number == 0)
