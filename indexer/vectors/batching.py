@@ -1,13 +1,14 @@
-"""Many queries over inverted lists at once: a scan is one call, and those it does not settle scan more lists.
+"""Many queries over inverted lists at once: each scan is one call for all, on every core its share of the queries.
 
 What settles a query is what settles a single one (`indexer.vectors.probing`): no list left may hold enough, and no
-code left may hide a better score. The few that are left at last are searched by themselves; those that would take a
-good part of the index are compared with every row by matrix products together.
+code left may hide a better score. Those that are not settled scan the lists that are left, or deeper. The few at last
+that want many lists are searched by themselves; those that would take a good part of the index are compared with every
+row by matrix products together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,24 +19,20 @@ from indexer.vectors.evidence import Approach, approach_of
 from indexer.vectors.probing import Prober
 from indexer.vectors.products import nearest_of_all
 from indexer.vectors.selection import Selection
-from indexer.vectors.threads import n_cores
+from indexer.vectors.threads import n_cores, threads_for, within
 
 Rows = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 _AT_ONCE, _CANDIDATES_AT_ONCE = 256, 2**22  # queries, and what is found for them, of a chunk
 #: A scan of so large a share of the codes takes longer than a matrix product with every row.
 _GREAT_SHARE = 0.3
-_FEWEST_FOR_PRODUCTS = 32
-#: Times as many lists as a single search begins with; those who have not enough scan again, if they are so many.
-_WIDER, _FEWEST_AGAIN = (1, 4, 16), 8
-
-
-class _Scan(NamedTuple):
-    """What a scan found: rows, -1 where none, and their cosines, and which queries are settled by it."""
-
-    rows: Rows
-    scores: Floats
-    is_settled: npt.NDArray[np.bool_]
-    share: Floats
+_FEWEST_FOR_PRODUCTS = 8
+#: Pairs of a query and a list of one scan: FAISS keeps a table for each. Queries that want more lists than that many at
+#: a time are searched by themselves.
+_PAIRS, _MOST_LISTS = 2**14, 256
+_GROWTH = 8  # times as many lists as were scanned before, at most, unless a filter leaves one in so many
+_FEW_LISTS = 4
+_DEEPER = 4  # times as many candidates, where those there were did not show that no better one is left
 
 
 def search_many(
@@ -55,22 +52,21 @@ def search_many(
     """
     rows = np.full((len(queries), k), -1, dtype=np.int64)
     scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
-    great: list[int] = []
-    pending = np.arange(len(queries))
-    step = max(1, min(_AT_ONCE, _CANDIDATES_AT_ONCE // prober.depth(k, selection.count)))
-    for wider in _WIDER:
-        if wider > 1 and len(pending) < _FEWEST_AGAIN:
-            break
-        left = []
-        for its in np.split(pending, range(step, len(pending), step)):
-            theirs = None if gone is None else [gone[i] for i in its]
-            scan = _scan(prober, queries[its], k, selection, theirs, wider)
-            rows[its], scores[its] = top(scan.rows, scan.scores, k)
-            is_great = ~scan.is_settled & (scan.share > _GREAT_SHARE)
-            great += its[is_great].tolist()
-            left.append(its[~scan.is_settled & ~is_great])
-        pending = np.concatenate(left)
-    alone = pending.tolist()
+
+    def scan(its: Rows) -> tuple[Rows, Rows]:
+        with within(1):
+            batch = _Batch(prober, queries[its], k, selection, None if gone is None else [gone[i] for i in its])
+            batch.search()
+        rows[its], scores[its] = batch.rows, batch.scores
+        return its[batch.is_alone], its[batch.is_great]
+
+    prober.allowed_in(selection)  # found once, before there are threads
+    most = max(1, min(_AT_ONCE, _CANDIDATES_AT_ONCE // prober.depth(k, selection.count)))
+    n_threads = threads_for(len(queries))
+    n_parts = max(n_threads, -(-len(queries) // most))
+    with ThreadPoolExecutor(n_threads) as pool:
+        left = list(pool.map(scan, np.array_split(np.arange(len(queries)), n_parts)))
+    alone, great = (np.concatenate(parts).tolist() for parts in zip(*left, strict=True))
     if len(great) < _FEWEST_FOR_PRODUCTS or not isinstance(prober.vectors, np.ndarray):
         alone, great = alone + great, []
     if great and isinstance(prober.vectors, np.ndarray):
@@ -117,68 +113,145 @@ def _alone(
     return rows[0], cosines[0]
 
 
-def _scan(
-    prober: Prober, queries: Vectors, k: int, selection: Selection, gone: Sequence[Rows] | None, wider: int
-) -> _Scan:
-    lists = prober.ann.lists
-    near = approach_of(lists.dots_of_all(queries), prober.radii)
-    allowed, is_open = prober.allowed_in(selection)
-    n_open = int(np.count_nonzero(is_open))
-    n_first = min(n_open, wider * prober.first_lists(n_open))
-    closed = np.flatnonzero(~is_open)
-    behind = near.behind(near.at_standing(prober.evidence.typical_standing))
-    behind[:, closed] = np.inf
-    take = np.argpartition(behind, n_first - 1, axis=1)[:, :n_first]
-    coarse = np.ascontiguousarray(np.take_along_axis(near.scores, take, 1))
-    depth = prober.depth(k, int(allowed[take].sum(axis=1).max()))
-    estimates, rows = prober.ann.scan(queries, take, coarse, depth, selection)
-    last = rows[:, -1].copy()
-    if gone is not None:
-        rows[_are_gone(rows, gone)] = -1
-    scores, least = _compared(prober, queries, k, near, estimates, rows)
-    error = prober.code_errors(near, least)
-    border = np.where(last >= 0, estimates[:, -1] + error * _errors(near, prober, last[:, None])[:, 0], -np.inf)
-    behind = near.behind(least[:, None])
-    behind[:, closed] = np.inf
-    hits = np.where(scores >= least[:, None], lists.list_of[np.maximum(rows, 0)], take[:, :1])
-    furthest = np.take_along_axis(behind, hits.astype(np.int64), 1).max(axis=1)
-    reach = prober.evidence.reach(behind.min(axis=1), furthest)
-    is_left = (behind <= reach[:, None]) & (near.scores + lists.max_radii >= least[:, None])
-    np.put_along_axis(is_left, take, values=False, axis=1)
-    is_settled = np.isfinite(least) & (border < least) & ~is_left.any(axis=1)
-    return _Scan(rows, scores, is_settled, (is_left * allowed).sum(axis=1) / max(1, int(allowed.sum())))
+class _Batch:
+    """Some queries that are scanned together; what is found is in `rows` and `scores`.
+
+    `is_alone` and `is_great` say which are not settled, and are to be searched by themselves, or with every row.
+    """
+
+    def __init__(
+        self, prober: Prober, queries: Vectors, k: int, selection: Selection, gone: Sequence[Rows] | None
+    ) -> None:
+        self._prober, self._queries, self._k, self._selection, self._gone = prober, queries, k, selection, gone
+        self._near = approach_of(prober.ann.lists.dots_of_all(queries), prober.radii)
+        self._allowed, self._is_open = prober.allowed_in(selection)
+        n_lists, n_open = len(self._is_open), int(np.count_nonzero(self._is_open))
+        self._growth = _GROWTH if _FEW_LISTS * n_open > n_lists else n_lists
+        self._n_first = prober.first_lists(n_open)
+        self._is_left = np.broadcast_to(self._is_open, self._near.scores.shape).copy()
+        self._n_taken = np.zeros(len(queries), dtype=np.int64)
+        self.rows: Rows = np.full((len(queries), k), -1, dtype=np.int64)
+        self.scores: Floats = np.full((len(queries), k), -np.inf, dtype=np.float32)
+        self.is_alone: Mask = np.zeros(len(queries), dtype=np.bool_)
+        self.is_great: Mask = np.zeros(len(queries), dtype=np.bool_)
+
+    def search(self) -> None:
+        """Scan the nearest lists, then those that are left, until none is, or too many are."""
+        behind = self._behind(self._near, self._near.at_standing(self._prober.evidence.typical_standing))
+        its, take = np.arange(len(self._queries)), np.argpartition(behind, self._n_first - 1, axis=1)
+        take = take[:, : self._n_first]
+        while len(its):
+            which, column = np.nonzero(take >= 0)
+            self._is_left[its[which], take[which, column]] = False
+            n_lists = np.count_nonzero(take >= 0, axis=1)
+            self._n_taken[its] += n_lists
+            for part in _alike(n_lists):
+                self._probe(its[part], take[part, : n_lists[part].max()])
+            its, take = self._left(its[~self.is_alone[its]])
+
+    def _probe(self, its: Rows, take: Rows) -> None:
+        """Scan lists of some queries, -1 where there are fewer, deeper and deeper until they hide nothing better."""
+        allowed = np.where(take >= 0, self._allowed[take], 0).sum(axis=1)
+        depth, is_first = self._prober.depth(self._k, int(allowed.max())), True
+        while len(its):
+            if not is_first and len(its) * depth > _CANDIDATES_AT_ONCE:
+                self.is_alone[its] = True
+                return
+            more = self._scan(its, take, depth, is_first=is_first) & (depth < allowed)
+            its, take, allowed = its[more], take[more], allowed[more]
+            depth, is_first = min(_DEEPER * depth, int(allowed.max(initial=0))), False
+
+    def _scan(self, its: Rows, take: Rows, depth: int, *, is_first: bool) -> Mask:
+        """Take in what a scan finds; tells for which queries a better row may lie deeper."""
+        near, kept = self._near_of(its), self.scores[its]
+        coarse = np.ascontiguousarray(np.take_along_axis(near.scores, np.maximum(take, 0), 1))
+        queries = np.ascontiguousarray(self._queries[its])
+        estimates, rows = self._prober.ann.scan(queries, take, coarse, depth, self._selection)
+        last = rows[:, -1:].copy()
+        if self._gone is not None:
+            rows[_are_among(rows, [self._gone[i] for i in its])] = -1
+        if not is_first:
+            rows[_are_among(rows, np.sort(self.rows[its], axis=1))] = -1
+        found = self._compared(queries, near, estimates, rows, kept[:, -1])
+        self.rows[its], self.scores[its] = top(np.hstack([self.rows[its], rows]), np.hstack([kept, found]), self._k)
+        least = self.scores[its, -1]
+        border = estimates[:, -1] + self._errors(near, last, least)[:, 0]
+        is_shallow: Mask = (last[:, 0] >= 0) & (border >= least)
+        return is_shallow
+
+    def _compared(self, queries: Vectors, near: Approach, estimates: Floats, rows: Rows, floor: Floats) -> Floats:
+        """Cosines of the candidates that may be better than a score `(q,)`; the others are made -1, with -inf."""
+        first = max(4 * self._k, 32)
+        if np.isfinite(floor).any():
+            rows[estimates + self._errors(near, rows, floor) < floor[:, None]] = -1
+        vectors, threads = self._prober.vectors, n_cores()
+        head = pair_dots(queries, vectors, rows[:, :first], threads)
+        least = np.maximum(floor, _kth(head, self._k))
+        rest = rows[:, first:]
+        rest[estimates[:, first:] + self._errors(near, rest, least) < least[:, None]] = -1
+        return np.hstack([head, pair_dots(queries, vectors, rest, threads)])
+
+    def _left(self, its: Rows) -> tuple[Rows, Rows]:
+        """Queries that lists are left for, and those that are scanned next, -1 where there are fewer."""
+        near, least = self._near_of(its), self.scores[its, -1]
+        is_full = np.isfinite(least)
+        typical = near.at_standing(self._prober.evidence.typical_standing)
+        behind = self._behind(near, np.where(is_full, least, typical[:, 0])[:, None])
+        lists = self._prober.ann.lists
+        hits = lists.list_of[np.maximum(self.rows[its], 0)].astype(np.int64)
+        furthest = np.take_along_axis(behind, hits, 1).max(axis=1)
+        reach = np.where(is_full, self._prober.evidence.reach(behind.min(axis=1), furthest), np.inf)
+        is_left = self._is_left[its] & (behind <= reach[:, None])
+        is_left &= near.scores + lists.max_radii >= least[:, None]
+        n_left = np.count_nonzero(is_left, axis=1)
+        n_next = np.minimum(n_left, self._growth * self._n_taken[its])
+        share = (is_left * self._allowed).sum(axis=1) / max(1, int(self._allowed.sum()))
+        self.is_great[its] = share > _GREAT_SHARE
+        self.is_alone[its] = (n_next > _MOST_LISTS) & ~self.is_great[its]
+        go = np.flatnonzero((n_left > 0) & ~self.is_great[its] & ~self.is_alone[its])
+        width = int(n_next[go].max(initial=0))
+        behind = np.where(is_left[go], behind[go], np.inf)
+        nearest = np.argpartition(behind, width - 1, axis=1)[:, :width] if width else np.empty((0, 0), np.int64)
+        order = np.argsort(np.take_along_axis(behind, nearest, 1), axis=1)
+        nearest = np.take_along_axis(nearest, order, 1)
+        return its[go], np.where(np.arange(width) < n_next[go, None], nearest, -1)
+
+    def _behind(self, near: Approach, least: Any) -> Floats:
+        behind = near.behind(least)
+        if not self._is_open.all():
+            behind[:, ~self._is_open] = np.inf
+        return behind
+
+    def _near_of(self, its: Rows) -> Approach:
+        near = self._near
+        if len(its) == len(self._queries):
+            return near
+        return Approach(near.scores[its], near.mean[its], near.sd[its], near.spread[its], near.radii)
+
+    def _errors(self, near: Approach, rows: Rows, least: Floats) -> Floats:
+        """How far the score of each row may lie above its estimate, where the last hit scores `least`."""
+        its = self._prober.ann.lists.list_of[np.maximum(rows, 0)].astype(np.int64)
+        return near.error_in(its) * self._prober.code_errors(near, least)[:, None]
 
 
-def _are_gone(rows: Rows, gone: Sequence[Rows]) -> npt.NDArray[np.bool_]:
-    """Which of the rows found for each query may not answer it, bool `(q, m)`."""
+def _alike(n_lists: Rows) -> Iterator[Rows]:
+    """Places of queries that want about as many lists: the one that wants most decides how deep all are scanned."""
+    level = np.frexp(n_lists / n_lists.min())[1] // 2
+    for one in np.unique(level):
+        places = np.flatnonzero(level == one)
+        yield from np.array_split(places, -(-len(places) * int(n_lists[places].max()) // _PAIRS))
+
+
+def _are_among(rows: Rows, others: Sequence[Rows] | Rows) -> Mask:
+    """Which of the rows found for each query are among others of its own, ascending; bool `(q, m)`."""
     found = np.zeros(rows.shape, dtype=np.bool_)
-    for place, its in enumerate(gone):
+    for place, its in enumerate(others):
         if len(its):
             found[place] = its[np.minimum(np.searchsorted(its, rows[place]), len(its) - 1)] == rows[place]
     return found
-
-
-def _compared(
-    prober: Prober, queries: Vectors, k: int, near: Approach, estimates: Floats, rows: Rows
-) -> tuple[Floats, Floats]:
-    """Cosines of the candidates that may be better than the k-th, -inf for the others (made -1), and the k-th."""
-    head = max(4 * k, 32)
-    threads = n_cores()
-    first = pair_dots(queries, prober.vectors, rows[:, :head], threads)
-    least = _kth(first, k)
-    hopes = estimates[:, head:] + _errors(near, prober, rows[:, head:]) * prober.code_errors(near, least)[:, None]
-    rows[:, head:][hopes < least[:, None]] = -1
-    rest = pair_dots(queries, prober.vectors, rows[:, head:], threads)
-    scores = np.hstack([first, rest])
-    return scores, _kth(scores, k)
 
 
 def _kth(scores: Floats, k: int) -> Floats:
     if scores.shape[1] < k:
         return np.full(len(scores), -np.inf, dtype=np.float32)
     return np.partition(scores, scores.shape[1] - k, axis=1)[:, scores.shape[1] - k]
-
-
-def _errors(near: Approach, prober: Prober, rows: Rows) -> Floats:
-    """What one unit of the error of a code is worth for each row, float32 like `rows`."""
-    return near.error_in(prober.ann.lists.list_of[np.maximum(rows, 0)].astype(np.int64))

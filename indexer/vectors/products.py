@@ -10,8 +10,10 @@ import ctypes
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from indexer.vectors.threads import n_cores
 Rows = npt.NDArray[np.int64]
 Pairs = tuple[Rows, Rows]  # places among the queries, and rows
 _AT_ONCE = 1_024  # queries
-_CHUNK_ROWS = 2_048  # with the products of so many rows and queries in a core's cache
+_CHUNK_ROWS = 1_024  # with the products of so many rows and queries in a core's cache
 _ROUGH, _ROUNDING = 0.0065, 2e-6
 #: Products (queries times rows) that take seconds longer without PyTorch than it takes to import, and that it saves
 #: something at all for.
@@ -67,17 +69,27 @@ def nearest_of_all(
         allowed = np.zeros(len(vectors), dtype=np.bool_)
         allowed[places], places = True, None
     n_rows = len(vectors) if places is None else len(places)
-    with _multiplier(n_rows * len(queries)) as products:
+
+    def compare(products: _Products, part: slice, stretch: range) -> _Best:
+        floor = np.full(len(queries[part]), -np.inf, np.float32) if least is None else least[part].copy()
+        best = _Best(vectors, queries[part], k, floor, None if gone is None else gone[part])
+        for first, (which, chosen) in products(vectors, best, places, stretch):
+            its = chosen + first if places is None else places[chosen + first]
+            kept = slice(None) if allowed is None else allowed[its]
+            best.add(which[kept], its[kept])
+        best.fold()
+        return best
+
+    with _multiplier(n_rows * len(queries)) as (products, n_threads), ThreadPoolExecutor(n_threads) as pool:
+        stretches = _stretches(n_rows, n_threads)
         for start in range(0, len(queries), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
-            floor = np.full(len(queries[part]), -np.inf, np.float32) if least is None else least[part].copy()
-            best = _Best(vectors, queries[part], k, floor, None if gone is None else gone[part])
-            for first, (which, chosen) in products(vectors, best, places):
-                its = chosen + first if places is None else places[chosen + first]
-                kept = slice(None) if allowed is None else allowed[its]
-                best.add(which[kept], its[kept])
-            best.fold()
-            rows[part], scores[part] = best.rows, best.scores
+            found = list(pool.map(partial(compare, products, part), stretches))
+            its, their = (
+                np.hstack(columns) for columns in zip(*((one.rows, one.scores) for one in found), strict=True)
+            )
+            order = np.lexsort((its, -their), axis=1)[:, :k]
+            rows[part], scores[part] = np.take_along_axis(its, order, 1), np.take_along_axis(their, order, 1)
     return rows, scores
 
 
@@ -122,7 +134,7 @@ class _Best:
             self.least[query] = max(self.least[query], scores[best[-1]])
 
 
-_Products = Callable[[Vectors, _Best, Rows | None], Iterator[tuple[int, Pairs]]]
+_Products = Callable[[Vectors, _Best, Rows | None, range], Iterator[tuple[int, Pairs]]]
 
 
 def without(rows: Rows, gone: Rows) -> Rows:
@@ -133,33 +145,49 @@ def without(rows: Rows, gone: Rows) -> Rows:
     return kept
 
 
-def _chunks(vectors: Vectors, places: Rows | None) -> Iterator[tuple[int, Vectors]]:
-    n = len(vectors) if places is None else len(places)
-    for start in range(0, n, _CHUNK_ROWS):
-        part = slice(start, start + _CHUNK_ROWS)
+def _stretches(n_rows: int, n_threads: int) -> list[range]:
+    """Rows of each thread: whole chunks, but for the last."""
+    n_chunks = -(-n_rows // _CHUNK_ROWS)
+    ends = [min(n_rows, _CHUNK_ROWS * (n_chunks * i // n_threads)) for i in range(n_threads + 1)]
+    return [range(start, stop) for start, stop in pairwise(ends)]
+
+
+def _chunks(vectors: Vectors, places: Rows | None, stretch: range) -> Iterator[tuple[int, Vectors]]:
+    for start in range(stretch.start, stretch.stop, _CHUNK_ROWS):
+        part = slice(start, min(start + _CHUNK_ROWS, stretch.stop))
         yield start, vectors[part] if places is None else vectors[places[part]]
 
 
-def _whole(vectors: Vectors, best: _Best, places: Rows | None) -> Iterator[tuple[int, Pairs]]:
-    for start, chunk in _chunks(vectors, places):
+def _whole(vectors: Vectors, best: _Best, places: Rows | None, stretch: range) -> Iterator[tuple[int, Pairs]]:
+    for start, chunk in _chunks(vectors, places, stretch):
         found = chunk @ best.queries.T
-        least = best.least - np.float32(_ROUNDING)
-        some = np.flatnonzero(found.max(axis=0) >= least)
-        which, rows = np.nonzero((found >= least)[:, some].T)
-        yield start, (some[which], rows)
+        yield start, _at_least(found, best.least - np.float32(_ROUNDING))
 
 
 def _rounded(torch: Any) -> _Products:
-    def products(vectors: Vectors, best: _Best, places: Rows | None) -> Iterator[tuple[int, Pairs]]:
-        queries = torch.from_numpy(np.ascontiguousarray(best.queries)).bfloat16()
-        for start, chunk in _chunks(vectors, places):
-            found = queries @ torch.from_numpy(_as_writable(chunk)).bfloat16().T
-            least = torch.from_numpy(best.least - np.float32(_ROUGH))[:, None]
-            some = (found.amax(1, keepdim=True).float() >= least).nonzero()[:, 0]
-            which, rows = (found[some].float() >= least[some]).nonzero().numpy().T
-            yield start, (some.numpy()[which], rows)
+    def products(vectors: Vectors, best: _Best, places: Rows | None, stretch: range) -> Iterator[tuple[int, Pairs]]:
+        torch.set_num_threads(1)  # of this thread: others have rows of their own, and none waits for another
+        queries = torch.from_numpy(np.ascontiguousarray(best.queries)).bfloat16().T.contiguous()
+        # Memory that is written over: new memory of that size is slower to get than to multiply.
+        rounded = torch.empty((_CHUNK_ROWS, len(queries)), dtype=torch.bfloat16)
+        found = torch.empty((_CHUNK_ROWS, queries.shape[1]), dtype=torch.bfloat16)
+        for start, chunk in _chunks(vectors, places, stretch):
+            its, n = found[: len(chunk)], len(chunk)
+            torch.mm(rounded[:n].copy_(torch.from_numpy(_as_writable(chunk))), queries, out=its)
+            least = best.least - np.float32(_ROUGH)
+            if (least > 0).all():  # the bits of positive numbers are in their order
+                pairs = _at_least(its.view(torch.int16).numpy(), (least.view(np.int32) >> 16).astype(np.int16))
+            else:
+                pairs = _at_least(its.float().numpy(), least)
+            yield start, pairs
 
     return products
+
+
+def _at_least(found: npt.NDArray[Any], least: npt.NDArray[Any]) -> Pairs:
+    """Which of the products `(rows, queries)` are not below a bound `(queries,)`."""
+    rows, which = np.divmod(np.flatnonzero(found >= least), len(least))
+    return which, rows
 
 
 def _as_writable(chunk: Vectors) -> Vectors:
@@ -172,18 +200,17 @@ def _as_writable(chunk: Vectors) -> Vectors:
 
 
 @contextmanager
-def _multiplier(n_products: int) -> Iterator[_Products]:
-    """What multiplies so many pairs quickest; PyTorch's threads are set for it and put back."""
+def _multiplier(n_products: int) -> Iterator[tuple[_Products, int]]:
+    """What multiplies so many pairs quickest, and on how many threads; PyTorch's own are set for it and put back."""
     enough = _WORTH if "torch" in sys.modules else _WORTH_IMPORTING
     if n_products < enough or not multiplies_bfloat16():
-        yield _whole
+        yield _whole, 1  # NumPy's products take every core
         return
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(n_cores())
     try:
-        yield _rounded(torch)
+        yield _rounded(torch), n_cores()
     finally:
         torch.set_num_threads(before)
 

@@ -5,11 +5,26 @@ every core for a query that one core answers faster, and spinning threads slow e
 """
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 #: Queries a thread must have to itself before a second one is worth starting.
 _QUERIES_PER_THREAD = 8
+
+
+_HERE = threading.local()
+
+
+@contextmanager
+def within(n: int) -> Iterator[None]:
+    """Let this thread use no more than `n` cores in this block: others run beside it."""
+    before = getattr(_HERE, "cores", None)
+    _HERE.cores = n
+    try:
+        yield
+    finally:
+        _HERE.cores = before
 
 
 @contextmanager
@@ -26,7 +41,10 @@ def faiss_threads(n: int) -> Iterator[None]:
 
 
 def n_cores() -> int:
-    """Cores this process may run on, and no more than `OMP_NUM_THREADS` says."""
+    """Cores this thread may use: those of the process, and no more than `OMP_NUM_THREADS` or `within` says."""
+    here: int | None = getattr(_HERE, "cores", None)
+    if here is not None:
+        return here
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return min(cores, int(asked)) if asked.isdigit() and int(asked) > 0 else cores

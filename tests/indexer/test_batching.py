@@ -124,5 +124,5 @@ def test_equal_scores_are_in_row_order_and_lacking_rows_are_said(vectors):
 def test_pytorch_is_not_imported_for_little(monkeypatch):
     monkeypatch.setattr(products, "multiplies_bfloat16", lambda: True)
     monkeypatch.delitem(sys.modules, "torch")
-    with products._multiplier(10**8) as multiply:
-        assert multiply is products._whole
+    with products._multiplier(10**8) as (multiply, n_threads):
+        assert (multiply, n_threads) == (products._whole, 1)
