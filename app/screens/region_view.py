@@ -21,7 +21,7 @@ def region_query(region: Region) -> tuple[RegionQuery, Card] | None:
     ring = _ring(region.geometry)
     if ring is None:
         return None
-    row = slides().loc[region.slide]
+    row = slides().loc[region.slide].to_dict()
     corners = np.array(ring)
     facts = {
         "id": f"{region.slide}/drawn region",
@@ -33,7 +33,7 @@ def region_query(region: Region) -> tuple[RegionQuery, Card] | None:
         "x_px": float(corners[:, 0].mean()),
         "y_px": float(corners[:, 1].mean()),
     }
-    return RegionQuery(region.slide, ((ring,),)), Card(facts, _picture(region.slide, float(row["width_px"]), corners))
+    return RegionQuery(region.slide, ((ring,),)), Card(facts, _picture(region.slide, row["width_px"], corners))
 
 
 def _ring(geometry: dict[str, Any]) -> tuple[tuple[float, float], ...] | None:

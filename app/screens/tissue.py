@@ -18,7 +18,7 @@ from app.screens.session import engine, errors_as_sentences, items_of, slide_pic
 from app.screens.slide_map import draw_map
 from app.screens.slide_picker import KINDS, central_item, choose_slide, items_on, placed
 from app.screens.upload_view import choose_upload
-from app.viewer.component import Region
+from app.viewer.component import Region, drawn_region
 from encoders.contracts import Modality
 from search.query import ItemQuery, PatchQuery, Query, RegionQuery
 
@@ -35,7 +35,7 @@ def show() -> None:
         with about:
             _describe_slide(slide)
         with colours:
-            overlay = choose_overlay(_asked(item), points, on=False)
+            overlay = choose_overlay(_asked(item, drawn_region("map", slide)), points, on=False)
         with errors_as_sentences():
             mapped = placed(points)
             if len(mapped) or slide_picture(slide) is not None:
@@ -44,13 +44,16 @@ def show() -> None:
         _answer(item, region)
 
 
-def _asked(item: str | None) -> ItemQuery | None:
-    """The item, asked with as the answer beside the map is."""
+def _asked(item: str | None, region: Region | None) -> Query | None:
+    """The region or the item, asked with as the answer beside the map is."""
     sides = _sides(item) if item else ()
     if not item or not sides:
         return None
     by_direction = st.session_state.get("view", _VIEWS[0]) == _VIEWS[0]
-    return ItemQuery(item, asked_side(sides, by_direction=by_direction))
+    side = asked_side(sides, by_direction=by_direction)
+    if region is not None and (drawn := region_query(region)) is not None:
+        return replace(drawn[0], using=side)
+    return ItemQuery(item, side)
 
 
 def _sides(item: str) -> tuple[Modality, ...]:

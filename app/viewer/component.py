@@ -118,6 +118,12 @@ def show_slide(
     return _region(state.get("region"), scene.view.slide)
 
 
+def drawn_region(key: str, slide: str) -> Region | None:
+    """What is drawn on a slide in the viewer of that key, before it is shown again."""
+    state = st.session_state.get(key)
+    return None if state is None else _region(state.get("region"), slide)
+
+
 def _data(scene: Scene) -> dict[str, Any]:
     """What the browser needs to draw a scene, its numbers put where the browser fetches them."""
     view, points, link = scene.view, scene.points, scene.link

@@ -3,11 +3,10 @@
 const groups = new Map();
 
 export class Link {
-  // `view` has `osd`, `frame()` and `size`; `matrix` is [[a, b, c], [d, e, f]], level-0 pixels to shared pixels.
+  // `view` has `osd`, `frame()`, `centre()` and `moveTo()`; `matrix` is [[a, b, c], [d, e, f]], level-0 pixels to
+  // shared pixels.
   constructor(view, group, matrix) {
     Object.assign(this, { view, group, matrix, following: false });
-    this.size = Math.sqrt(Math.abs(matrix[0][0] * matrix[1][1] - matrix[0][1] * matrix[1][0]));
-    this.turn = (Math.atan2(matrix[1][0], matrix[0][0]) * 180) / Math.PI;
     this.tell = () => this.following || this.lead();
     view.osd.addHandler("viewport-change", this.tell);
     if (!groups.has(group)) groups.set(group, new Set());
@@ -18,15 +17,19 @@ export class Link {
   lead() {
     const frame = this.view.frame();
     if (!frame) return;
-    const [x, y] = apply(this.matrix, this.view.centre());
-    const shared = { x, y, scale: frame.scale / this.size, turn: this.view.osd.viewport.getRotation(true) - this.turn };
-    for (const other of groups.get(this.group)) if (other !== this) other.follow(shared);
+    const [[a, b], [c, d]] = this.matrix, det = a * d - b * c;
+    const centre = apply(this.matrix, this.view.centre());
+    const seen = product([[frame.a, frame.c], [frame.b, frame.d]], [[d / det, -b / det], [-c / det, a / det]]);
+    for (const other of groups.get(this.group)) if (other !== this) other.follow(centre, seen);
   }
 
-  follow({ x, y, scale, turn }) {
+  // `seen` is how a step in shared pixels looks on the screen; a mirrored slide is seen flipped.
+  follow(centre, seen) {
     if (!this.view.frame()) return;
+    const [[a, c], [b, d]] = product(seen, this.matrix), det = a * d - b * c, flipped = det < 0;
+    const turn = (Math.atan2(b, flipped ? -a : a) * 180) / Math.PI;
     this.following = true;
-    this.view.moveTo(invert(this.matrix, [x, y]), scale * this.size, turn + this.turn);
+    this.view.moveTo(invert(this.matrix, centre), Math.sqrt(Math.abs(det)), turn, flipped);
     this.following = false;
   }
 
@@ -34,6 +37,11 @@ export class Link {
     this.view.osd.removeHandler("viewport-change", this.tell);
     groups.get(this.group)?.delete(this);
   }
+}
+
+// Of the left two columns.
+function product([[a, b], [c, d]], [[e, f], [g, h]]) {
+  return [[a * e + b * g, a * f + b * h], [c * e + d * g, c * f + d * h]];
 }
 
 function apply([[a, b, c], [d, e, f]], [x, y]) {

@@ -8,7 +8,7 @@ import { RegionPen } from "./script?name=region.js";
 
 const HOME_MARGIN = 0.04;
 const ASK_AGAIN_MS = 700;
-const HOVER_PX = 300; // widest scale bar, a quarter of the view at most
+const WIDEST_SCALE_PX = 300; // of the scale bar, and a quarter of the view at most
 const JUMP_SIDES = 12; // a jump shows so many item sides
 const BUTTONS = [ // name, strokes of its sign in a box of 16, what it does
   ["in", "M8 3v10M3 8h10", "Zoom in"],
@@ -57,19 +57,34 @@ class SlideView {
     this.said.setAttribute("role", "status");
     this.hint = root.appendChild(element("div", "hs-v-hint"));
     // The page has shortcuts of its own, such as "r": they are not meant while the slide has the focus.
-    root.addEventListener("keydown", (event) => event.stopPropagation());
+    root.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      const drawing = this.tools.querySelector(".hs-v-on");
+      if (event.key === "Escape" && drawing) this.toggleRegion(drawing);
+    });
   }
 
+  // One after the other; of those that come meanwhile the last one counts.
   async update(data) {
+    this.next = data;
+    if (this.busy) return;
+    this.busy = true;
+    while (this.next) {
+      const next = this.next;
+      this.next = null;
+      await this.apply(next).catch((error) => this.say(`The slide could not be drawn (${error.message}). Load the page again.`));
+    }
+    this.busy = false;
+  }
+
+  async apply(data) {
     const before = this.data;
     this.data = data;
     this.root.style.height = `${data.height}px`;
-    if (!this.osd) await (this.begun ??= this.begin(data));
-    if (this.data !== data) return; // a later update came meanwhile
+    if (!this.osd) await this.begin(data);
     if (before.slide !== data.slide || before.base !== data.base) this.open();
     const itemsNew = before.items?.places !== data.items.places || before.items?.names !== data.items.names;
     if (itemsNew) await this.takeItems();
-    if (this.data !== data) { this.data.colours ??= null; return; }
     if (itemsNew || JSON.stringify(before.colours) !== JSON.stringify(data.colours)) await this.takeColours();
     this.overlay.chosen = this.overlay.items ? this.overlay.items.names.indexOf(data.chosen) : -1;
     if (data.outlines) this.overlay.polygons = data.outlines;
@@ -111,6 +126,7 @@ class SlideView {
   open() {
     const { slide, size, base, hasPicture } = this.data, number = ++this.wanted;
     this.osd.close();
+    this.region = null;
     this.overlay.polygons = [];
     this.say("");
     const place = { fitBounds: new this.OSD.Rect(0, 0, 1, size[1] / size[0]) };
@@ -189,6 +205,7 @@ class SlideView {
   }
 
   setRegion(corners) {
+    this.region = corners;
     this.overlay.polygons = corners ? [corners] : [];
     const ring = corners && [...corners, corners[0]].map(([x, y]) => [Math.round(x * 10) / 10, Math.round(y * 10) / 10]);
     this.send.region(corners ? { slide: this.data.slide, geometry: { type: "Polygon", coordinates: [ring] } } : null);
@@ -200,6 +217,7 @@ class SlideView {
     const [x, y] = this.toSlide(event.position.x, event.position.y);
     const i = this.overlay.at(x, y, this.frame());
     if (i < 0) return;
+    if (this.region) this.setRegion(null); // it is this item that is asked with now
     this.overlay.chosen = i; // at once; Python says the same a moment later
     this.redraw();
     this.send.picked({ slide: this.data.slide, item: this.overlay.items.names[i] });
@@ -225,6 +243,7 @@ class SlideView {
     if (!viewport || !width || !this.osd.world.getItemCount()) return null;
     const [o, x, y] = [[0, 0], [1, 0], [0, 1]].map(([px, py]) => viewport.pixelFromPoint(new this.OSD.Point(px, py), true));
     const frame = { a: (x.x - o.x) / width, b: (x.y - o.y) / width, c: (y.x - o.x) / width, d: (y.y - o.y) / width, e: o.x, f: o.y };
+    if (viewport.getFlip()) Object.assign(frame, { a: -frame.a, c: -frame.c, e: viewport.getContainerSize().x - o.x });
     return { ...frame, scale: Math.hypot(frame.a, frame.b) };
   }
 
@@ -238,8 +257,9 @@ class SlideView {
     return [centre.x * this.data.size[0], centre.y * this.data.size[0]];
   }
 
-  moveTo([x, y], scale, turn) {
+  moveTo([x, y], scale, turn, flipped) {
     const { viewport } = this.osd, width = this.data.size[0];
+    if (viewport.getFlip() !== flipped) viewport.setFlip(flipped);
     viewport.setRotation(turn, true);
     viewport.zoomTo((scale * width) / viewport.getContainerSize().x, null, true);
     viewport.panTo(new this.OSD.Point(x / width, y / width), true);
@@ -280,7 +300,7 @@ class SlideView {
   drawScale({ scale }) {
     const { mpp } = this.data;
     if (!mpp) { this.scale.textContent = "scale not known: no micrometres per pixel"; return; }
-    const longest = (Math.min(HOVER_PX, this.stage.clientWidth / 4) / scale) * mpp, power = 10 ** Math.floor(Math.log10(longest));
+    const longest = (Math.min(WIDEST_SCALE_PX, this.stage.clientWidth / 4) / scale) * mpp, power = 10 ** Math.floor(Math.log10(longest));
     const length = [5, 2, 1].find((step) => step * power <= longest) * power;
     this.scale.textContent = length >= 1000 ? `${readable(length / 1000)} mm` : `${readable(length)} µm`;
     this.scale.style.setProperty("--hs-length", `${(length / mpp) * scale}px`);
