@@ -2,7 +2,7 @@
 
 Cell types of spots of known composition beside Tangram, plain least squares, the mean and chance, and of all sections
 of her2st beside the published ones; sections laid over each other after a planted turn, scale and bend; intervals of
-predicted expression on patients they were not measured on; p-values of pairs that do not belong together. `--quick`
+predicted expression on patients they were not measured on; queries moved by examples and drawn as regions; p-values of pairs that do not belong together. `--quick`
 takes fewer spots, sections and rounds of Tangram.
 """
 
@@ -15,6 +15,7 @@ from benchmarks.analyses_alignment import alignment_rows
 from benchmarks.analyses_calibration import calibration_rows
 from benchmarks.analyses_decomposition import decomposition_rows
 from benchmarks.analyses_intervals import interval_rows
+from benchmarks.analyses_queries import query_rows
 from benchmarks.report import Row, markdown, show, write_between_marks
 
 
@@ -24,6 +25,7 @@ def measure(*, quick: bool) -> Iterator[Row]:
     if not quick:
         yield from agreement_rows()
     yield from alignment_rows()
+    yield from query_rows(quick=quick)
     yield from interval_rows(n_spots=40 if quick else 150, quick=quick)
     yield from calibration_rows(n_pairs=10_000, quick=quick)
 
