@@ -1,7 +1,7 @@
 """What analyses are worth, in one run: `python -m benchmarks.analyses [--json] [--quick] [--write docs/analyses.md]`.
 
 Cell types of spots of known composition beside Tangram, plain least squares, the mean and chance, and of all sections
-of her2st beside the published ones; sections laid over each other after a planted turn, scale and bend; intervals of
+of her2st beside the published ones; the pathologist's regions from marker genes; sections laid over each other after a planted turn, scale and bend; intervals of
 predicted expression on patients they were not measured on; queries moved by examples and drawn as regions; p-values of pairs that do not belong together. `--quick`
 takes fewer spots, sections and rounds of Tangram.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.analyses_agreement import agreement_rows
 from benchmarks.analyses_alignment import alignment_rows
+from benchmarks.analyses_annotation import annotation_rows
 from benchmarks.analyses_calibration import calibration_rows
 from benchmarks.analyses_decomposition import decomposition_rows
 from benchmarks.analyses_intervals import interval_rows
@@ -24,6 +25,7 @@ def measure(*, quick: bool) -> Iterator[Row]:
     yield from decomposition_rows(n_spots=200 if quick else 500, epochs=300 if quick else 1_000)
     if not quick:
         yield from agreement_rows()
+    yield from annotation_rows(quick=quick)
     yield from alignment_rows()
     yield from query_rows(quick=quick)
     yield from interval_rows(n_spots=40 if quick else 150, quick=quick)

@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 from scipy import stats
 
 from benchmarks.her2st_sections import RememberedFeatures, Section, paired_vectors, read_sections, train
@@ -17,6 +18,7 @@ from encoders.registry import open_space
 from encoders.space import Space
 from indexer.datasets.manifest import load_manifest
 from search.retrieval.calibration import tail_probabilities
+from search.retrieval.slide_null import SlidePairs, pair_p_values
 from search.training.run import MINI_DATA
 
 _SIDES = ("image", "expression")
@@ -43,6 +45,7 @@ def calibration_rows(*, n_pairs: int, quick: bool) -> Iterator[Row]:
     sections = read_sections(recipe, slides=slides if quick else None)
     note = "mismatched pairs of different patients; its null was drawn from patients like these"
     yield from _rows("p-value KS distance", open_space("mini"), sections, None, n_pairs, note)
+    yield _slide_row(open_space("mini"), sections)
     if not quick:
         space = train(sections, _HELD_OUT, recipe, RememberedFeatures(DefaultBackbone(device="cpu")))
         note = f"one side of each pair is of patient {_HELD_OUT}, whom the space has not seen"
@@ -68,6 +71,34 @@ def _rows(
         distance = float(stats.kstest(p, "uniform").statistic)
         label = name if (query, target) == _SIDES else f"{name}, {query} to {target}"
         yield Row("analyses", label, distance, "KS", None, n_pairs, f"{note}; {np.mean(p <= 0.05):.3f} are below .05")
+
+
+def _slide_row(space: Space, sections: Sequence[Section]) -> Row:
+    """Slides of different patients, each pair held against the pairs that do not involve the first one's patient."""
+    bulks = [sp.csr_matrix(section.expression.counts.sum(axis=0)) for section in sections]
+    vectors = np.concatenate(
+        [
+            space.expression.encode_counts(bulk, section.expression.genes).vectors
+            for bulk, section in zip(bulks, sections, strict=True)
+        ]
+    )
+    _, patients = np.unique([section.expression.patient for section in sections], return_inverse=True)
+    first, second = np.triu_indices(len(patients), k=1)
+    apart = patients[first] != patients[second]
+    first, second = first[apart], second[apart]
+    scores = np.einsum("ij,ij->i", vectors[first], vectors[second]).astype(np.float64)
+    pairs = SlidePairs(scores, patients[first], patients[second], np.zeros(len(scores), dtype=np.bool_))
+    p = []
+    for patient in range(int(patients.max()) + 1):
+        asked = (pairs.first == patient) | (pairs.second == patient)
+        p.append(pair_p_values(scores[asked].astype(np.float32), pairs.without(patient)[0]))
+    every = np.concatenate(p)
+    note = (
+        f"{len(scores)} pairs of {len(patients)} slides by expression, but of {len(p)} patients only, both ways; "
+    )
+    distance = float(stats.kstest(every, "uniform").statistic)
+    name = "p-value KS distance, slide to slide"
+    return Row("analyses", name, distance, "KS", None, len(every), f"{note}{np.mean(every <= 0.05):.3f} are below .05")
 
 
 def _mismatched(queries: _Side, targets: _Side, unseen: str | None, n_pairs: int) -> Floats:

@@ -121,16 +121,18 @@ def annotate_items(
     others = null_items(catalogue, chosen)
     enough = len(others) >= FEWEST_NULL
     scorer: Scorer
+    null: Doubles | None = None
+    table = None
     if chosen.using == "counts" and isinstance(classes, MarkerClasses):
-        scorer, unknown = counts_scorer(classes, catalogue, others if enough else chosen.rows)
-        table = None
+        scorer, of_reference, unknown = counts_scorer(classes, catalogue, others if enough else chosen.rows)
+        null = of_reference if enough else None
     else:
         vectors, unknown = class_vectors(classes, catalogue, space)
         scorer = SpaceScorer(catalogue, chosen.side, vectors)
         source = "genes" if isinstance(classes, MarkerClasses) else "expression"
+        null = scorer(others) if enough else None
         table = (space().card.calibration, f"{source}->{chosen.side}") if not enough else None
     scores = scorer(chosen.rows)
-    null = scorer(others) if enough else None
     if manner.smooth:
         scores = smoothed(catalogue, chosen.rows, scores)
         null = None if null is None else smoothed(catalogue, others, null)

@@ -114,6 +114,25 @@ def marker_classes(
     return MarkerClasses(read, name, tuple(sources))
 
 
+def classes_of_lines(text: str) -> MarkerClasses:
+    """Classes as a person types them, a line each: `Tumour: EPCAM KRT8:2 -VIM`.
+
+    Raises
+    ------
+    AnnotationError
+        If a line has no colon, a class comes twice, or as in `marker_classes`.
+    """
+    genes: dict[str, str] = {}
+    for line in filter(None, map(str.strip, text.splitlines())):
+        name, colon, given = line.partition(": ")
+        if not colon:
+            raise AnnotationError(f"The line {line[:60]!r} has no class; expected a name, a colon, a space and genes.")
+        if name in genes:
+            raise AnnotationError(f"The class {name!r} is given twice; put its genes on one line.")
+        genes[name] = given
+    return marker_classes(genes)
+
+
 def known_sets() -> tuple[str, ...]:
     """Names of the marker sets that come with the project."""
     folder = files("search.annotation") / _SETS

@@ -62,7 +62,10 @@ class CountsScorer:
 
     def __call__(self, rows: Rows) -> Doubles:
         """Scores float64 `(len(rows), n_classes)`, in standard deviations."""
-        values = log_per_10k(self.catalogue, rows)[:, self.columns].toarray().astype(np.float64)
+        return self.of_values(log_per_10k(self.catalogue, rows)[:, self.columns].toarray().astype(np.float64))
+
+    def of_values(self, values: Doubles) -> Doubles:
+        """Scores of log-expression over `columns`, float64 `(n, m)`."""
         return np.asarray((values - self.mean) / self.sd @ self.weights)
 
 
@@ -97,8 +100,8 @@ def class_vectors(
 
 def counts_scorer(
     classes: MarkerClasses, catalogue: Catalogue, reference: Rows
-) -> tuple[CountsScorer, dict[str, tuple[str, ...]]]:
-    """Scorer by own counts, standardised over reference items, and the genes of each class that are not measured.
+) -> tuple[CountsScorer, Doubles, dict[str, tuple[str, ...]]]:
+    """Scorer by own counts, standardised over reference items, their scores, and the genes that are not measured.
 
     Raises
     ------
@@ -126,4 +129,4 @@ def counts_scorer(
             f"No gene of class {name!r} varies over the {len(reference):,} items compared; give others."
         )
     scorer = CountsScorer(catalogue, columns, weights / totals, mean, np.maximum(sd, _FLAT))
-    return scorer, {name: genes for name, genes in unknown.items() if genes}
+    return scorer, scorer.of_values(values), {name: genes for name, genes in unknown.items() if genes}
