@@ -1,10 +1,10 @@
 """Horizontal bar charts: cohorts, cell types, predicted genes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.figure_style import BLUE, INK, MUTED, ORANGE, SMALL_PT, TEXT_PT, foot, new_figure, style, titled
+from app.figure_style import BLUE, INK, MUTED, ORANGE, RULE, SMALL_PT, TEXT_PT, foot, new_figure, style, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +23,10 @@ class Bars:
         Length of each bar.
     spreads : sequence of float, optional
         Standard deviation drawn as a whisker.
+    intervals : sequence of (float, float), optional
+        Ends of a whisker, instead of a spread.
+    faint : collection of int
+        Bars, from 0, that are greyed out.
     marks : sequence of (float or None), optional
         A second value drawn as a dot, such as the measured one; `mark_name` names it.
     notes : sequence of str, optional
@@ -35,6 +39,8 @@ class Bars:
     labels: Sequence[str]
     values: Sequence[float]
     spreads: Sequence[float] = ()
+    intervals: Sequence[tuple[float, float]] = ()
+    faint: Collection[int] = ()
     marks: Sequence[float | None] = ()
     mark_name: str = ""
     notes: Sequence[str] = ()
@@ -59,9 +65,16 @@ def bars_figure(bars: Bars) -> "Figure":
 def draw_bars(axes: "Axes", bars: Bars, *, room_for: int = 1) -> None:
     """Draw the chart into `axes`, which keep room for that many bars even where there are fewer."""
     rows = list(range(len(bars.labels)))
-    axes.barh(rows, bars.values, height=0.62, color=BLUE, zorder=2)
+    axes.barh(rows, bars.values, height=0.62, color=[RULE if row in bars.faint else BLUE for row in rows], zorder=2)
     ends = list(bars.values)
-    if len(bars.spreads):
+    if len(bars.intervals):
+        whiskers = [
+            [value - low for value, (low, _) in zip(bars.values, bars.intervals, strict=True)],
+            [high - value for value, (_, high) in zip(bars.values, bars.intervals, strict=True)],
+        ]
+        axes.errorbar(bars.values, rows, xerr=whiskers, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2, zorder=3)
+        ends = [high for _, high in bars.intervals]
+    elif len(bars.spreads):
         axes.errorbar(bars.values, rows, xerr=bars.spreads, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2, zorder=3)
         ends = [value + spread for value, spread in zip(bars.values, bars.spreads, strict=True)]
     measured = [(row, mark) for row, mark in zip(rows, bars.marks, strict=False) if mark is not None]

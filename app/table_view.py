@@ -1,7 +1,7 @@
 """A table ready to be shown: the terminal and the gallery page draw the same one."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,12 +34,15 @@ class TableView:
         Cells as text, one per column.
     caption : str
         Provenance: licences, the space, what was excluded, "generated" where that is so.
+    faint : collection of int
+        Rows, from 0, that are greyed out.
     """
 
     title: str
     columns: Sequence[Column]
     rows: Sequence[Sequence[str]]
     caption: str = ""
+    faint: Collection[int] = ()
 
     def __post_init__(self) -> None:
         wrong = next((row for row in self.rows if len(row) != len(self.columns)), None)

@@ -2,9 +2,9 @@
 
 Cell types of spots of known composition beside Tangram, plain least squares, the mean and chance, and of all sections
 of her2st beside the published ones; the pathologist's regions from marker genes; sections laid over each
-other after a planted turn, scale and bend; intervals of
-predicted expression on patients they were not measured on; queries moved by examples and drawn as regions; p-values of pairs that do not belong together. `--quick`
-takes fewer spots, sections and rounds of Tangram.
+other after a planted turn, scale and bend; expression
+predicted from pictures beside published ways, and its intervals on patients they were not measured on; queries moved by examples, or of regions; p-values of pairs
+that do not belong together. `--quick` takes fewer spots, sections and rounds of Tangram.
 """
 
 import argparse
@@ -17,7 +17,9 @@ from benchmarks.analyses_annotation import annotation_rows
 from benchmarks.analyses_calibration import calibration_rows
 from benchmarks.analyses_decomposition import decomposition_rows
 from benchmarks.analyses_intervals import interval_rows
+from benchmarks.analyses_prediction import prediction_rows
 from benchmarks.analyses_queries import query_rows
+from benchmarks.her2st_index import her2st_engine
 from benchmarks.report import Row, markdown, show, write_between_marks
 
 
@@ -29,7 +31,9 @@ def measure(*, quick: bool) -> Iterator[Row]:
     yield from annotation_rows(quick=quick)
     yield from alignment_rows()
     yield from query_rows(quick=quick)
-    yield from interval_rows(n_spots=40 if quick else 150, quick=quick)
+    with her2st_engine(quick=quick) as engine:
+        yield from prediction_rows(engine)
+        yield from interval_rows(engine, n_spots=150)
     yield from calibration_rows(n_pairs=10_000, quick=quick)
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from encoders.contracts import Modality
+from encoders.contracts import Modality, Vectors
 from search.expression.intervals import check_coverage, with_intervals
+from search.expression.many import VectorsAsked, VectorsPrediction, predict_vectors
 from search.expression.prediction import Prediction, check_mode, predict, predict_by_ridge
 from search.expression.slide_prediction import PlacesAsked, SlidePrediction, predict_places
 from search.expression.weighting import Mode
@@ -110,3 +111,21 @@ class Predictions:
         state = self._current()
         asked = PlacesAsked(slide, using, genes, n_genes, mode, k, where, exclude, predictability)
         return predict_places(state.catalogue, state.learned, state.mean_log_expression, asked)
+
+    def predict_vectors(self, vectors: Vectors, asked: VectorsAsked) -> VectorsPrediction:
+        """Predict expression for many vectors of the index's space that were made elsewhere.
+
+        Parameters
+        ----------
+        vectors : float32 (n, dim)
+            Unit vectors.
+        asked : VectorsAsked
+            Their side, the genes wanted, and how to predict.
+
+        Raises
+        ------
+        QueryError
+            If the vectors are of another dimension, or as in `predict_expression`.
+        """
+        state = self._current()
+        return predict_vectors(state.catalogue, state.learned, vectors, asked)

@@ -1,4 +1,4 @@
-"""`histoseek predict | decompose`: what the hits of a query say of it."""
+"""`histoseek decompose`: what the hits of a query say of it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.analysis_tables import composition_table, prediction_table
+from app.analysis_tables import composition_table
 from app.cell_types import DEFAULT_LABEL, parse_merge, reference_of_index
 from app.cli.options import Label, LeftOut, Merge, Where, reference_file, with_options
 from app.cli.output import show
@@ -14,7 +14,6 @@ from app.cli.questions import QueryOptions, open_engine
 from app.hit_tables import index_provenance
 from search.cells.composition import Manner, Source
 from search.cells.decomposition import Method, ShareOf
-from search.expression.weighting import Mode
 
 K = Annotated[int | None, typer.Option("-k", min=1, help="Hits to read; the analysis has its own default.")]
 
@@ -30,36 +29,8 @@ class AnalysisOptions(QueryOptions):
 
 def register(command: typer.Typer) -> None:
     """Add the verbs to `command`."""
-    for verb in (predict, decompose):
+    for verb in (decompose,):
         command.command(verb.__name__)(verb)
-
-
-@with_options(AnalysisOptions)
-def predict(
-    *,
-    gene: Annotated[list[str] | None, typer.Option("--gene", help="Only this gene; may be repeated.")] = None,
-    n_genes: Annotated[int, typer.Option("--n-genes", min=1, help="Genes shown when none is named.")] = 20,
-    mode: Annotated[Mode, typer.Option("--mode", help="How neighbours are weighted.")] = "softmax",
-    coverage: Annotated[
-        float | None, typer.Option("--coverage", help="Give intervals that hold this share of values, such as 0.9.")
-    ] = None,
-    options: AnalysisOptions,
-) -> None:
-    """Predict the expression of a query from the measured profiles of its hits."""
-    query, engine = options.query, open_engine(options)
-    found = engine.predict_expression(
-        query,
-        genes=gene,
-        n_genes=n_genes,
-        k=options.k,
-        mode=mode,
-        coverage=coverage,
-        where=options.where,
-        exclude=options.exclude,
-    )
-    title = f"Predicted expression of {options.asked}"
-    table = prediction_table(found, title=title, provenance=index_provenance(engine))
-    show(found.to_dict(), [table], as_json=options.as_json)
 
 
 @with_options(AnalysisOptions)

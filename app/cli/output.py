@@ -75,8 +75,8 @@ def rich_table(view: TableView) -> Table:
             no_wrap=not column.wrap,
             overflow="fold" if column.wrap else "ellipsis",
         )
-    for row in view.rows:
-        table.add_row(*(escape(cell) for cell in row))
+    for place, row in enumerate(view.rows):
+        table.add_row(*(escape(cell) for cell in row), style="dim" if place in view.faint else None)
     return table
 
 

@@ -55,6 +55,11 @@ class Misses:
     n_told: int = 0
     n_tellers: int = 0
 
+    @property
+    def r_chance(self) -> float:
+        """Correlation that a gene nothing can be told of exceeds one time in twenty."""
+        return 1.645 / math.sqrt(max(self.n_told - 3, 1))
+
     def half_widths(self, sd: Doubles, coverage: float) -> Doubles:
         """Half-width of the interval of each gene that covers a share of new spots, float64 `(n_genes,)`.
 
@@ -72,7 +77,8 @@ class Misses:
             f"Intervals cover {coverage:.0%} of the values of {len(self.residuals)} spots of {self.n_patients} "
             f"patients ({self.n_pictured} with pictures), each predicted from the other patients; a patient unlike "
             f"these may miss them more often. r: correlation of predicted and measured within sections, {self.n_told} "
-            f"spots of {self.n_tellers} patients."
+            f"spots of {self.n_tellers} patient{'' if self.n_tellers == 1 else 's'}; below {self.r_chance:.2f} it is "
+            "no better than chance."
         )
 
 
@@ -100,7 +106,9 @@ def with_intervals(
     for name, values in (("low", np.maximum(predicted - half, 0.0)), ("high", predicted + half), ("r", known.r)):
         place_of = table.column_names.index(name)
         table = table.set_column(place_of, name, pa.array(values, pa.float32(), from_pandas=True))
-    return replace(found, table=table, coverage=coverage, notes=(*found.notes, known.said(coverage)))
+    return replace(
+        found, table=table, coverage=coverage, r_chance=known.r_chance, notes=(*found.notes, known.said(coverage))
+    )
 
 
 def check_coverage(coverage: float, mode: Mode) -> None:

@@ -38,6 +38,8 @@ class Prediction(Findings):
         Share of new values that the intervals are to hold.
     temperature : float or None
         Of mode `softmax`: the cosine difference over which a weight falls by a factor e.
+    r_chance : float or None
+        Measured predictability `r` that chance alone exceeds one time in twenty, where it was measured.
     """
 
     mode: Mode
@@ -45,6 +47,12 @@ class Prediction(Findings):
     n_effective: float | None
     coverage: float | None = None
     temperature: float | None = None
+    r_chance: float | None = None
+
+    def predictable(self) -> tuple[bool, ...]:
+        """Whether each gene was predicted better than chance on other patients; true where that was not measured."""
+        r = self.table.column("r").to_pylist()
+        return tuple(self.r_chance is None or (value is not None and value > self.r_chance) for value in r)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,16 +10,16 @@ import pyarrow as pa
 from encoders.contracts import Floats, Modality
 from search.catalogue import Catalogue, Mask, Rows
 from search.errors import QueryError
-from search.expression.averaging import Moments, averaged_of_index, profiles_of
-from search.expression.intervals import misses
+from search.expression.averaging import profiles_of
 from search.expression.learned import Learned
-from search.expression.prediction import check_image, check_mode, chosen_genes
-from search.expression.temperature import Fit, columnwise_r
-from search.expression.weighting import Mode, Weighting
+from search.expression.many import Answering, able_to_answer, predict_many, predictability
+from search.expression.prediction import check_mode, chosen_genes
+from search.expression.temperature import columnwise_r
+from search.expression.weighting import Mode
 from search.item_rows import vectors_of
-from search.profiles import Doubles, has_counts, weighted_moments
+from search.profiles import Doubles, has_counts
 from search.result import Findings
-from search.retrieval.filters import DEFAULT_KINDS, Exclude, candidates
+from search.retrieval.filters import Exclude
 
 _COLUMNS = ("id", "kind", "x_px", "y_px")
 _PLACED = ("tile", "spot", "cell")
@@ -68,6 +68,8 @@ class SlidePrediction(Findings):
         Of the place itself, NaN where it has no counts.
     r : float64 (n_genes,)
         Measured predictability: correlation within sections of other patients; NaN where not measured.
+    r_chance : float
+        What chance alone exceeds one time in twenty; NaN where not measured.
     r_here : float64 (n_genes,)
         The same correlation on this slide, where it has counts.
     """
@@ -84,7 +86,12 @@ class SlidePrediction(Findings):
     sd: Floats
     measured: Floats
     r: Doubles
+    r_chance: float
     r_here: Doubles
+
+    def predictable(self) -> Mask:
+        """Whether each gene was predicted better than chance on other patients, bool; true where not measured."""
+        return np.asarray((self.r > self.r_chance) | np.isnan(self.r_chance))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form: the figures of each gene, not of each place."""
@@ -99,6 +106,7 @@ class SlidePrediction(Findings):
             "modality": self.modality,
             "mode": self.mode,
             "temperature": self.temperature,
+            "r_chance": _or_none(self.r_chance),
             "n_places": len(self),
             "n_neighbours": self.n_neighbours,
             "excluded_patients": list(self.excluded_patients),
@@ -116,9 +124,11 @@ def predict_places(catalogue: Catalogue, learned: Learned, background: Doubles, 
     if asked.genes is None:
         said = (f"The {len(columns)} genes most expressed over the index.",)
     fit = learned.fit(side, without, asked.mode).with_k(asked.k)
-    left_out, found = _predicted(catalogue, learned, asked, _Places(rows, side, patient), columns, fit)
+    left_out, allowed = _answering(catalogue, asked, patient)
+    answering = Answering(side, asked.mode, fit, allowed, without)
+    found = predict_many(catalogue, learned, vectors_of(catalogue, rows, side), columns, answering)
     softmax = asked.mode == "softmax"
-    known = misses(catalogue, columns, fit=fit, without=without) if softmax and asked.predictability else None
+    known = predictability(catalogue, columns, answering) if asked.predictability else None
     measured = _measured(catalogue, rows, columns)
     seen = np.isfinite(measured).all(axis=1)
     n_without = int(np.isnan(found.mean).any(axis=1).sum())
@@ -146,33 +156,9 @@ def predict_places(catalogue: Catalogue, learned: Learned, background: Doubles, 
         sd=found.sd,
         measured=measured,
         r=np.full(len(columns), np.nan) if known is None else known.r,
+        r_chance=float("nan") if known is None else known.r_chance,
         r_here=columnwise_r(found.mean[seen], measured[seen]) if seen.any() else np.full(len(columns), np.nan),
     )
-
-
-class _Places(NamedTuple):
-    """Places of a slide, the side they ask with, and whose slide it is."""
-
-    rows: Rows
-    side: Modality
-    patient: str | None
-
-
-def _predicted(
-    catalogue: Catalogue, learned: Learned, asked: PlacesAsked, places: _Places, columns: Rows, fit: Fit
-) -> tuple[str, Moments]:
-    """What was left out, in words, and the predicted values."""
-    vectors = vectors_of(catalogue, places.rows, places.side)
-    if asked.mode == "ridge":
-        check_image(places.side)
-        ridge = learned.ridge(() if places.patient is None else (places.patient,))
-        mean = ridge.predict(vectors, columns).astype(np.float32)
-        sd = np.repeat(ridge.sd[columns].astype(np.float32)[None], len(mean), axis=0)
-        return ridge.said(), Moments(mean, sd, ridge.n_spots, np.full(len(mean), ridge.n_spots, dtype=np.float32))
-    told, allowed = _answering(catalogue, asked, places.patient)
-    if asked.mode == "mean":
-        return told, _mean_of(catalogue, np.flatnonzero(allowed), columns, len(vectors))
-    return told, averaged_of_index(catalogue, vectors, allowed, columns, Weighting(asked.mode, fit.k, fit.temperature))
 
 
 def _places(catalogue: Catalogue, asked: PlacesAsked) -> tuple[Rows, Modality]:
@@ -194,7 +180,7 @@ def _answering(catalogue: Catalogue, asked: PlacesAsked, patient: str | None) ->
         raise QueryError(
             "exclude='none' would let a slide's own counts answer for it; choose slide or patient to be left out."
         )
-    allowed = candidates(catalogue, "expression", DEFAULT_KINDS["expression"], asked.where) & has_counts(catalogue)
+    allowed = able_to_answer(catalogue, asked.where)
     by_patient = patient if asked.exclude == "patient" else None
     left = catalogue.rows_where(*(("patient", by_patient) if by_patient else ("slide", asked.slide)))
     n_left = int(allowed[left].sum())
@@ -203,13 +189,6 @@ def _answering(catalogue: Catalogue, asked: PlacesAsked, patient: str | None) ->
         raise QueryError("No item with counts is left to predict from; loosen the filter or the exclusion.")
     what = f"patient {patient!r}" if by_patient else f"slide {asked.slide!r}"
     return f"Own {what} left out ({n_left:,} items); {int(allowed.sum()):,} items could answer.", allowed
-
-
-def _mean_of(catalogue: Catalogue, rows: Rows, columns: Rows, n_places: int) -> Moments:
-    mean, square = weighted_moments(catalogue, rows, np.full(len(rows), 1 / len(rows)))
-    sd = np.sqrt(np.maximum(square - mean**2, 0.0))[columns]
-    each = [np.repeat(values.astype(np.float32)[None], n_places, axis=0) for values in (mean[columns], sd)]
-    return Moments(each[0], each[1], len(rows), np.full(n_places, len(rows), dtype=np.float32))
 
 
 def _measured(catalogue: Catalogue, rows: Rows, columns: Rows) -> Floats:
