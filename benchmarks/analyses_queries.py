@@ -4,7 +4,7 @@ The pathologist's labels of her2st say what is right. Spots of one patient ask, 
 whom the space has not seen, asks first of all.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,7 @@ _HELD_OUT = "B"
 _TEXTBOOK = (1.0, 0.75, 0.15)
 _EXAMPLES, _SHOWN, _HITS = 3, 20, 10
 _AROUND = 25  # spots of a region, the asking one among them
+_BASELINE_GENES = 2_000
 _EVERY = 6  # spots of seen patients that ask
 
 
@@ -59,7 +60,7 @@ def query_rows(*, quick: bool) -> Iterator[Row]:
 def _read() -> Spots:
     sections = read_sections(Recipe(name="mini"), slides=_LABELLED)
     encode = open_space("mini").expression.encode_counts
-    genes = shared_genes([section.expression for section in sections])
+    genes = _most_counted(sections)
     kept = [_named(section) for section in sections]
 
     def log_counts(section: Section) -> Vectors:
@@ -79,6 +80,13 @@ def _read() -> Spots:
         patients=np.concatenate([np.repeat(s.expression.patient, int(k.sum())) for s, k in both]),
         xy_px=np.concatenate([s.xy_px[k] for s, k in both if s.xy_px is not None]),
     )
+
+
+def _most_counted(sections: Sequence[Section]) -> list[str]:
+    """The genes of all sections with the most counts, for the baseline."""
+    shared = shared_genes([section.expression for section in sections])
+    counts = [np.asarray(on_genes(section.expression, shared).sum(axis=0)).ravel() for section in sections]
+    return [shared[i] for i in np.argsort(-np.sum(counts, axis=0), kind="stable")[:_BASELINE_GENES].tolist()]
 
 
 def _named(section: Section) -> Mask:
