@@ -2,6 +2,7 @@
 
 import textwrap
 from contextlib import AbstractContextManager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,13 @@ def save(figure: "Figure", path: Path) -> Path:
     figure.savefig(part, dpi=_DPI, format=kind, metadata=metadata)
     part.replace(path)
     return path
+
+
+def as_png(figure: "Figure") -> bytes:
+    """The figure as the bytes of a PNG."""
+    made = BytesIO()
+    figure.savefig(made, dpi=_DPI, format="png", metadata={"Software": None})
+    return made.getvalue()
 
 
 def titled(figure: "Figure", title: str, subtitle: str, *, generated: bool) -> None:

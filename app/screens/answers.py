@@ -6,7 +6,11 @@ import streamlit as st
 from app.cell_types import generated_reference, reference_of_index
 from app.screens.session import Options, engine, items_of, options, slides, stamp
 from encoders.contracts import Modality
-from search.cells.composition import Composition, Source
+from search.annotation.annotate import Annotating, Annotation
+from search.annotation.classes import classes_of_lines
+from search.annotation.items import Using
+from search.cells.composition import Composition
+from search.cells.manner import Source
 from search.cells.reference import CellReference
 from search.expression.prediction import Prediction
 from search.expression.standouts import StandoutGene
@@ -14,6 +18,8 @@ from search.groups.cohorts import By, Cohorts
 from search.query import ItemQuery, Query
 from search.result import SearchResult
 from search.retrieval.filters import Exclude
+from search.sections.alignment import Model
+from search.sections.section_alignment import SlideAlignment
 
 _KEPT = 256  # answers of each kind kept in memory
 
@@ -74,6 +80,16 @@ def compositions(query: Query, *, where: str | None, exclude: Exclude) -> tuple[
 def cohorts(query: Query, *, by: By, target: Modality, where: str | None, exclude: Exclude) -> Cohorts:
     """Answer of `Engine.cohorts`."""
     return _cohorts(options().db, stamp(), query, by, target, where, exclude)
+
+
+def annotation(slide: str, classes: str, *, using: Using | None, rate: float, smooth: bool) -> Annotation:
+    """Answer of `Engine.annotate` by marker genes, a line a class: its name, a colon, its genes."""
+    return _annotation(options().db, stamp(), slide, classes, using, rate, smooth)
+
+
+def alignment(slide: str, other: str, *, using: Modality | None, model: Model, mirror: bool) -> SlideAlignment:
+    """Answer of `Engine.align`."""
+    return _alignment(options().db, stamp(), slide, other, using, model, mirror)
 
 
 @st.cache_data(max_entries=_KEPT, show_spinner="Searching")
@@ -181,3 +197,30 @@ def _cohorts(
     exclude: Exclude,
 ) -> Cohorts:
     return engine().cohorts(query, by=by, target=target, where=where, exclude=exclude)
+
+
+@st.cache_data(max_entries=_KEPT, show_spinner="Telling classes")
+def _annotation(
+    db: str,  # noqa: ARG001
+    version: str,  # noqa: ARG001
+    slide: str,
+    classes: str,
+    using: Using | None,
+    rate: float,
+    smooth: bool,  # noqa: FBT001 - cached by its value
+) -> Annotation:
+    return engine().annotate(slide, classes_of_lines(classes), Annotating(using, rate=rate, smooth=smooth))
+
+
+@st.cache_data(max_entries=_KEPT, show_spinner="Laying one slide over the other")
+def _alignment(
+    db: str,  # noqa: ARG001
+    version: str,  # noqa: ARG001
+    slide: str,
+    other: str,
+    using: Modality | None,
+    model: Model,
+    mirror: bool,  # noqa: FBT001 - cached by its value
+) -> SlideAlignment:
+    sides = None if using is None else (using, using)
+    return engine().align(slide, other, using=sides, model=model, mirror=mirror)

@@ -152,6 +152,31 @@ def _enrichment_text(row: Mapping[Any, Any]) -> str:
     return text
 
 
+def class_bars(counts: "pd.Series[int]", colours: Mapping[str, str]) -> go.Figure:
+    """Number of items of each class, in its colour.
+
+    Parameters
+    ----------
+    counts : Series
+        By class, in the order to be drawn, top first.
+    colours : mapping
+        `#RRGGBB` of each class.
+    """
+    figure = go.Figure(
+        go.Bar(
+            y=list(counts.index),
+            x=counts.to_numpy(),
+            orientation="h",
+            marker_color=[colours[name] for name in counts.index],
+            text=[f"{count:,}" for count in counts],
+            textposition="auto",
+            hovertemplate="%{y}: %{x:,}<extra></extra>",
+        )
+    )
+    _horizontal(figure, n_rows=len(counts), x_title="items")
+    return figure
+
+
 def _horizontal(figure: go.Figure, *, n_rows: int, x_title: str, row_px: int = _ROW_PX, extra_px: int = 90) -> None:
     legend: dict[str, Any] = {"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "traceorder": "normal"}
     figure.update_layout(

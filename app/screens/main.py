@@ -12,6 +12,8 @@ _PAGES = (
     ("tissue.py", "Tissue", ":material/biotech:"),
     ("genes.py", "Genes", ":material/genetics:"),
     ("slides.py", "Slides", ":material/grid_view:"),
+    ("regions.py", "Regions", ":material/category:"),
+    ("sections.py", "Sections", ":material/layers:"),
     ("index.py", "Index", ":material/database:"),
 )
 

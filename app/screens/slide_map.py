@@ -1,13 +1,18 @@
 """A slide with its items on a page: in the viewer, or as a plain map where its library was not fetched."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 import streamlit as st
 
 from app.maps import PointColours, SlideView, slide_map
 from app.screens.overlay import Overlay, colours_on
-from app.screens.session import slides
+from app.screens.session import items_of, slides
+from app.screens.slide_picker import KINDS
 from app.viewer.assets import library
-from app.viewer.component import Region, Scene, show_slide
+from app.viewer.component import Link, Region, Scene, show_slide
+from app.viewer.overlays import Classes
+from search.sections.section_alignment import SlideAlignment
 
 _PLAIN_CONFIG = {
     "scrollZoom": True,
@@ -56,6 +61,49 @@ def draw_map(
     jump = chosen is not None and st.session_state.get("linked_item") == chosen
     scene = Scene(view, points, colours, chosen, jump=jump)
     return show_slide(scene, key=key, alt=alt, on_pick=_take, regions=regions)
+
+
+def draw_classes(
+    slide: str, points: pd.DataFrame, classes: tuple[str | None, ...], palette: Mapping[str, str], *, key: str
+) -> None:
+    """Draw a slide with a colour for the class of each item, in its own order and colours."""
+    placed = (points["x_px"].notna() & points["y_px"].notna()).to_numpy()
+    shown = points[placed]
+    view = SlideView.from_row(slides().loc[slide].to_dict(), shown)
+    named = Classes(tuple(one for one, here in zip(classes, placed, strict=True) if here), "class", palette)
+    if library() is None:
+        st.caption(f":material/info: {_NO_LIBRARY}")
+        return
+    show_slide(Scene(view, shown, named), key=key, alt=f"Classes of {len(shown)} items on slide {slide}")
+
+
+def draw_linked(found: SlideAlignment) -> None:
+    """Draw two slides side by side, of which the one follows the other as the alignment says."""
+    sides = ((found.slide, Link("aligned", found.matrix_px)), (found.other, Link("aligned")))
+    kind = shared_kind(found.slide, found.other)
+    for column, (slide, link) in zip(st.columns(2, gap="small"), sides, strict=True):
+        with column:
+            points = placed_items(slide, kind)
+            view = SlideView.from_row(slides().loc[slide].to_dict(), points)
+            if library() is None:
+                st.caption(f":material/info: {_NO_LIBRARY}")
+                _draw_plain(view, points, None, chosen=None, key=f"linked-{slide}", alt=f"Slide {slide}")
+                continue
+            scene = Scene(view, points, link=link)
+            show_slide(scene, key=f"linked-{link.matrix == Link('').matrix}", alt=f"Slide {slide}", height=520)
+
+
+def shared_kind(slide: str, other: str) -> str | None:
+    """Kind of items that both slides have, spots before tiles."""
+    own, its = (set(items_of(name)["kind"]) for name in (slide, other))
+    return next((kind for kind in KINDS if kind in own & its), None)
+
+
+def placed_items(slide: str, kind: str | None) -> pd.DataFrame:
+    """Items of a kind that have a position on a slide; of any kind if none is named."""
+    items = items_of(slide)
+    of_kind = items["kind"] != "slide" if kind is None else items["kind"] == kind
+    return items[of_kind & items["x_px"].notna() & items["y_px"].notna()]
 
 
 def _take(item: str) -> None:

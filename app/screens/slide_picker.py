@@ -17,7 +17,7 @@ def choose_slide(*, with_image_first: bool = True) -> str:
     bare = table["thumbnail"].isna()
     order = list(table.index[~bare]) + list(table.index[bare]) if with_image_first else list(table.index)
     restore("slide", order)
-    slide = str(st.selectbox("Slide", order, format_func=_slide_label, key="slide"))
+    slide = str(st.selectbox("Slide", order, format_func=slide_label, key="slide"))
     keep("slide", slide)
     return slide
 
@@ -42,7 +42,8 @@ def central_item(points: pd.DataFrame) -> str:
     return str(mapped["id"].iloc[int(np.argmin((x - np.median(x)) ** 2 + (y - np.median(y)) ** 2))])
 
 
-def _slide_label(slide: str) -> str:
+def slide_label(slide: str) -> str:
+    """A slide with its patient and organ, for lists."""
     row = slides().loc[slide]
     picture = "" if row["thumbnail"] is not None else ", no image"
     return f"{slide}, patient {row['patient']}, {row['organ']}{picture}"
