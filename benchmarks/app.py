@@ -60,7 +60,7 @@ def fuzz_rows(db: Path, folder: Path, minutes: float) -> Iterator[Row]:
     """All that the schema allows, and what it does not."""
     with serving(db, folder) as served:
         found = fuzz(served.url, minutes * 60)
-    note = f"{minutes:g} minutes"
+    note = f"{minutes:g} minutes; {found.n_answered:,} were answered"
     yield Row(BENCH, "HTTP fuzz, server errors", found.n_server_errors, "answers", "bar 0", found.n_asked, note)
     told = "; ".join(found.failures)
     yield Row(BENCH, "HTTP fuzz, other than published", len(found.failures), "answers", "bar 0", found.n_asked, told)
