@@ -1,11 +1,7 @@
 """An annotation as a file: GeoJSON for QuPath, CSV or Parquet, a picture, or h5ad."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
 
 from app.annotation_figure import annotation_figure
 from app.annotation_regions import regions_geojson
@@ -13,6 +9,7 @@ from app.errors import ShowError
 from app.figure_style import FIGURE_KINDS, save
 from app.hit_tables import index_provenance
 from search.annotation.annotate import Annotation
+from search.annotation.annotated import annotation_anndata
 from search.engine import Engine
 
 #: Suffixes of the files an annotation is written to.
@@ -64,24 +61,6 @@ def _geojson(found: Annotation, engine: Engine, fewest: int) -> str:
 
 
 def _write_h5ad(found: Annotation, engine: Engine, path: Path) -> None:
-    import anndata as ad
-
-    frame = found.to_pandas().set_index("id").rename_axis(None)
-    probabilities = frame[[f"prob_{name}" for name in found.classes]].set_axis(list(found.classes), axis=1)
-    index = engine.index
-    counts = index.expression(engine.catalogue.rows_of(frame.index.tolist()))
-    genes = pd.DataFrame({"gene_id": [one or "" for one in index.ensembl_ids]}, index=pd.Index(index.genes))
-    kept = frame[["slide", "class", "best_class", "margin", "p_value", "fdr"]]
-    made = ad.AnnData(
-        X=counts,
-        obs=kept.assign(**{name: kept[name].astype("category") for name in ("slide", "class", "best_class")}),
-        var=genes,
-    )
-    made.obsm["spatial"] = frame[["x_px", "y_px"]].to_numpy(dtype=np.float64)
-    made.obsm["annotation"] = probabilities
-    made.uns["histoseek"] = {
-        "query": json.dumps(found.query),
-        "notes": json.dumps(list(found.notes)),
-        "provenance": index_provenance(engine),
-    }
+    made = annotation_anndata(found, engine.catalogue)
+    made.uns["histoseek"]["provenance"] = index_provenance(engine)
     made.write_h5ad(path, compression="gzip")

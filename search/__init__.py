@@ -1,5 +1,8 @@
 """Query in, hits and analyses out."""
 
+from search.annotation.annotate import Annotating, Annotation
+from search.annotation.bulk import bulk_profiles, read_bulk
+from search.annotation.classes import marker_classes, marker_set, read_markers
 from search.batch import BatchResult
 from search.cells.composition import Composition, Manner
 from search.cells.reference import CellReference, reference_from_counts, reference_from_h5ad
@@ -7,6 +10,7 @@ from search.composing.regions import region_from_geojson
 from search.engine import Engine
 from search.expression.prediction import Prediction
 from search.groups.cohorts import Cohorts
+from search.groups.mixing import Mixing, MixingQuestion
 from search.query import (
     ComposedQuery,
     ExamplesQuery,
@@ -26,6 +30,8 @@ from search.result import Findings, Plan, SearchResult
 from search.retrieval.similarity import SimilarityMap
 
 __all__ = [
+    "Annotating",
+    "Annotation",
     "BatchResult",
     "CellReference",
     "Cohorts",
@@ -38,6 +44,8 @@ __all__ = [
     "GroupQuery",
     "ItemQuery",
     "Manner",
+    "Mixing",
+    "MixingQuestion",
     "PatchQuery",
     "Plan",
     "Prediction",
@@ -49,7 +57,12 @@ __all__ = [
     "SimilarityMap",
     "SlideQuery",
     "VectorQuery",
+    "bulk_profiles",
+    "marker_classes",
+    "marker_set",
     "query_from_dict",
+    "read_bulk",
+    "read_markers",
     "reference_from_counts",
     "reference_from_h5ad",
     "region_from_geojson",

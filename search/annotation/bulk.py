@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import scipy.sparse as sp
 
 from search.annotation.classes import BulkClasses
@@ -61,6 +60,8 @@ def read_bulk(path: Path, *, label: str | None = None) -> BulkClasses:
     AnnotationError
         If the file cannot be read as that.
     """
+    import pandas as pd
+
     suffix = path.suffix.lower()
     try:
         if suffix == ".h5ad":
