@@ -38,7 +38,7 @@ _TOLERANCE = 0.01
 _LEAST_MARGIN = 1.0
 _FOR_CERTAIN = 1.5  # margin of tolerance 0, in units of the widest gap seen
 _SEED = 20_260
-_FEWEST_LISTS, _MOST_LISTS = 4, 16
+_FEWEST_LISTS, _MOST_LISTS = 3, 16
 _FIRST_SHARE = 0.75  # share of queries that need no more than the lists scanned at first
 _LEAST_RADIUS = 0.05
 

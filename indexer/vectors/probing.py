@@ -6,7 +6,9 @@ are added until none could. Likewise candidates are compared as long as the erro
 score. A search never stops because it has found k rows.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +17,10 @@ from encoders.contracts import Floats, Vectors
 from indexer.vectors.ann import AnnIndex, Unmapped, dots_at
 from indexer.vectors.evidence import Approach, Evidence, Radii, approach
 from indexer.vectors.selection import Selection
+from indexer.vectors.threads import n_cores
 
 Rows = npt.NDArray[np.int64]
-_FIRST_LISTS = 4  # scanned at first, whatever the evidence says
+_FIRST_LISTS = 3  # scanned at first, whatever the evidence says
 _FIRST_DEPTH = 16  # candidates for each hit wanted, at first
 _FEWEST, _MOST = 160, 4_096
 _CODES_A_CANDIDATE = 40  # of so many codes one is a candidate
@@ -31,6 +34,8 @@ _FEW_LISTS = 4
 #: Microseconds a scan of codes takes: at all, for each list, for each code; and those of a row compared at once.
 _SCAN_US, _LIST_US, _CODE_US, _ROW_US = 50.0, 3.0, 0.006, 0.13
 _ROUNDING = 1e-4  # what scores of whole vectors err by, in units of `Approach.error_in`
+_CODES_OF_ONE_CORE = 65_536  # more are scanned on all cores, each with a few more estimates than its share
+_SLACK = 1.2
 _ANYWHERE = float(np.finfo(np.float32).max)  # what all lists lie less far behind that may hold a hit
 
 
@@ -61,6 +66,14 @@ class Trace:
 
 
 NOTHING = Trace(0, 0, 0, 0, 0, "Nothing was scanned.")
+
+
+class _Estimates(NamedTuple):
+    """Estimates, descending, of what rows; `least` is one that no row lacking here exceeds, -inf if none lacks."""
+
+    estimates: Floats
+    rows: Rows
+    least: float
 
 
 class Prober:
@@ -136,6 +149,41 @@ class Prober:
         """Candidates to take at first from lists that hold so many rows that may answer."""
         return min(n_allowed, max(_FIRST_DEPTH * k, _FEWEST, min(_MOST, n_allowed // _CODES_A_CANDIDATE)))
 
+    def estimates(
+        self, query: Vectors, near: tuple[Rows, Floats], depth: int, share: float, selection: Selection
+    ) -> _Estimates:
+        """The best estimates of a query `(dim,)` in some lists; on all cores where there is much to scan.
+
+        Parameters
+        ----------
+        near : int64 (m,), float32 (m,)
+            Lists, the nearest first, and the inner product of the query with their centroids.
+        depth : int
+            Estimates wanted; several cores may give a few more, or fewer where they lie in one part of the lists.
+        share : float
+            Which part of all in these lists that is.
+        selection : Selection
+            Rows that may answer.
+        """
+        lists, coarse = near
+        n_parts = 1
+        if len(lists) > _FEW_BORDERS and int(self.ann.lists.sizes[lists].sum()) > _CODES_OF_ONE_CORE:
+            n_parts = n_cores()
+        if n_parts == 1:
+            return _estimates([self.ann.scan(query[None], lists[None], coarse[None], depth, selection)])
+        selection.ready()
+        each = depth if _CODES_A_ROW * share > 1 else int(_SLACK * depth / n_parts)
+        parts = [slice(start, None, n_parts) for start in range(n_parts)]
+
+        def scan(part: slice) -> tuple[Floats, Rows]:
+            its = np.ascontiguousarray(coarse[part])[None]
+            return self.ann.scan(query[None], lists[part][None], its, each, selection)
+
+        with ThreadPoolExecutor(n_parts - 1) as pool:
+            others = [pool.submit(scan, part) for part in parts[1:]]
+            found = [scan(parts[0]), *(other.result() for other in others)]
+        return _estimates(found)
+
     def code_errors(self, near: Approach, least: Floats) -> Floats:
         """Error of a code that few exceed, in units of `Approach.error_in`; of many queries one each."""
         if self.ann.kind == "ivf_flat":
@@ -200,19 +248,19 @@ class _Run:
         widest = float(errors.max())
         self._depth = max(self._depth, self._prober.depth(self._k, n_allowed))
         while True:
-            depth = min(self._depth, n_allowed)
-            estimates, found = self._ann.scan(self._query[None], lists[None], coarse[None], depth, self._selection)
-            n = depth if found[0, -1] >= 0 else int(np.count_nonzero(found[0] >= 0))  # those that are -1 come last
+            depth = min(self._depth, n_allowed + 1)  # of so many at least one is lacking, which shows that none else is
+            share = depth / n_allowed
+            found = self._prober.estimates(self._query, (lists, coarse), depth, share, self._selection)
             self.rows, self.scores = kept
-            self._compare(estimates[0, :n], found[0, :n], widest)
-            if n < depth or depth >= n_allowed:
+            self._compare(found.estimates, found.rows, widest)
+            if found.least == -np.inf:
                 return
-            border = float(errors.mean()) if len(lists) <= _FEW_BORDERS else self._border(found[0])
-            to_go = float(estimates[0, -1]) + self._error() * border - self.least
+            border = float(errors.mean()) if len(lists) <= _FEW_BORDERS else self._border(found.rows)
+            to_go = found.least + self._error() * border - self.least
             if to_go < 0:
                 return
             self.rescans += 1
-            self._depth = _deeper(estimates[0], to_go)
+            self._depth = _deeper(found.estimates, to_go)
             if _CODES_A_ROW * self._depth > n_allowed and isinstance(self._vectors, np.ndarray):
                 # The codes tell too little apart: every row is sooner compared.
                 self.rows, self.scores = kept
@@ -260,6 +308,19 @@ class _Run:
         if self._ann.kind == "ivf_flat":
             return _ROUNDING
         return self._prober.evidence.code_error_at(self._near.standing(self.least))
+
+
+def _estimates(scans: list[tuple[Floats, Rows]]) -> _Estimates:
+    """What some scans of other lists found, each for one query and as many as it was asked for, -1 where none."""
+    least = max((float(found[0, -1]) for found, rows in scans if rows[0, -1] >= 0), default=-np.inf)
+    if len(scans) == 1:
+        found, rows = scans[0][0][0], scans[0][1][0]
+        n = len(rows) if least > -np.inf else int(np.count_nonzero(rows >= 0))  # those that are -1 come last
+        return _Estimates(found[:n], rows[:n], least)
+    found, rows = (np.concatenate(column, axis=1)[0] for column in zip(*scans, strict=True))
+    there = np.flatnonzero((rows >= 0) & (found >= least))
+    order = there[np.argsort(-found[there])]
+    return _Estimates(found[order], rows[order], least)
 
 
 def _deeper(estimates: Floats, to_go: float) -> int:

@@ -69,6 +69,10 @@ class Selection:
             return None
         return _faiss().IDSelectorBitmap(self.packed)  # it reads `packed` in place, which lives as long as this
 
+    def ready(self) -> None:
+        """Make what a scan needs before several threads ask for it at once."""
+        _ = self.selector
+
     def parameters(self, n_lists: int) -> Any:
         """FAISS's parameters of a search of so many inverted lists; it only reads them, so threads may share them."""
         found = self._parameters.get(n_lists)

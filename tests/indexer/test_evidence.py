@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from benchmarks.ann_data import FILTERS, K, generate
 from encoders.contracts import unit_rows
-from indexer.vectors import ann
+from indexer.vectors import ann, probing
 from indexer.vectors.ann import AnnIndex
 from indexer.vectors.evidence import approach, measure, radii_of
 from indexer.vectors.probing import Prober
@@ -15,6 +15,7 @@ from indexer.vectors.selection import Selection
 from indexer.vectors.vector_set import VectorSet
 
 N, DIM = 6_000, 128
+_LISTS_TOGETHER = 0.01  # what estimates differ by with the lists that FAISS rounds together
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["clusters", "another modality"])
@@ -93,6 +94,56 @@ def test_rows_of_lists_are_the_allowed_ones_of_those_lists(built):
             rows = selection.in_lists(lists, of_lists.list_of, n_lists)
             expected = np.flatnonzero(selection.mask & np.isin(of_lists.list_of, lists))
             np.testing.assert_array_equal(np.sort(rows), expected)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 10_000), share=st.sampled_from([1.0, 0.4, 0.05]), in_a_row=st.booleans())
+def test_a_scan_passes_over_what_is_left_out_of_a_selection(built, seed, share, in_a_row):
+    _, prober = built
+    of_lists = prober.ann.lists
+    rng = np.random.default_rng(seed)
+    whole = Selection(rng.random(N) < share)
+    start, n = int(rng.integers(N - 1)), int(rng.integers(1, 200))
+    gone = np.arange(start, min(N, start + n)) if in_a_row else rng.permutation(N)[:n]
+    left = whole.without(gone, (of_lists.list_of, len(of_lists.sizes)))
+    some = np.unique(np.concatenate([gone, rng.integers(0, N, 100)])).tolist()
+    if left.selector is not None:
+        assert [left.selector.is_member(row) for row in some] == left.mask[some].tolist()
+    np.testing.assert_array_equal(left.packed, np.packbits(left.mask, bitorder="little"))
+    counts = left.list_counts(of_lists.list_of, len(of_lists.sizes))
+    np.testing.assert_array_equal(counts, np.bincount(of_lists.list_of[left.mask], minlength=len(of_lists.sizes)))
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+@given(seed=st.integers(0, 10_000), share=st.sampled_from([1.0, 0.3, 0.02]), depth=st.sampled_from([5, 60, 400]))
+def test_several_cores_lack_no_estimate_above_what_they_say(built, monkeypatch, seed, share, depth):
+    vectors, prober = built
+    rng = np.random.default_rng(seed)
+    selection = Selection(rng.random(N) < share)
+    query = vectors[rng.integers(N)]
+    lists = np.arange(len(prober.ann.lists.sizes))
+    near = (lists, approach(prober.ann.lists, prober.radii, query).scores)
+    every = prober.estimates(query, near, selection.count + 1, 1.0, selection)
+    assert every.least == -np.inf
+    assert len(every.rows) == selection.count
+    with monkeypatch.context() as patch:
+        patch.setattr(probing, "_CODES_OF_ONE_CORE", 0)
+        patch.setattr(probing, "n_cores", lambda: 3)
+        found = prober.estimates(query, near, depth, depth / selection.count, selection)
+        again, _, _ = prober.search(query, 10, selection)
+    by_row = dict(zip(every.rows.tolist(), every.estimates.tolist(), strict=True))
+    there = [by_row[row] for row in found.rows.tolist()]
+    np.testing.assert_allclose(found.estimates, there, atol=_LISTS_TOGETHER)
+    above = every.rows[every.estimates > found.least + _LISTS_TOGETHER]
+    assert np.isin(above, found.rows).all()
+    assert selection.mask[found.rows].all()
+    assert (np.diff(found.estimates) <= 0).all()
+    assert len(found.rows) >= min(selection.count, int(0.4 * depth))
+    alone, _, _ = prober.search(query, 10, selection)
+    best = [rows[np.argsort(-(vectors[rows] @ query))[:10]] for rows in (again, alone)]
+    assert np.isin(best[1], best[0]).mean() >= 0.8
 
 
 def test_a_query_of_another_spread_is_judged_in_its_own_units(built):
