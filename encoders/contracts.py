@@ -173,6 +173,9 @@ def unit_rows(values: Floats, norms: Floats | None = None) -> Vectors:
     `norms` are those of the rows where they are known.
     """
     found = np.linalg.norm(values, axis=1, keepdims=True) if norms is None else norms[:, None]
+    if (found > 0).all():  # several times as quick as under a mask
+        whole: Vectors = np.divide(values, found, out=np.empty_like(values, dtype=np.float32), casting="same_kind")
+        return whole
     scaled: Vectors = np.zeros_like(values, dtype=np.float32)
     np.divide(values, found, out=scaled, where=found > 0, casting="same_kind")
     return scaled

@@ -24,6 +24,7 @@ from indexer.vectors.threads import n_cores, threads_for, within
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 _AT_ONCE, _CANDIDATES_AT_ONCE = 256, 2**22  # queries, and what is found for them, of a chunk
+_DOTS_AT_ONCE = 2_048  # queries that are held against all centroids at a time
 #: A scan of so large a share of the codes takes longer than a matrix product with every row.
 _GREAT_SHARE = 0.3
 _FEWEST_FOR_PRODUCTS = 8
@@ -53,9 +54,10 @@ def search_many(
     rows = np.full((len(queries), k), -1, dtype=np.int64)
     scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
 
-    def scan(its: Rows) -> tuple[Rows, Rows]:
+    def scan(its: Rows, dots: Floats) -> tuple[Rows, Rows]:
+        theirs = None if gone is None else [gone[i] for i in its]
         with within(1):
-            batch = _Batch(prober, queries[its], k, selection, None if gone is None else [gone[i] for i in its])
+            batch = _Batch(prober, queries[its], approach_of(dots, prober.radii), k, selection, theirs)
             batch.search()
         rows[its], scores[its] = batch.rows, batch.scores
         return its[batch.is_alone], its[batch.is_great]
@@ -63,9 +65,14 @@ def search_many(
     prober.allowed_in(selection)  # found once, before there are threads
     most = max(1, min(_AT_ONCE, _CANDIDATES_AT_ONCE // prober.depth(k, selection.count)))
     n_threads = threads_for(len(queries))
-    n_parts = max(n_threads, -(-len(queries) // most))
+    left: list[tuple[Rows, Rows]] = []
     with ThreadPoolExecutor(n_threads) as pool:
-        left = list(pool.map(scan, np.array_split(np.arange(len(queries)), n_parts)))
+        for start in range(0, len(queries), _DOTS_AT_ONCE):
+            some = np.arange(start, min(start + _DOTS_AT_ONCE, len(queries)))
+            dots = prober.ann.lists.dots_of_all(queries[some])  # NumPy takes every core for it, so it comes before
+            n_parts = max(n_threads, -(-len(some) // most))
+            parts = np.array_split(some, n_parts)
+            left += pool.map(scan, parts, np.array_split(dots, n_parts))
     alone, great = (np.concatenate(parts).tolist() for parts in zip(*left, strict=True))
     if len(great) < _FEWEST_FOR_PRODUCTS or not isinstance(prober.vectors, np.ndarray):
         alone, great = alone + great, []
@@ -120,10 +127,16 @@ class _Batch:
     """
 
     def __init__(
-        self, prober: Prober, queries: Vectors, k: int, selection: Selection, gone: Sequence[Rows] | None
+        self,
+        prober: Prober,
+        queries: Vectors,
+        near: Approach,
+        k: int,
+        selection: Selection,
+        gone: Sequence[Rows] | None,
     ) -> None:
-        self._prober, self._queries, self._k, self._selection, self._gone = prober, queries, k, selection, gone
-        self._near = approach_of(prober.ann.lists.dots_of_all(queries), prober.radii)
+        self._prober, self._queries, self._near = prober, queries, near
+        self._k, self._selection, self._gone = k, selection, gone
         self._allowed, self._is_open = prober.allowed_in(selection)
         n_lists, n_open = len(self._is_open), int(np.count_nonzero(self._is_open))
         self._growth = _GROWTH if _FEW_LISTS * n_open > n_lists else n_lists
