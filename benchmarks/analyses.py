@@ -1,10 +1,10 @@
 """What analyses are worth, in one run: `python -m benchmarks.analyses [--json] [--quick] [--write docs/analyses.md]`.
 
 Cell types of spots of known composition beside Tangram, plain least squares, the mean and chance, and of all sections
-of her2st beside the published ones; the pathologist's regions from marker genes; sections laid over each
-other after a planted turn, scale and bend; expression
-predicted from pictures beside published ways, and its intervals on patients they were not measured on; queries moved by examples, or of regions; p-values of pairs
-that do not belong together. `--quick` takes fewer spots, sections and rounds of Tangram.
+of her2st beside the published ones; the pathologist's regions from marker genes; sections laid over each other after
+a planted turn, scale and bend; expression predicted from pictures beside published ways, and its intervals on
+patients they were not measured on; queries moved by examples, or of regions; p-values of pairs that do not belong
+together. `--quick` takes fewer spots, sections and rounds of Tangram.
 """
 
 import argparse

@@ -93,9 +93,7 @@ def _slide_row(space: Space, sections: Sequence[Section]) -> Row:
         asked = (pairs.first == patient) | (pairs.second == patient)
         p.append(pair_p_values(scores[asked].astype(np.float32), pairs.without(patient)[0]))
     every = np.concatenate(p)
-    note = (
-        f"{len(scores)} pairs of {len(patients)} slides by expression, but of {len(p)} patients only, both ways; "
-    )
+    note = f"{len(scores)} pairs of {len(patients)} slides by expression, but of {len(p)} patients only, both ways; "
     distance = float(stats.kstest(every, "uniform").statistic)
     name = "p-value KS distance, slide to slide"
     return Row("analyses", name, distance, "KS", None, len(every), f"{note}{np.mean(every <= 0.05):.3f} are below .05")
