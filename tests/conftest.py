@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.viewer.assets import library
 from indexer.readers.her2st import Her2stSlide
 from indexer.slides import SlideFacts
 
@@ -21,9 +22,15 @@ MPP = 5.0
 GENES = ("ERBB2", "KRT19", "VIM", "CD3D")
 
 
+@pytest.fixture(scope="session")
+def kept_library() -> Path | None:
+    """The script of the slide viewer in the user's own cache."""
+    return library()
+
+
 @pytest.fixture(scope="session", autouse=True)
-def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Cache of the tests, so that they neither read nor write the user's own."""
+def cache_dir(tmp_path_factory: pytest.TempPathFactory, kept_library: Path | None) -> Iterator[Path]:
+    """Cache of the tests, so that they neither read nor write the user's own; what lies there is looked up before."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HISTOSEEK_CACHE_DIR", str(folder))

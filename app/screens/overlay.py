@@ -13,7 +13,8 @@ from app.viewer.overlays import Classes
 from search.query import Query
 
 By = Literal["nothing", "similarity", "gene", "label"]
-_NAMES: dict[By, str] = {
+#: What an overlay may show -> its name on the screen.
+BY: dict[By, str] = {
     "nothing": "Nothing",
     "similarity": "Similarity to the query",
     "gene": "Expression of a gene",
@@ -50,7 +51,7 @@ def choose_overlay(query: Query | None, points: pd.DataFrame, *, on: bool) -> Ov
     if st.session_state.get("colour_by") not in offered:
         st.session_state["colour_by"] = first
     with st.popover("Overlay", icon=":material/layers:"):
-        by: By = st.radio("Colour the items by", offered, format_func=lambda one: _NAMES[one], key="colour_by")
+        by: By = st.radio("Colour the items by", offered, format_func=lambda one: BY[one], key="colour_by")
         gene = st.selectbox("Gene", panel(), key="overlay_gene") if by == "gene" else None
     return Overlay(by, query, None if gene is None else str(gene))
 

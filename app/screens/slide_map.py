@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.maps import PointColours, SlideView, slide_map
 from app.screens.overlay import Overlay, colours_on
-from app.screens.session import items_of, slides
+from app.screens.session import errors_as_sentences, items_of, slides
 from app.screens.slide_picker import KINDS
 from app.viewer.assets import library
 from app.viewer.component import Link, Region, Scene, show_slide
@@ -51,7 +51,9 @@ def draw_map(
         The region drawn on this slide.
     """
     view = SlideView.from_row(slides().loc[slide].to_dict(), points)
-    colours = colours_on(slide, points, overlay)
+    colours = None
+    with errors_as_sentences():  # the slide stays, and with it what is drawn on it
+        colours = colours_on(slide, points, overlay)
     alt = f"Map of slide {slide} with {len(points)} clickable items"
     if library() is None:
         st.caption(f":material/info: {_NO_LIBRARY}")

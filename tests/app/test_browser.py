@@ -25,11 +25,20 @@ _QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "
           "--disable-component-update", "--disable-sync")  # fmt: skip
 _WAIT_MS = 30_000
 expect.set_options(timeout=_WAIT_MS)
-_PLACE = """([x, y]) => {
-    const plot = document.querySelector('.js-plotly-plot'), {xaxis, yaxis} = plot._fullLayout;
-    const box = plot.getBoundingClientRect();
-    return [box.x + xaxis._offset + xaxis.d2p(x), box.y + yaxis._offset + yaxis.d2p(y)];
-}"""
+_VIEWER = "document.querySelector('.hs-viewer')?.hsViewer"
+_PLACE = f"""([x, y]) => {{
+    const frame = {_VIEWER}.frame(), box = {_VIEWER}.stage.getBoundingClientRect();
+    return [box.x + frame.a * x + frame.c * y + frame.e, box.y + frame.b * x + frame.d * y + frame.f];
+}}"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def viewer_library(kept_library: Path | None, cache_dir: Path) -> None:
+    """What the viewer draws with, as set-up fetched it."""
+    if kept_library is None:
+        pytest.skip("no slide viewer: run `python -m app.viewer.assets` once where there is a network")
+    (cache_dir / "viewer").mkdir(exist_ok=True)
+    (cache_dir / "viewer" / kept_library.parent.name).symlink_to(kept_library.parent)
 
 
 @pytest.fixture(scope="session")
@@ -103,11 +112,18 @@ def shown_hits(page: Page) -> list[str]:
 
 def click_on_map(page: Page, x_px: float, y_px: float) -> None:
     """Click with the mouse on a place of the slide, level-0 pixels."""
-    page.wait_for_function("() => document.querySelector('.js-plotly-plot')?._fullLayout?.xaxis?.d2p")
+    await_viewer(page)
     x, y = page.evaluate(_PLACE, [x_px, y_px])
     page.mouse.move(x - 3, y - 3)
     page.mouse.move(x, y, steps=3)
     page.mouse.click(x, y)
+
+
+def await_viewer(page: Page) -> None:
+    """Wait until the slide and its items are drawn, and the view rests."""
+    page.wait_for_function(f"() => {_VIEWER}?.overlay?.items && {_VIEWER}.osd.world.getItemCount() > 0")
+    page.wait_for_function(f"() => {_VIEWER}.frame() && !{_VIEWER}.osd.isAnimating?.()")
+    page.wait_for_timeout(300)
 
 
 def far_item(engine: Engine, slide: str, kind: str) -> dict:
@@ -142,6 +158,41 @@ def test_a_click_on_the_map_asks_with_that_item(page, small_url, small_db, keep_
     expect_hits(page, engine, ItemQuery(item["id"], "image"))
     assert unquote_plus(urlparse(page.url).query).endswith(f"item={item['id']}")
     keep_picture(page, "generated-tissue")
+
+
+def test_the_view_stays_while_colours_change_and_a_region_is_asked_with(page, small_url, keep_picture):
+    page.goto(small_url)
+    settle(page)
+    await_viewer(page)
+    expect(page.locator(".hs-v-said")).to_contain_text("no image file of this slide")
+    expect(page.locator(".hs-v-scale")).to_contain_text("\N{MICRO SIGN}m")
+    page.locator(".hs-v-tools").get_by_label("Zoom in").click()
+    page.wait_for_timeout(900)
+    before = page.evaluate(f"{_VIEWER}.frame()")
+    page.get_by_role("button", name="Overlay").click()
+    page.get_by_text("Similarity to the query").click()
+    expect(page.locator(".hs-v-title")).to_contain_text("similarity")
+    page.keyboard.press("Escape")
+    settle(page)
+    assert page.evaluate(f"{_VIEWER}.frame()") == pytest.approx(before)
+    low = page.get_by_label("Lower colour limit")
+    low.fill("0.25")
+    low.press("Enter")
+    assert page.evaluate(f"{_VIEWER}.overlay.colours.low") == 0.25
+
+    page.get_by_label("Draw a region").click()
+    box = page.locator(".hs-v-stage").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x - 115, y - 115)
+    page.mouse.down()
+    for dx, dy in ((115, -115), (115, 115), (-115, 115), (-115, -115)):
+        page.mouse.move(x + dx, y + dy, steps=4)
+    page.mouse.up()
+    expect(page.locator(".hs-query")).to_contain_text("drawn region")
+    expect(page.get_by_text("Region: ")).to_be_visible()
+    settle(page)
+    keep_picture(page, "generated-region")
+    assert page.evaluate(f"{_VIEWER}.frame()") == pytest.approx(before)
 
 
 def test_a_hit_opens_on_its_slide(page, small_url):
@@ -190,6 +241,8 @@ def test_the_main_jobs_on_real_tissue(page, real_url, real_db, keep_picture):
     settle(page)
     keep_picture(page, "1-landing")
 
+    page.wait_for_selector(".hs-v-ready")  # decoded, and shown by tile
+    assert page.evaluate(f"{_VIEWER}.osd.world.getItemAt(1).source.dimensions.x") == 9272
     spot = far_item(engine, "B4", "spot")
     click_on_map(page, spot["x_px"], spot["y_px"])
     expect_hits(page, engine, ItemQuery(spot["id"], "image"))

@@ -1,5 +1,6 @@
 """The pages as Streamlit draws them, without a browser."""
 
+import json
 import re
 import shutil
 import sys
@@ -7,11 +8,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import unquote_plus
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import app.screens
-from app.screens import question
+from app.screens import question, slide_map
+from app.screens.overlay import BY
+from app.viewer.routes import ARRAYS
 from indexer.runs.reading import latest_runs
 from indexer.store.location import locate
 from indexer.store.locks import writer_lock
@@ -52,6 +56,9 @@ def engine(small_db):
 
 @pytest.fixture
 def open_page(small_db, monkeypatch):
+    """Opens a page, slides as plain maps wherever the tests run."""
+    monkeypatch.setattr(slide_map, "library", lambda: None)
+
     def open_one(file: str = "tissue.py", *, db: Path = small_db, **link: str) -> AppTest:
         monkeypatch.setattr(sys, "argv", ["main.py", "--db", str(db)])
         page = AppTest.from_file(str(MAIN), default_timeout=60)
@@ -148,6 +155,44 @@ def test_directions(open_page, engine, name, using, target):
     item = page.selectbox(key="item").value
     expected = engine.search(ItemQuery(item, using), target=target, k=12)
     assert shown_hits(page) == expected.table.column("id").to_pylist()
+
+
+def test_without_its_library_the_viewer_gives_way_to_a_plain_map_and_says_so(open_page):
+    page = open_page()
+    assert "OpenSeadragon, which is not on this machine" in texts(page)
+    assert len(page.get("plotly_chart")) == 1
+    assert not page.get("bidi_component")
+
+
+def viewer_data(page: AppTest) -> dict:
+    (viewer,) = page.get("bidi_component")
+    return json.loads(viewer.proto.json)
+
+
+@pytest.mark.parametrize(("by", "name"), [("Expression of a gene", "log(1 + CP10k)"), ("Annotation", "annotation")])
+def test_the_viewer_is_given_the_slide_its_items_and_their_colours(open_page, monkeypatch, engine, by, name):
+    page = open_page()
+    monkeypatch.setattr(slide_map, "library", lambda: Path("openseadragon.min.js"))
+    page.run()
+    assert not page.get("plotly_chart")
+    sent = viewer_data(page)
+    item, slide = page.selectbox(key="item").value, page.selectbox(key="slide").value
+    assert (sent["slide"], sent["chosen"], sent["colours"]) == (slide, item, None)
+    names = ARRAYS.get(sent["items"]["names"]).decode().split("\n")
+    assert names == page.selectbox(key="item").options
+    x, y = np.frombuffer(ARRAYS.get(sent["items"]["places"]), "<f4").reshape(-1, 2)[names.index(item)]
+    assert (sent["target"]["x"], sent["target"]["y"]) == pytest.approx((x, y))
+    page.radio(key="colour_by").set_value(next(one for one in BY if BY[one] == by)).run()
+    colours = viewer_data(page)["colours"]
+    assert name in colours["name"]
+    values = np.frombuffer(ARRAYS.get(colours["values"]), "<f4")
+    assert len(values) == len(names)
+    if by == "Expression of a gene":
+        row = engine.catalogue.row_of(item)
+        gene = list(engine.index.genes).index(page.selectbox(key="overlay_gene").value)
+        counted = engine.index.expression(np.array([row]))[0, gene]
+        total = engine.index.metadata().column("total_counts")[row].as_py()
+        assert values[names.index(item)] == pytest.approx(np.log1p(1e4 * counted / total), rel=1e-5)
 
 
 def test_own_slide_can_be_left_in(open_page, engine):

@@ -75,8 +75,9 @@ export class Overlay {
     const turned = square && radius >= 2.5 && Math.abs(b) > 1e-9; // a turned view shows turned tiles
     const ux = (a / frame.scale) * radius, uy = (b / frame.scale) * radius;
     pen.globalAlpha = this.opacity;
-    pen.lineWidth = 1;
-    pen.strokeStyle = "rgba(255,255,255,0.75)";
+    const hollow = !this.colours && radius > 9; // large and without a colour to show: let the tissue be seen
+    pen.lineWidth = hollow ? 2.5 : 1;
+    pen.strokeStyle = hollow ? PLAIN : "rgba(255,255,255,0.75)";
     for (let colour = 0; colour < this.palette.length; colour++) {
       const from = this.starts[colour], to = this.starts[colour + 1];
       if (from === to) continue;
@@ -98,7 +99,9 @@ export class Overlay {
           pen.arc(px, py, radius, 0, 2 * Math.PI);
         }
       }
+      if (hollow) pen.globalAlpha = 0.12 * this.opacity;
       pen.fill();
+      pen.globalAlpha = hollow ? Math.min(1, 1.5 * this.opacity) : this.opacity;
       if (outlined) pen.stroke();
     }
     pen.globalAlpha = 1;
