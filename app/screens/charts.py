@@ -169,7 +169,8 @@ def class_bars(counts: "pd.Series[int]", colours: Mapping[str, str]) -> go.Figur
             orientation="h",
             marker_color=[colours[name] for name in counts.index],
             text=[f"{count:,}" for count in counts],
-            textposition="auto",
+            textposition="outside",
+            cliponaxis=False,
             hovertemplate="%{y}: %{x:,}<extra></extra>",
         )
     )

@@ -55,7 +55,7 @@ def show() -> None:
 
 def _choose_classes() -> str:
     """Genes of each class, a line a class, of a set or as typed."""
-    offered = [*known_sets(), _OWN]
+    offered = [*sorted(known_sets(), key=lambda name: not name.endswith("regions")), _OWN]
     restore("markers", offered)
     chosen = str(st.selectbox("Classes by marker genes", offered, key="markers", format_func=_set_name))
     keep("markers", chosen)
@@ -121,7 +121,7 @@ def _offer_files(found: Annotation) -> None:
 
 
 def _set_name(name: str) -> str:
-    return name if name == _OWN else name.replace("_", " ").capitalize()
+    return name if name == _OWN else name.replace("-", " ").capitalize()
 
 
 if __name__ == "__main__":
