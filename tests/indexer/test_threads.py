@@ -1,12 +1,14 @@
 """FAISS and PyTorch in one process: both work, and neither is left with other threads than before."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import faiss
 import numpy as np
 import pytest
 
 from encoders.contracts import unit_rows
 from indexer.vectors import ann
-from indexer.vectors.threads import faiss_threads, n_cores, threads_for
+from indexer.vectors.threads import faiss_threads, n_cores, threads_for, within
 from indexer.vectors.vector_set import VectorSet
 
 
@@ -40,3 +42,12 @@ def test_torch_and_faiss_share_a_process(monkeypatch):
     assert found.strategy() == "ann"
     after = torch.get_num_threads(), faiss.omp_get_max_threads(), faiss.cvar.distance_compute_blas_threshold
     assert after == threads
+
+
+def test_a_thread_that_runs_beside_others_uses_one_core(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with ThreadPoolExecutor(1) as pool, within(1):
+        assert (n_cores(), threads_for(100)) == (1, 1)
+        assert pool.submit(n_cores).result() == 8
+    assert n_cores() == 8
