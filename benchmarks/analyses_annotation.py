@@ -37,6 +37,12 @@ _PICTURED, _UNSEEN = ("C2", "C3", "C4", "C5", "C6", "B3", "B4"), "B"
 _CLASSES = marker_set("breast-regions")
 _NEIGHBOURS, _NEAR_UM, _DRAWS = 10, 150.0, 20
 _RATES = (0.1, 0.5)
+_WAYS: tuple[tuple[Using, bool], ...] = (
+    ("counts", False),
+    ("counts", True),
+    ("expression", False),
+    ("expression", True),
+)
 
 
 def annotation_rows(*, quick: bool) -> Iterator[Row]:
@@ -57,7 +63,7 @@ def _spot_rows(engine: Engine, *, quick: bool) -> Iterator[Row]:
     patients = engine.catalogue.column("patient")[rows].astype(str)
     every = np.ones(len(rows), dtype=np.bool_)
     given: dict[str, Rows] = {}
-    for using, smooth in (("counts", False), ("counts", True), ("expression", False), ("expression", True)):
+    for using, smooth in _WAYS:
         if quick and smooth:
             continue
         best, p_values = _annotated(engine, rows, using, smooth=smooth)
