@@ -23,7 +23,7 @@ from encoders.contracts import Vectors
 from encoders.registry import open_space
 from encoders.space import Space
 from indexer.datasets.manifest import load_manifest
-from indexer.slides import Expression, SlideSource
+from indexer.slides import Expression, Pixels, SlideSource
 from indexer.sources import open_sources
 from indexer.store.aggregates import SlideAggregate
 from indexer.tissue.tiles import read_patches
@@ -37,23 +37,27 @@ METHODS: tuple[tuple[str, Match], ...] = (
     (MEAN, "best"),
     *((f"prototypes-{n}", how) for how in get_args(Match) for n in (8, 16)),
 )
-_FEWEST, _N_RANDOM = 8, 200
+_FEWEST, _N_RANDOM, _LEVELS = 8, 200, 8
 _UNKNOWN = (None, "undetermined")
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A section or a part of one: its vectors, and what it is of."""
+    """A section or a part of one: its vectors, what it is of, and the colour histogram of its pictures."""
 
     section: str
     patient: str
     vectors: Vectors
     region: str | None = None
+    colours: Doubles | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Vectors of a section centred on the training sections, one a spot with a known gene (`picture`: one a spot)."""
+    """Vectors of a section centred on the training sections, one a spot with a known gene (`picture`: one a spot).
+
+    `colours` are histograms of the pictures, one a spot.
+    """
 
     slide: str
     patient: str
@@ -61,6 +65,7 @@ class Section:
     expression: Vectors
     regions: Sequence[str | None]
     picture: Vectors | None
+    colours: Doubles | None
 
 
 def measure() -> Iterator[Row]:
@@ -108,6 +113,8 @@ def _rows(
         (name if name == MEAN else f"{name}, {how}"): ranked_measures(_scores(pieces, name, how), right, left_out)
         for name, how in METHODS
     }
+    if all(piece.colours is not None for piece in pieces):
+        measured["colour histogram"] = ranked_measures(_colour_scores(pieces), right, left_out)
     for place, metric in enumerate(("hit@1", "mAP")):
         name = f"{question} {metric}"
         for method, found in measured.items():
@@ -124,6 +131,12 @@ def _scores(pieces: Sequence[Piece], name: str, how: Match) -> Doubles:
     for first, second in combinations(range(len(parts)), 2):
         scores[first, second] = scores[second, first] = match_slides(parts[first], parts[second], how).score
     return scores
+
+
+def _colour_scores(pieces: Sequence[Piece]) -> Doubles:
+    """Share of colours that two pieces have in common (Swain & Ballard, IJCV 1991)."""
+    histograms = np.stack([piece.colours for piece in pieces if piece.colours is not None])
+    return np.array([np.minimum(one, histograms).sum(axis=1) for one in histograms])
 
 
 def _parts(piece: Piece, aggregator: SlideAggregator) -> SlideAggregate:
@@ -150,7 +163,7 @@ def _encoded(source: SlideSource, space: Space) -> Section:
     vectors = space.expression.encode_counts(expression.counts, expression.genes).vectors
     known = np.flatnonzero(vectors.any(axis=1))
     labels = expression.labels or [None] * len(vectors)
-    picture = _pictured(source, expression, space)
+    picture, colours = _pictured(source, expression, space)
     return Section(
         slide=source.facts.slide,
         patient=source.facts.patient,
@@ -158,19 +171,28 @@ def _encoded(source: SlideSource, space: Space) -> Section:
         expression=vectors[known],
         regions=[labels[row] for row in known.tolist()],
         picture=None if picture is None else picture[known],
+        colours=None if colours is None else colours[known],
     )
 
 
-def _pictured(source: SlideSource, expression: Expression, space: Space) -> Vectors | None:
+def _pictured(source: SlideSource, expression: Expression, space: Space) -> tuple[Vectors, Doubles] | tuple[None, None]:
     image = source.open_image()
     if image is None or expression.xy_px is None or source.facts.mpp is None:
-        return None
+        return None, None
     patch = space.image.patch
     side_px = patch.side_um / source.facts.mpp
     batches = read_patches(image, expression.xy_px, side_px=side_px, out_px=patch.side_px)
     pixels = np.concatenate(list(batches))
     image.close()
-    return space.image.project(space.image.features(pixels, stain=space.image.stain_of(pixels)))
+    vectors = space.image.project(space.image.features(pixels, stain=space.image.stain_of(pixels)))
+    return vectors, np.stack([_histogram(one) for one in pixels])
+
+
+def _histogram(pixels: Pixels) -> Doubles:
+    """Share of pixels in each of 8 x 8 x 8 colours, float64 `(512,)`."""
+    level = pixels.reshape(-1, 3).astype(np.int64) * _LEVELS // 256
+    codes = (level[:, 0] * _LEVELS + level[:, 1]) * _LEVELS + level[:, 2]
+    return np.bincount(codes, minlength=_LEVELS**3) / len(codes)
 
 
 def _cut(section: Section, n: int, vectors: Vectors) -> Iterator[Piece]:
@@ -184,7 +206,8 @@ def _cut(section: Section, n: int, vectors: Vectors) -> Iterator[Piece]:
         if len(inside) >= _FEWEST:
             named = Counter(section.regions[i] for i in inside.tolist() if section.regions[i] not in _UNKNOWN)
             region = named.most_common(1)[0][0] if named else None
-            yield Piece(section.slide, section.patient, vectors[inside], region)
+            colours = None if section.colours is None else section.colours[inside].mean(axis=0)
+            yield Piece(section.slide, section.patient, vectors[inside], region, colours)
 
 
 def main() -> None:

@@ -316,7 +316,7 @@ class GroupQuery:
     of : str
         SQL condition over the columns of an item, such as `label = 'invasive cancer' AND patient = 'B'`.
     using : {"image", "expression"}, optional
-        The side of the items to ask with; by default their image where any has one.
+        The side of the items to ask with; by default the one that most of them have, image if equal.
     parts, part : int
         Ask with one of so many parts that the items fall into by their vectors, the largest first, from 1.
     """

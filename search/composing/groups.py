@@ -1,5 +1,7 @@
 """All items that a condition allows, as one query."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from encoders.contracts import Modality
@@ -28,21 +30,29 @@ def encode_group(query: GroupQuery, catalogue: Catalogue) -> EncodedQuery:
     check_parts(query)
     named = where_mask(catalogue, query.of) & is_item(catalogue)
     side = _side(catalogue, named, query)
-    rows = _evenly(np.flatnonzero(named & catalogue.has(side)))
+    members = np.flatnonzero(named & catalogue.has(side))
+    rows = _evenly(members)
     slides, kinds = catalogue.codes("slide")[0], catalogue.codes("kind")[0]
     pool = np.isin(slides, np.unique(slides[rows])) & np.isin(kinds, np.unique(kinds[rows])) & catalogue.has(side)
     others = np.union1d(rows, _evenly(np.flatnonzero(pool)))
     vectors = vectors_of(catalogue, others, side)
     inside = np.searchsorted(others, rows)
     coherence = group_coherence(inside, slides[others].astype(np.int64), vectors)
-    return encode_members(query, Members(rows, side, vectors[inside], coherence), catalogue, "Group")
+    encoded = encode_members(query, Members(rows, side, vectors[inside], coherence), catalogue, "Group")
+    notes = []
+    if len(members) < (n := int(named.sum())):
+        notes.append(f"{n - len(members):,} of its {n:,} items have no {side} vector and are not in it.")
+    if len(rows) < len(members):
+        notes.append(f"Averaged over {len(rows):,} of its {len(members):,} items.")
+    return replace(encoded, notes=(*encoded.notes, *notes))
 
 
 def _side(catalogue: Catalogue, named: Mask, query: GroupQuery) -> Modality:
+    """The side asked for, or the one that most of the items have, image if equal."""
     sides: tuple[Modality, ...] = ("image", "expression") if query.using is None else (query.using,)
-    for side in sides:
-        if (named & catalogue.has(side)).any():
-            return side
+    counts = [int((named & catalogue.has(side)).sum()) for side in sides]
+    if any(counts):
+        return sides[counts.index(max(counts))]
     n = int(named.sum())
     found = f"{n:,} items, none with {'a vector' if query.using is None else f'an {query.using} vector'}"
     raise QueryError(

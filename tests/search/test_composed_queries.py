@@ -148,6 +148,20 @@ def test_a_group_leaves_out_its_own_slides(engine):
     assert found.table["label"].to_pylist()[0] == "tumour"
 
 
+def test_items_of_a_group_that_lack_the_side_are_told(engine):
+    found = engine.search(GroupQuery("label = 'tumour'", using="image"), k=1)
+    assert "16 of its 32 items have no image vector and are not in it." in found.notes
+    assert engine.search(GroupQuery("label = 'tumour'"), k=1).query["using"] == "expression"
+
+
+def test_of_a_large_group_some_items_are_averaged_and_that_is_said(engine, monkeypatch):
+    from search.composing import groups
+
+    monkeypatch.setattr(groups, "_MOST_READ", 10)
+    found = engine.search(GroupQuery("label = 'tumour'"), k=1, exclude="none")
+    assert "Averaged over 10 of its 32 items." in found.notes
+
+
 def test_resultant_of_vectors_that_point_everywhere_is_low():
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(400, 8)).astype(np.float32)
