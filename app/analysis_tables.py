@@ -1,9 +1,8 @@
-"""Cohorts, predicted expression and cell types as tables."""
+"""Cohorts and predicted expression as tables."""
 
 from collections.abc import Sequence
 
 from app.table_view import Column, TableView, number, p_text
-from search.cells.composition import Composition
 from search.expression.prediction import Prediction
 from search.groups.cohorts import Cohorts
 
@@ -79,30 +78,6 @@ def prediction_said(found: Prediction) -> tuple[str, str]:
 def unpredictable_said(n_genes: int) -> tuple[str, ...]:
     """What greyed genes mean, if there are any."""
     return (f"{n_genes} greyed out (?): on other patients no better predicted than by chance.",) if n_genes else ()
-
-
-def composition_table(found: Composition, *, title: str, provenance: str) -> TableView:
-    """Cell types and their shares."""
-    return TableView(
-        title=title,
-        columns=(
-            Column("cell type"),
-            Column(f"share of {'cells' if found.of == 'cells' else 'RNA'}", "right"),
-            Column("90 % interval", "right"),
-            Column("reference cells", "right"),
-        ),
-        rows=[
-            (row["type"], number(row["proportion"]), f"{row['low']:.2f}-{row['high']:.2f}", f"{row['n_cells']:,}")
-            for row in found.table.to_pylist()
-        ],
-        caption=caption((composition_said(found), *found.notes), provenance),
-    )
-
-
-def composition_said(found: Composition) -> str:
-    """Where the proportions come from, and how well they fit."""
-    source = "the item's own counts" if found.source == "counts" else "the counts of its hits"
-    return f"From {source}, {found.n_markers} marker genes, correlation of the fit {found.fit:.2f}."
 
 
 def caption(sentences: Sequence[str], provenance: str) -> str:

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.analysis_tables import composition_said, prediction_said
+from app.analysis_tables import prediction_said
 from app.bar_figure import Bars, draw_bars
+from app.composition_tables import composition_said
 from app.demo_choice import Choice
 from app.figure_style import foot, new_figure, style, titled
 from app.hit_tables import index_provenance, is_generated

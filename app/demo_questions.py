@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 
-from app.analysis_tables import cohorts_table, composition_table, prediction_table
+from app.analysis_tables import cohorts_table, prediction_table
 from app.bar_figure import bars_figure
 from app.cell_types import generated_reference, reference_of_index
+from app.composition_tables import composition_table
 from app.demo_choice import Choice
 from app.demo_data import DemoData
 from app.demo_figures import cell_types_figure, cohorts_bars, map_of, predicted_bars

@@ -4,8 +4,12 @@ from search.annotation.annotate import Annotating, Annotation
 from search.annotation.bulk import bulk_profiles, read_bulk
 from search.annotation.classes import marker_classes, marker_set, read_markers
 from search.batch import BatchResult
-from search.cells.composition import Composition, Manner
+from search.cells.cell_vectors import CellVectors, cell_vectors_from_h5ad, cell_vectors_of_index
+from search.cells.composition import Composition
+from search.cells.manner import Manner
 from search.cells.reference import CellReference, reference_from_counts, reference_from_h5ad
+from search.cells.signatures import reference_from_table
+from search.cells.slide_composition import SlideComposition
 from search.composing.regions import region_from_geojson
 from search.engine import Engine
 from search.expression.prediction import Prediction
@@ -34,6 +38,7 @@ __all__ = [
     "Annotation",
     "BatchResult",
     "CellReference",
+    "CellVectors",
     "Cohorts",
     "ComposedQuery",
     "Composition",
@@ -55,9 +60,12 @@ __all__ = [
     "SearchResult",
     "SentenceQuery",
     "SimilarityMap",
+    "SlideComposition",
     "SlideQuery",
     "VectorQuery",
     "bulk_profiles",
+    "cell_vectors_from_h5ad",
+    "cell_vectors_of_index",
     "marker_classes",
     "marker_set",
     "query_from_dict",
@@ -65,5 +73,6 @@ __all__ = [
     "read_markers",
     "reference_from_counts",
     "reference_from_h5ad",
+    "reference_from_table",
     "region_from_geojson",
 ]

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from encoders.contracts import Modality
 from search.annotation.annotate import Annotating, Annotation, annotate_items
 from search.annotation.classes import Classes
-from search.cells.composition import Composition, Manner, Source, decompose_counts, decompose_hits, own_profile
+from search.cells.cell_vectors import CellVectors
+from search.cells.composition import Composition, decompose_counts, decompose_hits, own_profile
+from search.cells.manner import Manner, Source
 from search.cells.reference import CellReference
 from search.cells.slide_composition import SlideComposition
 from search.cells.slide_decomposition import decompose_slide
 from search.cells.slide_places import SlideQuestion
+from search.cells.voted_composition import decompose_by_votes
 from search.explanation.explain import Explanation, explain
 from search.expression.standouts import StandoutGene, standout_genes
 from search.groups.cohorts import By, Cohorts, cohorts_of, default_k, eligible_again
@@ -140,7 +143,7 @@ class Analyses(Predictions):
     def decompose(
         self,
         query: Query,
-        reference: CellReference,
+        reference: CellReference | CellVectors,
         *,
         source: Source = "auto",
         manner: Manner | None = None,
@@ -154,8 +157,9 @@ class Analyses(Predictions):
         ----------
         query : Query
             As in `search`.
-        reference : CellReference
-            Cell types, from `reference_from_h5ad` or `reference_from_counts`.
+        reference : CellReference or CellVectors
+            Cell types, from `reference_from_h5ad`, `reference_from_table` or `reference_from_counts`; for the method
+            `votes` cells, from `cell_vectors_of_index` or `cell_vectors_from_h5ad`.
         source : {"auto", "counts", "hits"}
             `auto` takes the query's own counts where it has some, unless it asks with its image.
         manner : Manner, optional
@@ -173,7 +177,9 @@ class Analyses(Predictions):
             If the query has no counts to decompose, or no hit has.
         """
         state, manner = self._current(), manner or Manner()
-        profile = None if source == "hits" else own_profile(state.catalogue, query, forced=source == "counts")
+        if isinstance(reference, CellVectors):
+            return decompose_by_votes(state.encode(query), reference, manner)
+        profile = None if source == "hits" else own_profile(state, query, forced=source == "counts")
         if profile is not None:
             return decompose_counts(state.catalogue, profile, reference, manner)
         near = state.with_counts(state.encode(query), k=k, where=where, exclude=exclude)
@@ -182,11 +188,10 @@ class Analyses(Predictions):
     def decompose_slide(
         self,
         slide: str,
-        reference: CellReference,
+        reference: CellReference | CellVectors,
         *,
-        items: Sequence[str] | None = None,
+        items: Sequence[str] | Query | None = None,
         source: Source = "auto",
-        using: Modality | None = None,
         manner: Manner | None = None,
         k: int = 50,
         where: str | None = None,
@@ -198,14 +203,13 @@ class Analyses(Predictions):
         ----------
         slide : str
             The slide.
-        reference : CellReference
+        reference : CellReference or CellVectors
             As in `decompose`.
-        items : sequence of str, optional
-            Ids of tiles, spots or cells of this slide; by default all.
+        items : sequence of str, RegionQuery or GroupQuery, optional
+            Tiles, spots or cells of this slide; by default all.
         source : {"auto", "counts", "hits"}
-            `auto` takes the counts of the places where the slide has some, unless a side is asked for.
-        using : {"image", "expression"}, optional
-            The side that places find their hits with; by default the image where there is one.
+            `auto` takes the counts of the places where the slide has some. Hits are found by the image where it has
+            any.
         manner, k, where, exclude
             As in `decompose`; `auto` leaves out the slide.
 
@@ -219,7 +223,7 @@ class Analyses(Predictions):
         CellReferenceError, QueryError
             As in `decompose`; `ItemMissingError` if the slide or an item is not in the index.
         """
-        question = SlideQuestion(slide, items, source, using, k, where, exclude)
+        question = SlideQuestion(slide, items, source, k, where, exclude)
         return decompose_slide(self._current(), question, reference, manner or Manner())
 
     def annotate(self, where: str | Sequence[str], classes: Classes, manner: Annotating | None = None) -> Annotation:

@@ -8,10 +8,10 @@ import typer
 
 from app.cli import (
     align_verb,
-    analysis_verbs,
     annotate_verb,
     api_key_verb,
     data_verbs,
+    decompose_verb,
     demo_verb,
     doctor_verb,
     evaluate_verb,
@@ -52,7 +52,7 @@ for _verbs in (
     index_verbs,
     search_verbs,
     predict_verb,
-    analysis_verbs,
+    decompose_verb,
     align_verb,
     annotate_verb,
     groups_verbs,

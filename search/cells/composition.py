@@ -9,51 +9,28 @@ import pyarrow as pa
 
 from search.catalogue import Catalogue, Rows
 from search.cells.decomposition import (
-    METHODS,
     MIN_SCALE_ROWS,
-    SHARES,
     MarkerSystem,
-    Method,
     ShareOf,
     amounts_of,
     gene_scales,
     marker_system,
     shares_of,
 )
+from search.cells.manner import Manner, Method
 from search.cells.reference import CellReference
 from search.errors import QueryError
 from search.expression.prediction import neighbourhood
 from search.profiles import PER, Doubles, has_counts, per_10k
-from search.query import ItemQuery, ProfileQuery, Query, SlideQuery
+from search.query import GroupQuery, ItemQuery, ProfileQuery, Query, RegionQuery, SlideQuery
 from search.result import Findings
 from search.retrieval.retrieve import Retrieval
+from search.state import State
 
-Source = Literal["auto", "counts", "hits"]
 _FEW_GENES = 20
 _N_SCALE_ROWS = 300
 _N_BOOTSTRAP = 100
 _INTERVAL = (0.05, 0.95)
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How cell types are told: genes to use (chosen from the reference if `None`), their weights, what shares are of.
-
-    Raises
-    ------
-    QueryError
-        If the method or what shares are of is not known.
-    """
-
-    markers: Sequence[str] | None = None
-    method: Method = "reweighted"
-    of: ShareOf = "cells"
-
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise QueryError(f"method={self.method!r} is not known; choose one of {', '.join(METHODS)}.")
-        if self.of not in SHARES:
-            raise QueryError(f"of={self.of!r} is not known; choose one of {', '.join(SHARES)}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +42,31 @@ class Composition(Findings):
 
     Attributes
     ----------
-    source : {"counts", "hits"}
-        Whether the query's own counts were decomposed, or those of its hits.
-    method : {"reweighted", "plain"}
-        See `amounts_of`.
+    source : {"counts", "hits", "vectors"}
+        Whether the query's own counts were decomposed, those of its hits, or its vector compared with cells.
+    method : {"reweighted", "plain", "votes"}
+        See `search.cells.manner.Manner`.
     of : {"cells", "rna"}
         What the proportions are shares of.
     n_markers : int
-        Genes used.
+        Genes used; the dimensions of the space for votes.
     fit : float
-        Pearson correlation of fitted and observed counts per 10,000 over these genes, both as log(1 + x).
+        Pearson correlation of fitted and observed counts per 10,000 over these genes, both as log(1 + x); for votes,
+        the mean cosine of the cells that voted.
+    coarse : tuple of dict
+        Rows of the same columns for the coarser types of the reference, of which the shares are the sums; empty if it
+        has none.
+    n_effective : float or None
+        For votes, how many equally weighted cells would be as noisy.
     """
 
-    source: Literal["counts", "hits"]
+    source: Literal["counts", "hits", "vectors"]
     method: Method
     of: ShareOf
     n_markers: int
     fit: float
+    coarse: tuple[dict[str, Any], ...] = ()
+    n_effective: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +95,15 @@ class OwnProfile:
     notes: tuple[str, ...] = ()
 
 
-def own_profile(catalogue: Catalogue, query: Query, *, forced: bool) -> OwnProfile | None:
+def own_profile(state: State, query: Query, *, forced: bool) -> OwnProfile | None:
     """Counts of the query itself, or `None` if its hits are to speak for it.
 
     Parameters
     ----------
-    catalogue : Catalogue
-        Items of the index.
+    state : State
+        The index.
     query : Query
-        Items and slides of the index, and profiles, may have counts.
+        Items and slides of the index, regions and groups of items, and profiles, may have counts.
     forced : bool
         Whether counts are wanted even of a query that asks with its image; without any, `QueryError`.
     """
@@ -127,6 +112,12 @@ def own_profile(catalogue: Catalogue, query: Query, *, forced: bool) -> OwnProfi
         if counts.shape != (len(query.genes),) or not np.isfinite(counts).all() or counts.min() < 0 or not counts.any():
             raise QueryError("The profile needs one raw count per gene, none negative, and not all zero.")
         return OwnProfile(PER * counts / counts.sum(), float(counts.sum()), query.genes, query.describe())
+    catalogue = state.catalogue
+    if isinstance(query, RegionQuery | GroupQuery) and (forced or query.using != "image"):
+        rows = np.unique(np.array(state.encode(query).rows, dtype=np.int64))
+        rows = rows[has_counts(catalogue)[rows]]
+        if len(rows):
+            return _pooled(catalogue, query, rows)
     if isinstance(query, ItemQuery | SlideQuery) and (forced or query.using != "image"):
         row = catalogue.row_of(query.id) if isinstance(query, ItemQuery) else catalogue.slide_row(query.slide)
         if has_counts(catalogue)[row]:
@@ -138,6 +129,17 @@ def own_profile(catalogue: Catalogue, query: Query, *, forced: bool) -> OwnProfi
     if forced:
         raise QueryError("The query has no counts of its own; use source='hits' to decompose those of its hits.")
     return None
+
+
+def _pooled(catalogue: Catalogue, query: Query, rows: Rows) -> OwnProfile:
+    """The counts of several items together."""
+    total = float(catalogue.column("total_counts")[rows].astype(np.float64).sum())
+    summed = np.asarray(catalogue.index.expression(rows).sum(axis=0), dtype=np.float64).ravel()
+    slides = sorted({str(slide) for slide in catalogue.column("slide")[rows]})
+    notes = (f"The counts of {len(rows):,} items together.", *catalogue.generated_note(rows))
+    slide = slides[0] if len(slides) == 1 else None
+    asked = query.describe() | {"using": "expression"}
+    return OwnProfile(PER * summed / total, total, catalogue.index.genes, asked, slide, notes)
 
 
 def decompose_counts(
@@ -199,24 +201,13 @@ def _answer(
     origin: _Origin,
 ) -> Composition:
     """Compose the answer; the first row of `values` is the query, the others are its bootstrap samples."""
-    amounts = amounts_of(system, values, method=manner.method, scales=scales)
+    amounts = amounts_of(system, values, method=manner.weighting, scales=scales)
     shares = shares_of(system, amounts, manner.of)
     if not shares[0].any():
         raise QueryError(f"None of the {len(system.genes)} marker genes has a count here, so no cell type can be told.")
-    low, high = np.quantile(shares[1:], _INTERVAL, axis=0)
-    table = pa.table(
-        {
-            "type": pa.array(reference.types),
-            "proportion": pa.array(shares[0]),
-            "sd": pa.array(shares[1:].std(axis=0), pa.float32()),
-            "low": pa.array(np.minimum(low, shares[0]), pa.float32()),
-            "high": pa.array(np.maximum(high, shares[0]), pa.float32()),
-            "n_cells": pa.array(reference.n_cells, pa.int32()),
-        }
-    )
     fitted = amounts[0] @ (system.profiles if scales is None else system.profiles * scales)
     return Composition(
-        table=table.sort_by([("proportion", "descending"), ("type", "ascending")]),
+        table=shares_table(reference.types, shares, reference.n_cells),
         query=origin.query,
         notes=(*origin.notes, *cautions(reference, system, scales, manner)),
         source=origin.source,
@@ -224,7 +215,34 @@ def _answer(
         of=manner.of,
         n_markers=len(system.genes),
         fit=_fit(fitted, values[0]),
+        coarse=coarse_rows(reference.parents, reference.n_cells, shares),
     )
+
+
+def shares_table(types: Sequence[str], shares: Doubles, n_cells: Sequence[int]) -> pa.Table:
+    """Types by their share, the first row of `shares`; its other rows are the bootstrap samples."""
+    low, high = np.quantile(shares[1:], _INTERVAL, axis=0)
+    table = pa.table(
+        {
+            "type": pa.array(types),
+            "proportion": pa.array(shares[0]),
+            "sd": pa.array(shares[1:].std(axis=0), pa.float32()),
+            "low": pa.array(np.minimum(low, shares[0]), pa.float32()),
+            "high": pa.array(np.maximum(high, shares[0]), pa.float32()),
+            "n_cells": pa.array(n_cells, pa.int32()),
+        }
+    )
+    return table.sort_by([("proportion", "descending"), ("type", "ascending")])
+
+
+def coarse_rows(parents: Sequence[str], n_cells: Sequence[int], shares: Doubles) -> tuple[dict[str, Any], ...]:
+    """Rows of `shares_table` for the coarser types, none without any."""
+    if not parents:
+        return ()
+    names = sorted(set(parents))
+    member = np.array([[parent == name for name in names] for parent in parents], dtype=np.int64)
+    cells = (np.array(n_cells, dtype=np.int64) @ member).tolist()
+    return tuple(shares_table(names, shares @ member, cells).to_pylist())
 
 
 def cautions(reference: CellReference, system: MarkerSystem, scales: Doubles | None, manner: Manner) -> tuple[str, ...]:

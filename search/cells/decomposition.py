@@ -12,8 +12,7 @@ from search.cells.reference import CellReference
 from search.errors import CellReferenceError
 from search.profiles import Doubles
 
-Method = Literal["reweighted", "plain"]
-METHODS: tuple[Method, ...] = ("reweighted", "plain")
+Weighting = Literal["reweighted", "plain"]
 ShareOf = Literal["cells", "rna"]
 SHARES: tuple[ShareOf, ...] = ("cells", "rna")
 _SD_FLOOR = 0.2  # counts per 10,000: keeps genes that hardly vary from deciding
@@ -24,6 +23,8 @@ _SCALE_RANGE = (0.05, 20.0)
 MIN_SCALE_ROWS = 30  # fewer rows say too little of how two technologies differ in a gene
 _MARKERS_PER_TYPE = 60
 _CHUNK = 2_048
+_SAME = 1 - 1e-9  # cosine of two profiles
+_DEPENDENT = 1e-6  # smallest singular value of unit profiles; twice as many digits are lost when they are squared
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def marker_system(
     Raises
     ------
     CellReferenceError
-        If there are no shared genes, or none of the given markers is shared.
+        If there are no shared genes, none of the given markers is shared, or these cannot tell the types apart.
     """
     place = {symbol: column for column, symbol in enumerate(measured)}
     shared = [i for i, gene in enumerate(reference.genes) if gene in place]
@@ -90,7 +91,33 @@ def marker_system(
             )
     genes = tuple(reference.genes[i] for i in chosen)
     columns = np.array([place[gene] for gene in genes], dtype=np.int64)
-    return MarkerSystem(genes, columns, reference.profiles[:, chosen], np.array(reference.counts_per_cell))
+    profiles = reference.profiles[:, chosen]
+    _check_told_apart(reference.types, profiles)
+    return MarkerSystem(genes, columns, profiles, np.array(reference.counts_per_cell))
+
+
+def _check_told_apart(types: Sequence[str], profiles: Doubles) -> None:
+    """Raise `CellReferenceError` if a share of one type may as well be one of others."""
+    lengths = np.linalg.norm(profiles, axis=1)
+    if not lengths.all():
+        silent = ", ".join(np.array(types)[lengths == 0])
+        raise CellReferenceError(
+            f"The types {silent} express none of the {profiles.shape[1]} marker genes that are shared, so their share "
+            "cannot be told; give markers of theirs, or leave them out."
+        )
+    along = profiles / lengths[:, None]
+    alike = np.triu(along @ along.T, k=1)
+    first, second = np.unravel_index(alike.argmax(), alike.shape)
+    if alike[first, second] > _SAME:
+        raise CellReferenceError(
+            f"The types {types[first]} and {types[second]} are the same on the {profiles.shape[1]} marker genes that "
+            "are shared, so they cannot be told apart; merge them."
+        )
+    if np.linalg.matrix_rank(along, tol=_DEPENDENT) < len(types):
+        raise CellReferenceError(
+            f"The {len(types)} types ({', '.join(types[:3])}, ...) cannot be told apart on the {profiles.shape[1]} "
+            "marker genes that are shared: one profile is a sum of others. Give more markers, or merge types."
+        )
 
 
 def _specific(log_profiles: Doubles) -> npt.NDArray[np.int64]:
@@ -106,7 +133,7 @@ def _specific(log_profiles: Doubles) -> npt.NDArray[np.int64]:
 
 
 def amounts_of(
-    system: MarkerSystem, values: Doubles, *, method: Method = "reweighted", scales: Doubles | None = None
+    system: MarkerSystem, values: Doubles, *, method: Weighting = "reweighted", scales: Doubles | None = None
 ) -> Doubles:
     """How much RNA each type gives to each row, in the units of `values`.
 
@@ -136,7 +163,7 @@ def amounts_of(
     return np.concatenate(amounts) if amounts else np.empty((0, len(profiles)))
 
 
-def _solved(profiles: Doubles, values: Doubles, method: Method) -> Doubles:
+def _solved(profiles: Doubles, values: Doubles, method: Weighting) -> Doubles:
     amounts = nonnegative(profiles, values, _start_weights(profiles))
     for _ in range(_ROUNDS if method == "reweighted" else 0):
         amounts = nonnegative(profiles, values, negative_binomial_weights(amounts @ profiles), amounts)
@@ -152,7 +179,7 @@ def negative_binomial_weights(fitted: Doubles) -> Doubles:
     return np.asarray(1.0 / np.sqrt(fitted + _DISPERSION * fitted**2 + _SD_FLOOR))
 
 
-def weights_at(profiles: Doubles, amounts: Doubles, method: Method) -> Doubles:
+def weights_at(profiles: Doubles, amounts: Doubles, method: Weighting) -> Doubles:
     """Weights that a fit ended with, float64 `(n, n_genes)`; see `amounts_of`."""
     if method == "plain":
         return np.broadcast_to(_start_weights(profiles), (len(amounts), profiles.shape[1]))

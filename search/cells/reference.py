@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,7 @@ def reference_from_counts(
     *,
     merge: Mapping[str, str] | None = None,
     min_cells: int | None = None,
+    coarse: Sequence[str | None] | None = None,
 ) -> CellReference:
     """Average labelled cells into a reference.
 
@@ -68,16 +69,59 @@ def reference_from_counts(
         Types to count as another type, such as `{"B-cells": "Plasmablasts"}`.
     min_cells : int, optional
         Types with fewer cells are left out and named in `dropped`. Without it, a type with one cell is an error.
+    coarse : sequence of (str or None), optional
+        Coarser type of each row; the cells of a type must all be of one.
 
     Raises
     ------
     CellReferenceError
-        If no cell has a label, fewer than two types are left, a type to merge is not there, or a type has one cell or
-        no counts.
+        If a count is negative, no cell has a label, fewer than two types are left, a type to merge is not there, a type
+        has one cell or no counts, or its cells are of several coarser types.
     """
+    if len(labels) != counts.shape[0]:
+        raise CellReferenceError(f"Got {len(labels)} labels for {counts.shape[0]} cells; expected one label per cell.")
+    groups = labelled(labels, merge=merge, min_cells=min_cells, coarse=coarse)
+    types = np.array(groups.types)
+    if counts.nnz and counts.data.min() < 0:
+        raise CellReferenceError(
+            f"The cells hold a value of {counts.data.min():g}; expected raw counts, none negative."
+        )
+    symbols, merged = _summed(counts, genes)
+    means = np.vstack([np.asarray(merged[groups.names == name].mean(axis=0)).ravel() for name in types])
+    per_cell = means.sum(axis=1)
+    if not per_cell.all():
+        empty = ", ".join(types[per_cell == 0])
+        raise CellReferenceError(f"The cells labelled {empty} have no counts; leave them out of the reference.")
+    return CellReference(
+        types=groups.types,
+        genes=symbols,
+        profiles=means / per_cell[:, None] * _CP10K,
+        n_cells=groups.n_cells,
+        counts_per_cell=tuple(per_cell.tolist()),
+        dropped=groups.dropped,
+        parents=groups.parents,
+    )
+
+
+class Labelled(NamedTuple):
+    """Cells by type: the name of each (empty without a label), the types kept, their sizes and coarser types."""
+
+    names: npt.NDArray[Any]
+    types: tuple[str, ...]
+    n_cells: tuple[int, ...]
+    dropped: tuple[str, ...]
+    parents: tuple[str, ...]
+
+
+def labelled(
+    labels: Sequence[Any],
+    *,
+    merge: Mapping[str, str] | None = None,
+    min_cells: int | None = None,
+    coarse: Sequence[Any] | None = None,
+) -> Labelled:
+    """Group cells by their label; arguments and errors as in `reference_from_counts`."""
     names = np.array(["" if _is_missing(label) else str(label) for label in labels], dtype=object)
-    if len(names) != counts.shape[0]:
-        raise CellReferenceError(f"Got {len(names)} labels for {counts.shape[0]} cells; expected one label per cell.")
     names = _merged(names, merge or {})
     types, n_cells = np.unique(names[names != ""].astype(str), return_counts=True)
     if not len(types):
@@ -89,19 +133,12 @@ def reference_from_counts(
     if keep.sum() < 2:
         sizes = ", ".join(f"{t} {n}" for t, n in zip(types, n_cells, strict=True))
         raise CellReferenceError(f"Fewer than two cell types have {min_cells or 1} cells ({sizes}); lower min_cells.")
-    symbols, merged = _summed(counts, genes)
-    means = np.vstack([np.asarray(merged[names == name].mean(axis=0)).ravel() for name in types[keep]])
-    per_cell = means.sum(axis=1)
-    if not per_cell.all():
-        empty = ", ".join(types[keep][per_cell == 0])
-        raise CellReferenceError(f"The cells labelled {empty} have no counts; leave them out of the reference.")
-    return CellReference(
+    return Labelled(
+        names=names,
         types=tuple(types[keep].tolist()),
-        genes=symbols,
-        profiles=means / per_cell[:, None] * _CP10K,
         n_cells=tuple(n_cells[keep].tolist()),
-        counts_per_cell=tuple(per_cell.tolist()),
         dropped=tuple(types[~keep].tolist()),
+        parents=() if coarse is None else _parents(names, coarse, types[keep]),
     )
 
 
@@ -111,6 +148,7 @@ def reference_from_h5ad(
     *,
     merge: Mapping[str, str] | None = None,
     min_cells: int | None = None,
+    coarse: str | None = None,
 ) -> CellReference:
     """Read a reference from an h5ad file with raw counts in `X` and a label column in `obs`.
 
@@ -122,29 +160,50 @@ def reference_from_h5ad(
         Column of `obs` that names each cell's type.
     merge, min_cells
         See `reference_from_counts`.
+    coarse : str, optional
+        Column of `obs` that names each cell's coarser type, such as `celltype_major` beside `celltype_minor`.
 
     Raises
     ------
     CellReferenceError
         If the file is missing, has no such column or no raw counts, and as in `reference_from_counts`.
     """
-    data = _open_h5ad(Path(path), label)
+    read = read_labelled(path, label, coarse)
+    return reference_from_counts(
+        read.counts, read.genes, read.labels, merge=merge, min_cells=min_cells, coarse=read.coarse
+    )
+
+
+class LabelledCounts(NamedTuple):
+    """Raw counts csr `(n_cells, n_genes)`, symbols, and labels of cells, coarser ones where they were asked for."""
+
+    counts: sp.csr_matrix
+    genes: list[str]
+    labels: list[Any]
+    coarse: list[Any] | None
+
+
+def read_labelled(path: str | Path, label: str, coarse: str | None = None) -> LabelledCounts:
+    """Read labelled cells; arguments and errors as in `reference_from_h5ad`."""
+    data = _open_h5ad(Path(path), label, coarse)
     if data.X is None:
         raise CellReferenceError(f"The reference {Path(path).name} has no X; put raw counts into it.")
     counts = sp.csr_matrix(data.X)
     if counts.nnz and (counts.data.min() < 0 or not np.allclose(counts.data, np.rint(counts.data), atol=1e-3)):
+        found = counts.data[(counts.data < 0) | (np.abs(counts.data - np.rint(counts.data)) > 1e-3)][0]
         raise CellReferenceError(
-            f"The values of {Path(path).name} are not raw counts (found {counts.data[0]:g}); put raw counts into X."
+            f"The values of {Path(path).name} are not raw counts (found {found:g}); put raw counts into X."
         )
-    return reference_from_counts(counts, list(data.var_names), list(data.obs[label]), merge=merge, min_cells=min_cells)
+    above = None if coarse is None else list(data.obs[coarse])
+    return LabelledCounts(counts, [str(gene) for gene in data.var_names], list(data.obs[label]), above)
 
 
-def check_h5ad(path: str | Path, label: str) -> None:
-    """Raise `CellReferenceError` if the file is missing, no h5ad, or lacks the label column; its counts stay unread."""
-    _open_h5ad(Path(path), label, backed=True).file.close()
+def check_h5ad(path: str | Path, label: str, coarse: str | None = None) -> None:
+    """Raise `CellReferenceError` if the file is missing, no h5ad, or lacks a label column; its counts stay unread."""
+    _open_h5ad(Path(path), label, coarse, backed=True).file.close()
 
 
-def _open_h5ad(path: Path, label: str, *, backed: bool = False) -> Any:
+def _open_h5ad(path: Path, label: str, coarse: str | None, *, backed: bool = False) -> Any:
     import anndata
 
     if not path.is_file():
@@ -155,10 +214,28 @@ def _open_h5ad(path: Path, label: str, *, backed: bool = False) -> Any:
         raise CellReferenceError(
             f"The reference {path} cannot be read as h5ad: {error}. Give a whole file written by anndata."
         ) from error
-    if label not in data.obs:
-        known = ", ".join(map(str, data.obs.columns)) or "none"
-        raise CellReferenceError(f"The reference {path.name} has no label column {label!r}; its columns: {known}.")
+    for column in (label,) if coarse is None else (label, coarse):
+        if column not in data.obs:
+            known = ", ".join(map(str, data.obs.columns)) or "none"
+            raise CellReferenceError(f"The reference {path.name} has no label column {column!r}; its columns: {known}.")
     return data
+
+
+def _parents(names: npt.NDArray[Any], coarse: Sequence[str | None], types: npt.NDArray[Any]) -> tuple[str, ...]:
+    """The one coarser type that the cells of each type are of."""
+    if len(coarse) != len(names):
+        raise CellReferenceError(f"There are {len(coarse)} coarser labels for {len(names)} cells; give one each.")
+    found = []
+    for name in types:
+        own = sorted({"" if _is_missing(c) else str(c) for c, n in zip(coarse, names, strict=True) if n == name})
+        if len(own) != 1 or not own[0]:
+            listed = ", ".join(one or "no coarser type" for one in own)
+            raise CellReferenceError(
+                f"The cells labelled {name} are of {listed}; for shares that add up, all cells of a type must be of "
+                "one coarser type."
+            )
+        found.append(own[0])
+    return tuple(found)
 
 
 def _is_missing(label: Any) -> bool:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from search.cells.decomposition import Method, ShareOf
+from search.cells.decomposition import ShareOf
+from search.cells.manner import Method
 from search.profiles import Doubles
 from search.result import Findings
 
@@ -26,8 +27,8 @@ class TypeShares:
     types : tuple of str
         Cell types.
     proportions, sd : float64 (n, n_types)
-        Share of each type at each place, rows sum to 1, and its standard deviation; a row of zeros where the place has
-        no count of a gene that is used.
+        Share of each type at each place, rows sum to 1, and its standard deviation, NaN where the method has none; a
+        row of zeros where the place has no count of a gene that is used.
     """
 
     types: tuple[str, ...]
@@ -48,7 +49,7 @@ class SlideComposition(Findings):
     source : {"counts", "hits", "vectors"}
         Whether the counts of the places were decomposed, those of their hits, or their vectors compared with cells.
     method : str
-        See `search.cells.decomposition.amounts_of`.
+        See `search.cells.manner.Manner`.
     of : {"cells", "rna"}
         What the proportions are shares of.
     n_markers : int

@@ -8,12 +8,12 @@ import numpy as np
 
 from encoders.contracts import Modality
 from search.catalogue import Catalogue, Rows
-from search.cells.composition import Source
+from search.cells.manner import Source
 from search.errors import QueryError
 from search.expression.weighting import weights_of
 from search.item_rows import vectors_of
 from search.profiles import Doubles, has_counts
-from search.query import ItemQuery
+from search.query import ItemQuery, Query
 from search.retrieval.filters import Exclude, scope_of
 from search.state import State
 
@@ -25,17 +25,16 @@ class SlideQuestion:
     """Which places of a slide, and where their counts come from; see `Engine.decompose_slide`."""
 
     slide: str
-    items: Sequence[str] | None = None
+    items: Sequence[str] | Query | None = None
     source: Source = "auto"
-    using: Modality | None = None
     k: int = 50
     where: str | None = None
     exclude: Exclude = "auto"
 
     def describe(self) -> dict[str, Any]:
         """JSON-ready form."""
-        n_items = None if self.items is None else len(self.items)
-        return {"type": "slide", "slide": self.slide, "n_items": n_items, "source": self.source}
+        items = {} if self.items is None else {"items": _told(self.items)}
+        return {"type": "slide", "slide": self.slide, **items, "source": self.source}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,11 @@ class HitsOfPlaces:
     notes: tuple[str, ...]
 
 
-def rows_of_slide(catalogue: Catalogue, question: SlideQuestion) -> Rows:
+def _told(items: Sequence[str] | Query) -> Any:
+    return list(items) if isinstance(items, Sequence) else items.describe()
+
+
+def rows_of_slide(state: State, question: SlideQuestion) -> Rows:
     """Tiles, spots and cells asked about, ascending.
 
     Raises
@@ -57,13 +60,17 @@ def rows_of_slide(catalogue: Catalogue, question: SlideQuestion) -> Rows:
     QueryError
         If an item lies on another slide, or none is asked about.
     """
+    catalogue = state.catalogue
     own = catalogue.slide_row(question.slide)
     if question.items is None:
         rows = catalogue.rows_where("slide", str(catalogue.value(own, "slide")))
         return rows[np.isin(catalogue.column("kind")[rows], _KINDS)]
-    rows = np.unique(catalogue.rows_of(question.items))
+    if isinstance(question.items, Sequence):
+        rows = np.unique(catalogue.rows_of(question.items))
+    else:
+        rows = np.unique(np.array(state.encode(question.items).rows, dtype=np.int64))
     if not len(rows):
-        raise QueryError("The list of items is empty; name some of the slide, or leave it out for all.")
+        raise QueryError("There are no items to decompose; name some of the slide, or leave them out for all.")
     elsewhere = rows[catalogue.column("slide")[rows] != question.slide]
     if len(elsewhere):
         raise QueryError(
@@ -73,7 +80,7 @@ def rows_of_slide(catalogue: Catalogue, question: SlideQuestion) -> Rows:
     return rows
 
 
-def places_of(catalogue: Catalogue, question: SlideQuestion) -> tuple[Rows, Literal["counts", "hits"]]:
+def places_of(state: State, question: SlideQuestion) -> tuple[Rows, Literal["counts", "hits"]]:
     """Rows that can be decomposed, and whether by their own counts or by those of their hits.
 
     Raises
@@ -81,9 +88,9 @@ def places_of(catalogue: Catalogue, question: SlideQuestion) -> tuple[Rows, Lite
     QueryError
         If no place has counts, or none has a vector to find hits with; and as in `rows_of_slide`.
     """
-    rows = rows_of_slide(catalogue, question)
+    catalogue, rows = state.catalogue, rows_of_slide(state, question)
     counted = rows[has_counts(catalogue)[rows]]
-    if question.source == "counts" or (question.source == "auto" and question.using is None and len(counted)):
+    if question.source == "counts" or (question.source == "auto" and len(counted)):
         if not len(counted):
             raise QueryError(
                 f"No place of slide {question.slide!r} has counts; use source='hits' to decompose those of its hits."
@@ -93,8 +100,8 @@ def places_of(catalogue: Catalogue, question: SlideQuestion) -> tuple[Rows, Lite
 
 
 def side_of(catalogue: Catalogue, rows: Rows, question: SlideQuestion) -> Modality:
-    """The side that places are asked with: the one given, or the image where some have one."""
-    side: Modality = question.using or ("image" if catalogue.has("image")[rows].any() else "expression")
+    """The side that places are asked with: the image where some have one."""
+    side: Modality = "image" if catalogue.has("image")[rows].any() else "expression"
     if not catalogue.has(side)[rows].any():
         raise QueryError(f"No place of slide {question.slide!r} has an {side} vector, so none has hits.")
     return side

@@ -59,7 +59,7 @@ def test_places_that_cannot_be_decomposed(engine, reference):
         engine.decompose_slide("NOSUCH", reference)
     with pytest.raises(QueryError, match="does not lie on slide 'A1'"):
         engine.decompose_slide("A1", reference, items=["A2/spot/s0"])
-    with pytest.raises(QueryError, match="list of items is empty"):
+    with pytest.raises(QueryError, match="There are no items"):
         engine.decompose_slide("A1", reference, items=[])
     with pytest.raises(QueryError, match="No place of slide 'A1' has counts"):
         engine.decompose_slide("A1", reference, items=["A1/tile/900x500"], source="counts")
