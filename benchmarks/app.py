@@ -18,7 +18,7 @@ from benchmarks.app_fuzz import fuzz
 from benchmarks.app_people import BENCH, people_rows, verb_rows
 from benchmarks.app_server import Served, make_index, serving
 from benchmarks.app_uploads import hostile_uploads
-from benchmarks.report import Row, show
+from benchmarks.report import Row, markdown, show, write_between_marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="less of everything, within 50 s")
     parser.add_argument("--fuzz", action="store_true", help="ask what the schema allows and what it does not")
     parser.add_argument("--minutes", type=float, default=10.0, help="of --fuzz")
+    parser.add_argument("--write", type=Path, help="page whose table is replaced, such as docs/api.md")
     parser.add_argument("--json", action="store_true", dest="as_json")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as temporary:
@@ -87,7 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if chosen.fuzz
             else measure(db, folder, _QUICK if chosen.quick else Size())
         )
-        show(rows, as_json=chosen.as_json)
+        shown = show(rows, as_json=chosen.as_json)
+    if chosen.write is not None:
+        write_between_marks(chosen.write, markdown(shown))
 
 
 if __name__ == "__main__":

@@ -108,6 +108,60 @@ class DecomposeAnswer(Finding):
     rows: list[CellType]
 
 
+class PlaceComposition(BaseModel):
+    """The most common cell type of a place with its share, and the shares of all types with their spread."""
+
+    id: str
+    kind: str
+    x_px: float | None
+    y_px: float | None
+    dominant: str | None
+    proportion: float | None
+    sd: float | None
+    proportions: dict[str, float | None]
+    sds: dict[str, float | None]
+
+
+class DecomposeSlideAnswer(Finding):
+    """Cell types of the places of a slide."""
+
+    slide: str
+    source: str
+    method: str
+    of: str
+    n_markers: int
+    overall: Any = Field(description="Shares over all places.")
+    rows: list[PlaceComposition]
+
+
+class DrivingGene(BaseModel):
+    """A gene that makes the score, and how it is counted in both."""
+
+    gene: str
+    loss: float | None
+    query_per_10k: float | None
+    hit_per_10k: float | None
+    expected_per_10k: float | None
+    shared: bool | None
+
+
+class ExplainAnswer(Finding):
+    """Why an item is a hit."""
+
+    item: str
+    score: float
+    using: str
+    target: str
+    driven_by: str | None
+    hit: dict[str, Any]
+    standouts: list[dict[str, Any]]
+    labelled: list[dict[str, Any]]
+    query_items: list[dict[str, Any]]
+    occlusion: list[dict[str, Any]]
+    parts: list[dict[str, Any]]
+    rows: list[DrivingGene]
+
+
 class CohortRow(BaseModel):
     """A group among the hits, tested over patients."""
 

@@ -9,6 +9,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.problems import Refusal, problem
 from app.api.settings import Limits
 
+_CLOSE = {"Connection": "close"}
+_DIGITS = 18  # of a length; more would be refused anyway
+
 
 class BoundedBody:
     """Ends a request whose body is too large (413) or comes too slowly (408)."""
@@ -22,14 +25,17 @@ class BoundedBody:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "0")
-        if declared.isdecimal() and (len(declared) > 18 or int(declared) > self._limits.body_bytes):
-            response = problem(413, self._too_large(), request_id=scope["state"]["request_id"])
+        headers = Headers(scope=scope)
+        is_form = headers.get("content-type", "").lower().startswith("multipart/form-data")
+        most = self._limits.body_bytes if is_form else self._limits.json_bytes
+        declared = headers.get("content-length", "0")
+        if declared.isdecimal() and (len(declared) > _DIGITS or int(declared) > most):
+            response = problem(413, _too_large(most), request_id=scope["state"]["request_id"])
             await response(scope, receive, send)
             return
-        await self._app(scope, self._counting(receive), send)
+        await self._app(scope, self._counting(receive, most), send)
 
-    def _counting(self, receive: Receive) -> Receive:
+    def _counting(self, receive: Receive, most: int) -> Receive:
         seen, ended, until = 0, False, time.monotonic() + self._limits.body_seconds
 
         async def counted() -> Message:
@@ -45,14 +51,12 @@ class BoundedBody:
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
                 ended = not message.get("more_body", False)
-                if seen > self._limits.body_bytes:
-                    raise Refusal(413, self._too_large(), _CLOSE)
+                if seen > most:
+                    raise Refusal(413, _too_large(most), _CLOSE)
             return message
 
         return counted
 
-    def _too_large(self) -> str:
-        return f"The body has more than {self._limits.body_bytes:,} bytes; send less, such as one patch as PNG."
 
-
-_CLOSE = {"Connection": "close"}
+def _too_large(most: int) -> str:
+    return f"The body has more than {most:,} bytes; send less, and pictures as a form at /v1/VERB/patch."

@@ -32,7 +32,7 @@ from search.query import (
 Name = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT)]
 Finite = Annotated[float, Field(allow_inf_nan=False, ge=-1e9, le=1e9)]
-Mpp = Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False, description="Micrometres per pixel.", examples=[0.5])]
+Mpp = Annotated[float, Field(ge=0.01, le=20, allow_inf_nan=False, description="Micrometres per pixel.", examples=[0.5])]
 Part = Annotated[int, Field(ge=1, le=20, description="Which of so many parts that the items fall into.")]
 
 

@@ -10,8 +10,8 @@ from app.api.settings import MAX_K, MAX_OFFSET
 from encoders.contracts import Modality
 from search.annotation.annotate import Mode as AnnotateMode
 from search.annotation.items import Using
-from search.cells.composition import Source
-from search.cells.decomposition import Method, ShareOf
+from search.cells.decomposition import ShareOf
+from search.cells.manner import Method, Source
 from search.expression.weighting import Mode
 from search.groups.cohorts import By
 from search.retrieval.filters import Exclude
@@ -144,3 +144,24 @@ class AnnotateRequest(Asked):
     temperature: float = Field(1.0, gt=0, le=1_000, allow_inf_nan=False)
     rate: float = Field(0.5, gt=0, le=1, description="Share of other patients' items that would be given a class.")
     smooth: bool = Field(default=False, description="Average scores over neighbours.")
+
+
+class ExplainOptions(Asked):
+    """Options of `explain`."""
+
+    item: Name = Field(description="Id of the hit.", examples=["C3/spot/21x10"])
+    target: Modality | None = Field(None, description="Its side that is compared; by default the other one.")
+    pictures: bool = Field(default=True, description="Whether to encode pictures again with each square painted over.")
+
+
+class ExplainRequest(ExplainOptions):
+    """Why an item is a hit."""
+
+    query: Question
+
+
+class DecomposeSlideRequest(DecomposeOptions):
+    """Cell types of every place of a slide, or of some of its items."""
+
+    slide: Name = Field(examples=["C2"])
+    items: list[Name] | None = Field(None, min_length=1, max_length=10_000, description="By default all.")

@@ -11,6 +11,8 @@ from app.api.metrics import MEDIA_TYPE
 from app.api.problems import documented
 from app.api.services import Services
 
+_VERBS = ("search", "predict", "decompose", "cohorts", "similarity-map", "annotate", "explain", "align")
+
 
 def service_routes(services: Services) -> APIRouter:
     """Health, readiness, metrics, and where to begin."""
@@ -23,7 +25,7 @@ def service_routes(services: Services) -> APIRouter:
             "service": "HistoSeek",
             "version": version("histoseek"),
             "openapi": "openapi.json",
-            "verbs": "v1/search, v1/predict, v1/decompose, v1/cohorts, v1/similarity-map, v1/annotate, v1/align",
+            "verbs": ", ".join(f"v1/{verb}" for verb in _VERBS),
         }
 
     @router.get("/healthz")

@@ -1,16 +1,19 @@
 """Runs the HTTP interface alone, on one port, without the screens."""
 
 import logging
+import socket
 import sys
 from collections.abc import Callable
 
 from app.api.application import create_api
 from app.api.audit import JsonLines
 from app.api.settings import ApiSettings
+from app.errors import ShowError
 from search.engine import Engine
 
 _KEEP_ALIVE_S = 5
 _GRACE_S = 5
+_CONNECTIONS = 500
 _HEADER_BYTES = 32 * 1024
 
 
@@ -27,24 +30,39 @@ def serve_api(settings: ApiSettings, port: int, address: str, open_engine: Calla
         Interface to listen on; `app.exposure.check_exposure` says whether it may be that one.
     open_engine : callable
         Gives the engine.
+
+    Raises
+    ------
+    ShowError
+        If the port is taken, or the log of questions cannot be written.
     """
     import uvicorn
 
+    listening = _listen(address, port)
     _log_as_json()
-    uvicorn.run(
+    config = uvicorn.Config(
         create_api(settings, open_engine),
-        host=address,
-        port=port,
         log_config=None,
         access_log=False,  # a line of our own says more
         server_header=False,
         proxy_headers=False,  # what a caller says of its address is not believed
+        limit_concurrency=_CONNECTIONS,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
         h11_max_incomplete_event_size=_HEADER_BYTES,
         http="h11",
         ws="none",
     )
+    uvicorn.Server(config).run([listening])
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        return socket.create_server((address, port), family=family)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ShowError(f"Cannot listen on {address}:{port}: {reason}. Choose another port with --port.") from error
 
 
 def _log_as_json() -> None:

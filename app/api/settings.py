@@ -15,7 +15,7 @@ MAX_GENES = 20_000
 MAX_DIM = 16_384
 MAX_POINTS = 10_000
 MAX_PARTS = 50
-MAX_BASE64 = 28 * 1024 * 1024
+MAX_BASE64 = 4 * 1024 * 1024
 MAX_PAGE = 1_000
 
 #: Names by which a server on the loopback address may be called; any other may be a page that was led here by its DNS.
@@ -29,7 +29,9 @@ class Limits:
     Attributes
     ----------
     body_bytes : int
-        Largest request body, counted as it comes in.
+        Largest form, counted as it comes in.
+    json_bytes : int
+        Largest other body, which takes many times its size once it is read.
     body_seconds : float
         Longest time a body may take to come in.
     answer_seconds : float
@@ -45,6 +47,7 @@ class Limits:
     """
 
     body_bytes: int = 20 * 1024 * 1024
+    json_bytes: int = 4 * 1024 * 1024
     body_seconds: float = 30.0
     answer_seconds: float = 60.0
     workers: int = 4

@@ -10,7 +10,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from app.api.problems import Refusal
 from app.api.questions import Asked, Mpp, Name
-from app.api.requests import CohortsOptions, DecomposeOptions, MapOptions, PredictOptions, SearchOptions
+from app.api.requests import CohortsOptions, DecomposeOptions, ExplainOptions, MapOptions, PredictOptions, SearchOptions
 from app.screens.uploads import decode_patch
 from search.query import PatchQuery
 
@@ -52,6 +52,10 @@ class DecomposeForm(PatchFields, DecomposeOptions):
 
 class CohortsForm(PatchFields, CohortsOptions):
     """Nearest cohorts of a patch."""
+
+
+class ExplainForm(PatchFields, ExplainOptions):
+    """Why an item is a hit of a patch."""
 
 
 class MapForm(PatchFields, MapOptions):

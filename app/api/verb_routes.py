@@ -13,6 +13,8 @@ from app.api.answers import (
     AnnotateAnswer,
     CohortsAnswer,
     DecomposeAnswer,
+    DecomposeSlideAnswer,
+    ExplainAnswer,
     MapAnswer,
     PredictAnswer,
     SearchAnswer,
@@ -25,6 +27,8 @@ from app.api.requests import (
     AnnotateRequest,
     CohortsRequest,
     DecomposeRequest,
+    DecomposeSlideRequest,
+    ExplainRequest,
     MapRequest,
     PredictRequest,
     SearchRequest,
@@ -33,6 +37,7 @@ from app.api.services import Services, json_only
 from app.api.uploads import (
     CohortsForm,
     DecomposeForm,
+    ExplainForm,
     MapForm,
     PatchFields,
     PredictForm,
@@ -86,6 +91,22 @@ def verb_routes(services: Services) -> APIRouter:
             request, "similarity-map", lambda e: verbs.similarity_map(e, asked.query.query(), asked)
         )
 
+    @router.post("/explain", **_of(ExplainAnswer))
+    async def explain(request: Request, asked: Annotated[ExplainRequest, _examples(item="C3/spot/21x10")]) -> Response:
+        """Tell why an item is a hit: genes that make the score, squares of the pictures, labelled examples."""
+        return await services.answer(request, "explain", lambda e: verbs.explain(e, asked.query.query(), asked))
+
+    _add_slide_verbs(router, services)
+    _add_forms(router, services, decompose)
+    return router
+
+
+def _add_slide_verbs(router: APIRouter, services: Services) -> None:
+    @router.post("/decompose/slide", **_of(DecomposeSlideAnswer))
+    async def decompose_slide(request: Request, asked: DecomposeSlideRequest) -> Response:
+        """Tell the cell types of every place of a slide."""
+        return await services.answer(request, "decompose", lambda _: verbs.decompose_slide(services.holder, asked))
+
     @router.post("/align", **_of(AlignAnswer))
     async def align(request: Request, asked: AlignRequest) -> Response:
         """Lay a slide over another one of the same tissue."""
@@ -96,15 +117,13 @@ def verb_routes(services: Services) -> APIRouter:
         """Give each tile or spot of a slide a class, by marker genes or profiles, or none."""
         return await services.answer(request, "annotate", lambda e: verbs.annotate(e, asked))
 
-    _add_forms(router, services, decompose)
-    return router
-
 
 def _add_forms(router: APIRouter, services: Services, decompose: Work) -> None:
     _add_form(router, services, "search", SearchForm, SearchAnswer, verbs.search)
     _add_form(router, services, "predict", PredictForm, PredictAnswer, verbs.predict)
     _add_form(router, services, "decompose", DecomposeForm, DecomposeAnswer, decompose)
     _add_form(router, services, "cohorts", CohortsForm, CohortsAnswer, verbs.cohorts)
+    _add_form(router, services, "explain", ExplainForm, ExplainAnswer, verbs.explain)
     _add_form(router, services, "similarity-map", MapForm, MapAnswer, verbs.similarity_map)
 
 

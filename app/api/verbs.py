@@ -6,6 +6,8 @@ from app.api.requests import (
     AnnotateRequest,
     CohortsOptions,
     DecomposeOptions,
+    DecomposeSlideRequest,
+    ExplainOptions,
     MapOptions,
     PredictOptions,
     SearchOptions,
@@ -14,9 +16,12 @@ from encoders.contracts import Modality
 from search.annotation.annotate import Annotating, Annotation
 from search.annotation.bulk import bulk_of_items
 from search.annotation.classes import Classes, known_sets, marker_classes, marker_set
-from search.cells.composition import Composition, Manner
+from search.cells.composition import Composition
+from search.cells.manner import Manner
+from search.cells.slide_composition import SlideComposition
 from search.engine import Engine
 from search.errors import AnnotationError
+from search.explanation.explain import Explanation
 from search.expression.prediction import Prediction
 from search.groups.cohorts import Cohorts
 from search.query import GenesQuery, Query, SentenceQuery, SlideQuery
@@ -84,6 +89,25 @@ def decompose(holder: EngineHolder, query: Query, options: DecomposeOptions) -> 
         where=options.where,
         exclude=options.exclude,
     )
+
+
+def decompose_slide(holder: EngineHolder, asked: DecomposeSlideRequest) -> SlideComposition:
+    """`histoseek decompose --slide --out`: every place of a slide."""
+    return holder.engine().decompose_slide(
+        asked.slide,
+        holder.cell_types(),
+        items=asked.items,
+        source=asked.source,
+        manner=Manner(method=asked.method, of=asked.of),
+        k=asked.k or _DECOMPOSED_K,
+        where=asked.where,
+        exclude=asked.exclude,
+    )
+
+
+def explain(engine: Engine, query: Query, options: ExplainOptions) -> Explanation:
+    """`histoseek explain`."""
+    return engine.explain(query, options.item, target=options.target, pictures=options.pictures)
 
 
 def cohorts(engine: Engine, query: Query, options: CohortsOptions) -> Cohorts:

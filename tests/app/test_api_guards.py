@@ -1,14 +1,18 @@
 import json
+import socket
 import stat
 import subprocess
 import sys
 import threading
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
+from app.api.handover import environment_of, mounted
 from app.api.keys import KeyRing, new_key, read_keys
 from app.api.pace import Pace
-from app.api.settings import Limits
+from app.api.settings import ApiSettings, Limits
 from app.errors import ShowError
 from app.exposure import check_exposure, login_of
 from search.engine import Engine
@@ -117,7 +121,7 @@ def test_a_bucket_fills_again():
 
 
 def test_a_body_is_counted_as_it_comes(client):
-    api = client(limits=Limits(rate=0, body_bytes=1_000))
+    api = client(limits=Limits(rate=0, json_bytes=1_000))
     large = json.dumps(ASK | {"where": "x" * 5_000}).encode()
     headers = {"Content-Type": "application/json"}
     assert api.post("/v1/search", content=large, headers=headers).status_code == 413
@@ -218,9 +222,31 @@ def test_serving_to_others_without_keys_is_refused(histoseek, small_db, monkeypa
     assert "api-key" in ran.stderr
 
 
+def test_a_taken_port_is_one_sentence(histoseek, small_db):
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        ran = histoseek("serve", "--api", "--db", small_db, "--port", holder.getsockname()[1], "--no-audit-log")
+    assert ran.code == 1
+    assert "Choose another port" in ran.stderr
+
+
 def test_a_key_is_made_and_works(histoseek):
     told = json.loads(histoseek("api-key", "ana", "--json").stdout)
     assert read_keys(told["line"]).owner_of(told["key"]) == "ana"
+
+
+def test_below_another_application_the_same_guards_hold(small_db, engine, monkeypatch, tmp_path):
+    key, line = new_key("ana")
+    settings = ApiSettings(str(small_db), keys=read_keys(line), audit_log=tmp_path / "log", limits=Limits(rate=7.0))
+    handed = environment_of(settings)
+    assert key not in str(handed)
+    assert mounted(lambda: engine, None) == []
+    for name, value in handed.items():
+        monkeypatch.setenv(name, value)
+    whole = TestClient(Starlette(routes=mounted(lambda: engine, None)), base_url=BASE)
+    assert whole.get("/api/healthz").status_code == 200
+    assert whole.post("/api/v1/search", json=ASK).status_code == 401
+    assert whole.post("/api/v1/search", json=ASK, headers={"X-API-Key": key}).status_code == 200
+    assert (tmp_path / "log").read_text().count('"who":"ana"') == 1
 
 
 def test_the_api_needs_no_screens():
