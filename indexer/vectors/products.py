@@ -27,7 +27,7 @@ from indexer.vectors.threads import n_cores
 Rows = npt.NDArray[np.int64]
 Pairs = tuple[Rows, Rows]  # places among the queries, and rows
 _AT_ONCE = 1_024  # queries
-_CHUNK_ROWS = 1_024  # with the products of so many rows and queries in a core's cache
+_CHUNK_ROWS = 2_048  # with the products of so many rows and queries in a core's cache
 _ROUGH, _ROUNDING = 0.0065, 2e-6
 #: Products (queries times rows) that take seconds longer without PyTorch than it takes to import, and that it saves
 #: something at all for.
