@@ -2,9 +2,11 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 import app
 import app.screens
@@ -14,6 +16,7 @@ from app.cell_types import ReferenceFile
 from app.errors import ShowError
 from app.screens.session import Options
 from app.server import serve_in_background
+from app.serving.connections import send_at_once
 
 
 @pytest.fixture
@@ -51,6 +54,18 @@ def test_options_reach_the_script_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with serve_in_background(tmp_path / "nothing") as url:
         assert httpx.get(f"{url}/_stcore/health", trust_env=False).text == "ok"
+
+
+def test_answers_leave_at_once(monkeypatch):
+    met = []
+    monkeypatch.setattr(AutoHTTPProtocol, "connection_made", lambda protocol, transport: met.append(transport))
+    send_at_once()
+    with socket.socket() as connection:
+        assert not connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        transport = SimpleNamespace(get_extra_info={"socket": connection}.get)
+        AutoHTTPProtocol.connection_made(None, transport)
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert met == [transport]
 
 
 def test_the_server_ends_with_the_block(tmp_path):
