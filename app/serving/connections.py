@@ -13,7 +13,8 @@ def send_at_once() -> None:
     uvicorn writes the head and the body of an answer one after the other: the body of every answer on a kept
     connection then waits for an acknowledgement that the other side delays by 40 ms. Neither offers a setting.
     """
-    begin = AutoHTTPProtocol.connection_made
+    protocol_class: Any = AutoHTTPProtocol  # a method of a class is not to be assigned to, says its type
+    begin = protocol_class.connection_made
 
     def connection_made(protocol: Any, transport: Any) -> None:
         connection = transport.get_extra_info("socket")
@@ -21,4 +22,4 @@ def send_at_once() -> None:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         begin(protocol, transport)
 
-    AutoHTTPProtocol.connection_made = connection_made  # type: ignore[method-assign]
+    protocol_class.connection_made = connection_made
