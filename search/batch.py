@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from encoders.contracts import Floats
 from indexer.vectors.found import Strategy
-from indexer.vectors.threads import n_cores
+from indexer.vectors.threads import n_cores, within
 from search.catalogue import Base, Rows
 from search.encoding import EncodedQuery
 from search.errors import QueryError
@@ -67,9 +67,13 @@ def answer_many(state: State, queries: Sequence[Query], request: Request) -> Bat
     def ask(query: EncodedQuery) -> SearchResult:
         return state.retrieve(query, request).result
 
+    def ask_beside(query: EncodedQuery) -> SearchResult:
+        with within(1):
+            return ask(query)
+
     first = ask(encoded[0])  # what is opened when it is first needed is opened once
     with ThreadPoolExecutor(min(n_cores(), len(encoded))) as pool:
-        results = (first, *pool.map(ask, encoded[1:]))
+        results = (first, *pool.map(ask_beside, encoded[1:]))
     return BatchResult(_joined([result.table for result in results]), results)
 
 

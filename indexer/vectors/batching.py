@@ -115,7 +115,8 @@ def _alone(
     if gone is not None:
         lists = prober.ann.lists
         selection = selection.without(gone[place], (lists.list_of, len(lists.sizes)))
-    found, scores, _ = prober.search(query, k, selection)
+    with within(1):
+        found, scores, _ = prober.search(query, k, selection)
     rows, cosines = top(found[None], scores[None], k)
     return rows[0], cosines[0]
 

@@ -166,15 +166,6 @@ class _Without(Selection):
         """The mask as bits."""
         return _cleared(self._whole.packed, self._gone)
 
-    @cached_property
-    def selector(self) -> Any:
-        """FAISS's selector: that of the whole and not those that are gone, where these lie in a row."""
-        first, last = int(self._gone.min()), int(self._gone.max())
-        if last - first != len(self._gone) - 1:
-            return _faiss().IDSelectorBitmap(self.packed)
-        others = _faiss().IDSelectorNot(_faiss().IDSelectorRange(first, last + 1))
-        return others if self._whole.is_all else _faiss().IDSelectorAnd(self._whole.selector, others)
-
     def in_lists(self, lists: Rows, list_of: npt.NDArray[np.integer], n_lists: int) -> Rows:
         """As of the whole, less those that are gone."""
         places = self._whole.in_lists(lists, list_of, n_lists)
