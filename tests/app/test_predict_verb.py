@@ -28,7 +28,8 @@ def test_every_mode_answers_in_json(histoseek, small_db, spot, mode):
     assert (found["temperature"] is not None) == (mode == "softmax")
 
 
-def test_intervals_and_predictability_are_shown_and_drawn(histoseek, small_db, spot, tmp_path):
+def test_intervals_and_predictability_are_shown_and_drawn(histoseek, small_db, spot, tmp_path, monkeypatch):
+    monkeypatch.setattr("search.expression.intervals.MIN_SPOTS", 4)  # of two small sections
     picture = tmp_path / "genes.png"
     asked = ("predict", "--genes", "ERBB2 KRT19", "--n-genes", 5, "--db", small_db)
     ran = histoseek(*asked, "--out", picture)
