@@ -32,6 +32,14 @@ LeftOut = Annotated[
     Exclude,
     typer.Option("--exclude", help="Leave out the query's own slide or patient; auto: slide, patient for slides."),
 ]
+Out = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--out",
+        help="Write the hits to FILE.csv, .parquet, .json, .h5ad, .geojson (QuPath), .png, .svg, .pdf, .html, or the "
+        "question to FILE.yaml; may be repeated.",
+    ),
+]
 Kind = Annotated[list[str] | None, typer.Option("--kind", help="Only items of this kind; may be repeated.")]
 BestOf = Annotated[GroupBy | None, typer.Option("--group-by", help="Only the best hit of each.")]
 Label = Annotated[
@@ -96,6 +104,7 @@ class SearchOptions(IndexOptions):
     where: Where = None
     exclude: LeftOut = "auto"
     group_by: BestOf = None
+    out: Out = None
 
 
 Options = TypeVar("Options", bound="DataclassInstance")

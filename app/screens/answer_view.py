@@ -8,7 +8,9 @@ import streamlit as st
 from app.screens.answers import standouts, thumbnails
 from app.screens.files import offer_files
 from app.screens.gallery import Card, show_gallery
+from app.screens.notes import show_notes
 from app.screens.refining import choose_refining, show_markable
+from app.screens.why import choose_hit_to_explain
 from search.query import Query
 from search.result import SearchResult
 
@@ -16,12 +18,6 @@ _TABLE_COLUMNS = [
     "rank", "score", "p_value", "fdr", "id", "kind", "slide", "patient", "cohort", "organ", "diagnosis",
     "label", "x_px", "y_px", "mpp", "licence",
 ]  # fmt: skip
-
-
-def show_notes(notes: tuple[str, ...]) -> None:
-    """Sentences the user should read."""
-    if notes:
-        st.caption("  \n".join(f":material/info: {note}" for note in notes))
 
 
 def show_hits(result: SearchResult, asked: Query, *, card: Card | None = None, markable: Query | None = None) -> None:
@@ -40,6 +36,7 @@ def show_hits(result: SearchResult, asked: Query, *, card: Card | None = None, m
     else:
         show_gallery(cards, query=card)
     offer_files(result, asked)
+    choose_hit_to_explain(result, asked)
     with st.expander("As a table"):
         st.dataframe(frame[_TABLE_COLUMNS], hide_index=True, alt="Hits with score, p-value and provenance")
     plan = result.plan

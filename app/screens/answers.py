@@ -12,6 +12,7 @@ from search.annotation.items import Using
 from search.cells.composition import Composition
 from search.cells.manner import Source
 from search.cells.reference import CellReference
+from search.explanation.explain import Explanation
 from search.expression.prediction import Prediction
 from search.expression.standouts import StandoutGene
 from search.groups.cohorts import By, Cohorts
@@ -90,6 +91,11 @@ def annotation(slide: str, classes: str, *, using: Using | None, rate: float, sm
 def alignment(slide: str, other: str, *, using: Modality | None, model: Model, mirror: bool) -> SlideAlignment:
     """Answer of `Engine.align`."""
     return _alignment(options().db, stamp(), slide, other, using, model, mirror)
+
+
+def explanation(query: Query, item: str, *, target: Modality) -> Explanation:
+    """Answer of `Engine.explain`."""
+    return _explanation(options().db, stamp(), query, item, target)
 
 
 @st.cache_data(max_entries=_KEPT, show_spinner="Searching")
@@ -224,3 +230,8 @@ def _alignment(
 ) -> SlideAlignment:
     sides = None if using is None else (using, using)
     return engine().align(slide, other, using=sides, model=model, mirror=mirror)
+
+
+@st.cache_data(max_entries=_KEPT, show_spinner="Looking for what makes the score")
+def _explanation(db: str, version: str, query: Query, item: str, target: Modality) -> Explanation:  # noqa: ARG001
+    return engine().explain(query, item, target=target)

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from app.screens.answer_view import show_notes
 from app.screens.answers import cohorts, compositions, panel, prediction
 from app.screens.charts import composition_bars, enrichment_bars, gene_bars
+from app.screens.notes import show_notes
 from app.screens.question import Terms
 from encoders.contracts import Modality
 from search.groups.cohorts import BY

@@ -9,10 +9,10 @@ import streamlit as st
 
 from app.annotation_files import write_annotation
 from app.class_colours import class_colours
-from app.screens.answer_view import show_notes
 from app.screens.answers import annotation
 from app.screens.charts import class_bars
 from app.screens.links import keep, restore
+from app.screens.notes import show_notes
 from app.screens.session import engine, errors_as_sentences
 from app.screens.slide_map import draw_classes
 from app.screens.slide_picker import choose_slide, items_on

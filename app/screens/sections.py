@@ -6,9 +6,9 @@ import streamlit as st
 
 from app.alignment_figure import alignment_figure
 from app.figure_style import as_png
-from app.screens.answer_view import show_notes
 from app.screens.answers import alignment
 from app.screens.links import keep, restore
+from app.screens.notes import show_notes
 from app.screens.session import engine, errors_as_sentences, slides
 from app.screens.slide_map import draw_linked
 from app.screens.slide_picker import slide_label

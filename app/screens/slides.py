@@ -5,9 +5,9 @@ from typing import cast
 
 import streamlit as st
 
-from app.screens.answer_view import show_notes
 from app.screens.answers import similar_slides
 from app.screens.item_views import show_cohorts
+from app.screens.notes import show_notes
 from app.screens.question import Terms
 from app.screens.session import errors_as_sentences, slide_picture, slide_sides, slides
 from app.screens.slide_picker import choose_slide

@@ -57,3 +57,17 @@ def test_hits_can_be_downloaded_in_every_kind(genes_page):
     offered = {button.label for button in genes_page.download_button}
     assert {"Table (CSV)", "Counts, positions and vectors (h5ad)", "Figure (SVG)", "Report (HTML)"} <= offered
     assert any(label.startswith("Outlines for QuPath") for label in offered)
+
+
+def test_a_hit_is_explained_when_it_is_chosen(genes_page, small_db):
+    hits = next(one for one in genes_page.selectbox if one.label == "Hit")
+    assert hits.value is None
+    page = hits.select_index(0).run()
+    chosen = next(one for one in page.selectbox if one.label == "Hit").value
+    assert not page.exception
+    engine = Engine.open(small_db)
+    best = engine.search(GenesQuery("ERBB2:2 KRT19"), target="image", k=1, exclude="none").table["id"][0].as_py()
+    assert chosen == best
+    told = engine.explain(GenesQuery("ERBB2:2 KRT19"), best, target="image").to_pandas()
+    shown = next(one.value for one in page.dataframe if "gene" in one.value)
+    assert shown["gene"].tolist() == told["gene"].tolist()
