@@ -13,16 +13,22 @@ import scipy.sparse as sp
 
 from benchmarks.environments import PeerError, python_with
 from benchmarks.report import Row
+from encoders.registry import open_space
 from indexer.datasets.manifest import load_manifest
 from indexer.sources import open_sources
-from search.cells.decomposition import MarkerSystem, amounts_of, gene_scales, marker_system, shares_of
+from search.cells.cell_vectors import CellVectors
+from search.cells.decomposition import MarkerSystem, amounts_of, gene_scales, marker_system, shares_of, weights_at
 from search.cells.mixtures import MixedSpots, mix_spots
-from search.cells.reference import reference_from_counts
+from search.cells.reference import CellReference, reference_from_counts
+from search.cells.spread import amount_samples, counting_covariance
+from search.cells.tangram import tangram_mapping, tangram_shares
+from search.cells.votes import votes_of
 from search.profiles import PER, Doubles
 
 #: Eight types: ten cells of normal epithelium go with the others of their kind.
 MERGE = {"Normal Epithelial": "Cancer Epithelial"}
 TANGRAM = ("tangram-sc==1.0.4",)
+_MANY, _PART = 10_000, 512
 _REPO = Path(__file__).resolve().parents[1]
 
 
@@ -55,6 +61,8 @@ def decomposition_rows(*, n_spots: int, epochs: int, seed: int = 0) -> Iterator[
         "HistoSeek": _timed(lambda: _ours(system, halves.spots)),
         "plain NNLS": _timed(lambda: _plain(system, halves.spots)),
     }
+    found["own tangram"] = _timed(lambda: _mapped(halves, reference, system, epochs))
+    found |= _by_vectors(halves, epochs)
     found["mean of all spots"] = (np.repeat(halves.spots.cells.mean(axis=0, keepdims=True), n_spots, axis=0), 0.0)
     rng = np.random.default_rng(seed)
     found["random"] = (rng.permutation(halves.spots.cells), 0.0)
@@ -64,11 +72,53 @@ def decomposition_rows(*, n_spots: int, epochs: int, seed: int = 0) -> Iterator[
     except PeerError as error:
         reason = str(error)
     yield from _rows(found, halves.spots, reason)
+    yield _many_spots(system, halves.spots)
+
+
+def _many_spots(system: MarkerSystem, spots: MixedSpots) -> Row:
+    """Time of shares with their spread, of the same spots many times over."""
+    few = _per_10k(system, spots)
+    values = np.tile(few, (-(-_MANY // len(few)), 1))[:_MANY]
+    rng = np.random.default_rng(0)
+    start = time.process_time()
+    scales = gene_scales(system, few)
+    profiles = system.profiles if scales is None else system.profiles * scales
+    for place in range(0, _MANY, _PART):
+        part = values[place : place + _PART]
+        amounts = amounts_of(system, part, scales=scales)
+        weights = weights_at(profiles, amounts, "reweighted")
+        covariance = counting_covariance(profiles, part, weights, np.full(len(part), PER / 3_000))
+        shares_of(system, amount_samples(profiles, part, weights, covariance, amounts, rng)[0])
+    took = time.process_time() - start
+    return Row(
+        "analyses", "decompose 10,000 spots with spread", took, "s", None, _MANY, "of one core, 20 samples a spot"
+    )
 
 
 def _ours(system: MarkerSystem, spots: MixedSpots) -> Doubles:
     values = _per_10k(system, spots)
     return shares_of(system, amounts_of(system, values, scales=gene_scales(system, values)))
+
+
+def _mapped(halves: Halves, reference: CellReference, system: MarkerSystem, epochs: int) -> Doubles:
+    density = np.array(reference.n_cells) / sum(reference.n_cells)
+    return tangram_shares(tangram_mapping(system.profiles, _per_10k(system, halves.spots), density, epochs=epochs))
+
+
+def _by_vectors(halves: Halves, epochs: int) -> dict[str, tuple[Doubles, float]]:
+    """The modes that compare vectors of the shipped space; encoding is not in their time."""
+    encoder = open_space("mini").expression
+    spots = encoder.encode_counts(halves.spots.counts, halves.genes, by_section=True).vectors
+    vectors = encoder.encode_counts(halves.counts, halves.genes, by_section=True).vectors
+    types, codes = np.unique(halves.labels, return_inverse=True)
+    cells = CellVectors(tuple(types.tolist()), codes, vectors)
+    density = np.array(cells.n_cells) / len(codes)
+    return {
+        "own tangram on vectors": _timed(
+            lambda: tangram_shares(tangram_mapping(cells.means, spots, density, epochs=epochs))
+        ),
+        "votes": _timed(lambda: votes_of(spots, cells, n_samples=1).shares),
+    }
 
 
 def _plain(system: MarkerSystem, spots: MixedSpots) -> Doubles:
