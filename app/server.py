@@ -20,7 +20,7 @@ from app.cell_types import ReferenceFile
 from app.errors import ShowError
 from app.exposure import LOOPBACK, is_loopback
 from app.screens.theme import theme_flags
-from app.screens.uploads import MAX_UPLOAD_MB
+from app.uploads import MAX_UPLOAD_MB
 from app.viewer.assets import obtain
 from indexer.errors import FetchError
 

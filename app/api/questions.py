@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from app.api.conditions import Where
 from app.api.settings import MAX_BASE64, MAX_DIM, MAX_GENES, MAX_PARTS, MAX_POINTS, MAX_TEXT
 from app.errors import ShowError
-from app.screens.uploads import decode_patch
+from app.uploads import decode_patch
 from encoders.contracts import Modality
 from search.query import (
     ROCCHIO,

@@ -11,7 +11,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from app.api.problems import Refusal
 from app.api.questions import Asked, Mpp, Name
 from app.api.requests import CohortsOptions, DecomposeOptions, ExplainOptions, MapOptions, PredictOptions, SearchOptions
-from app.screens.uploads import decode_patch
+from app.uploads import decode_patch
 from search.query import PatchQuery
 
 _FIELDS = 64

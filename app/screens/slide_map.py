@@ -61,7 +61,7 @@ def draw_map(
         _draw_plain(view, points, shown, chosen=chosen, key=f"{key}-{slide}", alt=alt)
         return None
     jump = chosen is not None and st.session_state.get("linked_item") == chosen
-    scene = Scene(view, points, colours, chosen, jump=jump)
+    scene = Scene(view, points, colours, chosen, jump=jump, cleared=st.session_state.get("cleared", 0))
     return show_slide(scene, key=key, alt=alt, on_pick=_take, regions=regions)
 
 

@@ -136,6 +136,7 @@ def _forget_the_way() -> None:
     """The item was picked from the list: neither by a click on the map nor by a link."""
     for way in ("from_map", "linked_item"):
         st.session_state.pop(way, None)
+    st.session_state["cleared"] = st.session_state.get("cleared", 0) + 1  # nor is a region asked with
 
 
 def _describe_slide(slide: str) -> None:

@@ -5,7 +5,7 @@ import streamlit as st
 from app.errors import ShowError
 from app.screens.gallery import Card
 from app.screens.session import engine
-from app.screens.uploads import MAX_UPLOAD_MB, as_jpeg, decode_patch
+from app.uploads import MAX_UPLOAD_MB, as_jpeg, decode_patch
 from search.query import PatchQuery
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from app.errors import ShowError
-from app.screens.uploads import MAX_PIXELS, as_jpeg, decode_patch
+from app.uploads import MAX_PIXELS, as_jpeg, decode_patch
 
 
 def encoded(picture: Image.Image, form: str) -> bytes:
