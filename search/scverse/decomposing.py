@@ -74,12 +74,5 @@ def decompose(
     shares = np.full((adata.n_obs, len(reference.types)), np.nan)
     shares[there] = shares_of(system, amounts, of)
     adata.obsm[key_added] = pd.DataFrame(shares, index=adata.obs_names, columns=list(reference.types))
-    adata.uns["histoseek"] = dict(adata.uns.get("histoseek", {})) | {
-        key_added: {
-            "verb": "decompose",
-            "method": method,
-            "shares_of": of,
-            "n_markers": len(system.genes),
-            "n_without_counts": int((~there).sum()),
-        }
-    }
+    told = {"verb": "decompose", "method": method, "shares_of": of, "n_markers": len(system.genes)}
+    adata.uns["histoseek"] = dict(adata.uns.get("histoseek", {})) | {key_added: told}

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -113,21 +113,24 @@ def predict_expression(
     own = np.zeros((adata.n_obs, space.dim), dtype=np.float32)
     own[there] = vectors
     adata.obsm[f"X_{space.name}"] = own
-    adata.uns["histoseek"] = dict(adata.uns.get("histoseek", {})) | {
-        key_added: {
-            "verb": "predict",
-            "index": str(engine.index.location),
-            "space": space.name,
-            "space_revision": space.revision,
-            "space_licence": space.licence,
-            "licences": sorted({f"{row['cohort']}: {row['licence']}" for row in engine.index.slides().to_pylist()}),
-            "mode": mode,
-            "using": source.using,
-            "excluded_patients": list(patients),
-            "units": "log(1 + counts per 10,000)",
-            "where": json.dumps(where),
-            "notes": list(found.notes),
-        }
+    told = _provenance(engine, source, asked) | {"notes": list(found.notes)}
+    adata.uns["histoseek"] = dict(adata.uns.get("histoseek", {})) | {key_added: told}
+
+
+def _provenance(engine: Engine, source: From, asked: VectorsAsked) -> dict[str, Any]:
+    space = engine.index.card.space
+    return {
+        "verb": "predict",
+        "index": str(engine.index.location),
+        "space": space.name,
+        "space_revision": space.revision,
+        "space_licence": space.licence,
+        "licences": sorted({f"{row['cohort']}: {row['licence']}" for row in engine.index.slides().to_pylist()}),
+        "mode": asked.mode,
+        "using": source.using,
+        "excluded_patients": list(asked.patients),
+        "units": "log(1 + counts per 10,000)",
+        "where": json.dumps(asked.where),
     }
 
 
