@@ -38,10 +38,12 @@ def serve_api(settings: ApiSettings, port: int, address: str, open_engine: Calla
     """
     import uvicorn
 
-    listening = _listen(address, port)
+    _require_free(address, port)
     _log_as_json()
-    config = uvicorn.Config(
+    uvicorn.run(
         create_api(settings, open_engine),
+        host=address,  # it listens itself: asyncio sends small answers at once only from sockets it made
+        port=port,
         log_config=None,
         access_log=False,  # a line of our own says more
         server_header=False,
@@ -53,13 +55,12 @@ def serve_api(settings: ApiSettings, port: int, address: str, open_engine: Calla
         http="h11",
         ws="none",
     )
-    uvicorn.Server(config).run([listening])
 
 
-def _listen(address: str, port: int) -> socket.socket:
+def _require_free(address: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        return socket.create_server((address, port), family=family)
+        socket.create_server((address, port), family=family).close()
     except OSError as error:
         reason = error.strerror or error
         raise ShowError(f"Cannot listen on {address}:{port}: {reason}. Choose another port with --port.") from error
