@@ -24,7 +24,7 @@ from search.profiles import PER, Doubles, per_10k
 from search.state import State
 
 _CHUNK = 512
-_CHUNK_OF_HITS = 64  # its values are (rows, hits, genes)
+_CHUNK_OF_HITS = 256  # its values are (rows, hits, genes)
 _READ_ROWS = 8_192
 _MAPPED = "All places were mapped at once, without a spread; types are assumed to fill the slide evenly."
 
