@@ -63,6 +63,8 @@ class Scene:
         Polygons, level-0 pixels.
     link : Link, optional
         To another view.
+    cleared : int
+        Another number than before wipes the region that the user drew.
     """
 
     view: SlideView
@@ -72,6 +74,7 @@ class Scene:
     jump: bool = False
     outlines: Sequence[npt.ArrayLike] | None = None
     link: Link | None = None
+    cleared: int = 0
 
 
 def show_slide(
@@ -139,6 +142,7 @@ def _data(scene: Scene) -> dict[str, Any]:
         "chosen": scene.chosen,
         "target": _target(points, scene.chosen, jump=scene.jump),
         "outlines": None if scene.outlines is None else [np.asarray(ring).tolist() for ring in scene.outlines],
+        "cleared": scene.cleared,
         "link": None if link is None else {"group": link.group, "matrix": [list(row) for row in link.matrix]},
     }
 

@@ -193,6 +193,9 @@ def test_the_view_stays_while_colours_change_and_a_region_is_asked_with(page, sm
     settle(page)
     keep_picture(page, "generated-region")
     assert page.evaluate(f"{_VIEWER}.frame()") == pytest.approx(before)
+    page.get_by_role("combobox", name="Item").click()
+    page.get_by_role("option").first.click()
+    expect(page.locator(".hs-query")).not_to_contain_text("drawn region")
 
 
 def test_a_hit_opens_on_its_slide(page, small_url):

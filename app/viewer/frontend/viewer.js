@@ -88,6 +88,7 @@ class SlideView {
     if (itemsNew || JSON.stringify(before.colours) !== JSON.stringify(data.colours)) await this.takeColours();
     this.overlay.chosen = this.overlay.items ? this.overlay.items.names.indexOf(data.chosen) : -1;
     if (data.outlines) this.overlay.polygons = data.outlines;
+    if (this.region && data.cleared !== before.cleared) this.setRegion(null);
     this.link(data.link);
     if (before.slide === data.slide && data.target && data.target.id !== before.target?.id) this.lookAt(data.target);
     this.canvas.setAttribute("aria-label", data.alt);
@@ -104,6 +105,8 @@ class SlideView {
       gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true }, tabIndex: 0, imageLoaderLimit: 6,
       gestureSettingsTouch: { pinchRotate: true },
     });
+    const focus = this.osd.canvas.focus.bind(this.osd.canvas);
+    this.osd.canvas.focus = () => focus({ preventScroll: true }); // a click is not to move the page under the pointer
     this.osd.canvas.append(this.canvas);
     this.canvas.setAttribute("role", "img");
     this.osd.canvas.setAttribute("aria-label", "Slide. Arrow keys move, plus and minus zoom, 0 shows all, r turns.");
@@ -214,8 +217,7 @@ class SlideView {
 
   click(event) {
     if (!event.quick) return;
-    const [x, y] = this.toSlide(event.position.x, event.position.y);
-    const i = this.overlay.at(x, y, this.frame());
+    const i = this.itemAt(event.originalEvent);
     if (i < 0) return;
     if (this.region) this.setRegion(null); // it is this item that is asked with now
     this.overlay.chosen = i; // at once; Python says the same a moment later
@@ -223,12 +225,14 @@ class SlideView {
     this.send.picked({ slide: this.data.slide, item: this.overlay.items.names[i] });
   }
 
+  // Number of the item under the pointer; its place on the screen is the same whether the view is flipped or not.
+  itemAt({ clientX, clientY }) {
+    const frame = this.frame(), box = this.stage.getBoundingClientRect();
+    return frame ? this.overlay.at(...this.toSlide(clientX - box.x, clientY - box.y), frame) : -1;
+  }
+
   hover(event) {
-    const frame = this.frame();
-    if (!frame) return;
-    const box = this.stage.getBoundingClientRect();
-    const [x, y] = this.toSlide(event.clientX - box.x, event.clientY - box.y);
-    const i = this.overlay.at(x, y, frame), { colours, items } = this.overlay;
+    const i = this.itemAt(event), { colours, items } = this.overlay;
     this.stage.classList.toggle("hs-v-over", i >= 0);
     if (i < 0) { this.hint.textContent = ""; return; }
     const value = colours?.values[i];
