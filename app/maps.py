@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.scale_bar import length_text, round_length_um
+from app.figures.scale_bar import length_text, round_length_um
 
 #: Colour maps a colour-blind reader can follow; the first is the default.
 COLOUR_MAPS = ("Viridis", "Cividis")

@@ -96,7 +96,7 @@ def index(engine: Engine) -> dict[str, Any]:
 
 def encoders(_: Engine) -> dict[str, Any]:
     """Spaces and encoders with their state; where their files lie is not told."""
-    from app.space_tables import encoder_row
+    from app.tables.space import encoder_row
 
     spaces = [
         {"state": status.state, **{name: getattr(status.card, name, None) for name in _OF_SPACE}, "name": status.name}

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from app.alignment_tables import alignment_table
 from app.cli.options import IndexOptions, with_options
 from app.cli.output import say, show
 from app.cli.questions import open_engine
-from app.hit_tables import index_provenance
+from app.tables.alignment import alignment_table
+from app.tables.hits import index_provenance
 from encoders.contracts import Modality
 from search.sections.alignment import Model
 
@@ -42,8 +42,8 @@ def align(
         found.to_pandas().to_csv(places, index=False)
         say(f"Places: {places}")
     if picture is not None:
-        from app.alignment_figure import alignment_figure
-        from app.figure_style import save
+        from app.figures.alignment import alignment_figure
+        from app.figures.style import save
 
         say(f"Picture: {save(alignment_figure(found, engine), picture)}")
     show(found.to_dict(), [alignment_table(found, provenance=index_provenance(engine))], as_json=options.as_json)

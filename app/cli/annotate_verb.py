@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from app.annotation_files import check_suffix, write_annotation
-from app.annotation_tables import annotation_table
 from app.cli.options import IndexOptions, with_options
 from app.cli.output import say, show
 from app.cli.questions import open_engine
-from app.hit_tables import index_provenance
+from app.exports.annotation_files import check_suffix, write_annotation
+from app.tables.annotation import annotation_table
+from app.tables.hits import index_provenance
 from search.annotation.annotate import Annotating, Mode
 from search.annotation.bulk import bulk_of_items, read_bulk
 from search.annotation.classes import Classes, known_sets, marker_set, read_markers

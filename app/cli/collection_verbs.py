@@ -10,7 +10,7 @@ import typer
 from app.cli.options import AsJson
 from app.cli.output import DONE_WITH_FAILURES, say, show
 from app.cli.progress import Bars, bars
-from app.collection_tables import (
+from app.tables.collection import (
     chosen_table,
     collection_row,
     collections_table,
@@ -18,7 +18,7 @@ from app.collection_tables import (
     plan_row,
     plan_table,
 )
-from app.table_view import TableView, size_text
+from app.tables.view import TableView, size_text
 
 if TYPE_CHECKING:
     from indexer.datasets.collection import Plan

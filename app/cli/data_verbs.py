@@ -9,8 +9,8 @@ from app.cli.collection_verbs import get_collection, list_collections
 from app.cli.options import AsJson, ManifestPath
 from app.cli.output import DONE_WITH_FAILURES, say, show
 from app.cli.progress import bars
-from app.data_tables import dataset_row, datasets_table, files_table
-from app.table_view import size_text
+from app.tables.data import dataset_row, datasets_table, files_table
+from app.tables.view import size_text
 from indexer.datasets.manifest import Dataset, Manifest, load_manifest
 from indexer.errors import FetchError
 

@@ -10,11 +10,11 @@ from app.cli.analysis_verbs import AnalysisOptions
 from app.cli.options import Label, Merge, with_options
 from app.cli.output import say, show
 from app.cli.questions import open_engine
-from app.composition_figure import Map
-from app.composition_files import check_suffix, write_composition
-from app.composition_tables import coarse_table, composition_table, slide_composition_table
 from app.errors import ShowError
-from app.hit_tables import index_provenance
+from app.exports.composition_files import check_suffix, write_composition
+from app.figures.composition import Map
+from app.tables.composition import coarse_table, composition_table, slide_composition_table
+from app.tables.hits import index_provenance
 from search.cells.cell_vectors import CellVectors
 from search.cells.decomposition import ShareOf
 from search.cells.manner import Manner, Method, Source

@@ -10,7 +10,7 @@ from app.cli.options import AsJson, Device
 from app.cli.output import DONE_WITH_FAILURES, say, show
 from app.cli.progress import bars
 from app.cli.serve_verb import Port
-from app.table_view import TableView
+from app.tables.view import TableView
 
 
 def register(command: typer.Typer) -> None:
@@ -27,7 +27,7 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Get the demo data, build an index, ask one question of each kind, write a gallery, and serve the app."""
-    from app.demo import run_demo
+    from app.demo.pipeline import run_demo
 
     with bars() as progress:
         report = run_demo(out, watcher=progress, device=device)

@@ -8,7 +8,7 @@ import typer
 from app.cli.options import AsJson, ManifestPath
 from app.cli.output import FAILED, show
 from app.cli.progress import bars
-from app.doctor_tables import findings_tables, verdict
+from app.tables.doctor import findings_tables, verdict
 
 if TYPE_CHECKING:
     from indexer.doctor.findings import Finding

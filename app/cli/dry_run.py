@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from app.cli.output import DONE_WITH_FAILURES, show
-from app.forecast_tables import forecast_lines, looks_table
+from app.tables.forecast import forecast_lines, looks_table
 
 if TYPE_CHECKING:
     from encoders.space import Space

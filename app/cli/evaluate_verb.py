@@ -33,9 +33,9 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure the space on the index: retrieval, labels, gene lists and prediction, each beside its baselines."""
-    from app.evaluation_files import write_evaluation
-    from app.evaluation_tables import evaluation_tables
-    from app.hit_tables import index_provenance
+    from app.exports.evaluation_files import write_evaluation
+    from app.tables.evaluation import evaluation_tables
+    from app.tables.hits import index_provenance
     from search.engine import Engine
     from search.quality.index_evaluation import evaluate as measure
 

@@ -8,8 +8,8 @@ import typer
 from app.cli.options import with_options
 from app.cli.output import say, show
 from app.cli.questions import QueryOptions, open_engine
-from app.explanation_tables import explanation_tables
-from app.hit_tables import index_provenance
+from app.tables.explanation import explanation_tables
+from app.tables.hits import index_provenance
 from encoders.contracts import Modality
 
 
@@ -30,8 +30,8 @@ def explain(
     query, engine = options.query, open_engine(options)
     found = engine.explain(query, hit, target=target)
     if out is not None:
-        from app.explanation_figure import explanation_figure
-        from app.figure_style import save
+        from app.figures.explanation import explanation_figure
+        from app.figures.style import save
 
         say(f"Picture: {save(explanation_figure(found, engine, query, asked=options.asked), out)}")
     tables = explanation_tables(found, asked=options.asked, provenance=index_provenance(engine))

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from app.analysis_tables import cohorts_table
 from app.cli.options import IndexOptions, Kind, LeftOut, Where, with_options
 from app.cli.output import say, show
 from app.cli.questions import QueryOptions, open_engine
-from app.groups_tables import mixing_table
-from app.hit_tables import index_provenance
+from app.tables.analyses import cohorts_table
+from app.tables.groups import mixing_table
+from app.tables.hits import index_provenance
 from encoders.contracts import Modality
 from search.groups.cohorts import By
 from search.groups.mixing import Label, MixingQuestion, Site
@@ -47,8 +47,8 @@ def cohorts(
     found = engine.cohorts(query, by=by, k=options.k, where=options.where, exclude=options.exclude)
     title = f"Nearest to {options.asked}, by {by}"
     if out is not None:
-        from app.figure_style import save
-        from app.groups_figure import cohorts_figure
+        from app.figures.groups import cohorts_figure
+        from app.figures.style import save
 
         say(f"Picture: {save(cohorts_figure(found, engine, title=title), out)}")
     table = cohorts_table(found, title=title, provenance=index_provenance(engine))
@@ -73,8 +73,8 @@ def mixing(
     engine = open_engine(options)
     found = engine.mixing(MixingQuestion(site, label, target, kind, k, where))
     if out is not None:
-        from app.figure_style import save
-        from app.groups_figure import mixing_figure
+        from app.figures.groups import mixing_figure
+        from app.figures.style import save
 
         say(f"Picture: {save(mixing_figure(found, engine), out)}")
     show(found.to_dict(), [mixing_table(found, provenance=index_provenance(engine))], as_json=options.as_json)

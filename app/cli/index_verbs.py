@@ -6,8 +6,8 @@ from app.cli import runs_verbs, safety_verbs, tuning_verbs, upkeep_verbs
 from app.cli.options import DEFAULT_DB, AsJson, Db
 from app.cli.output import FAILED, show
 from app.cli.progress import bars
-from app.index_tables import card_lines, cohorts_held_table, failed_table, index_summary, slides_table, storage_lines
-from app.table_view import TableView
+from app.tables.index import card_lines, cohorts_held_table, failed_table, index_summary, slides_table, storage_lines
+from app.tables.view import TableView
 
 
 def register(command: typer.Typer) -> None:

@@ -11,9 +11,9 @@ from app.cli.options import with_options
 from app.cli.output import DONE_WITH_FAILURES, show
 from app.cli.run_flags import ended_by_sigterm, run_options, wait_seconds, waiting_line
 from app.cli.run_lines import run_progress
-from app.index_tables import failed_table
-from app.leak_tables import leaks_table
-from app.table_view import Column, TableView
+from app.tables.index import failed_table
+from app.tables.leak import leaks_table
+from app.tables.view import Column, TableView
 
 if TYPE_CHECKING:
     from encoders.space import Space

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from app.table_view import TableView
+from app.tables.view import TableView
 
 #: Columns of a table that goes to a file or a pipe, where no terminal says how wide it is.
 _PIPED_WIDTH = 180

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from app.analysis_tables import prediction_table
 from app.cli.analysis_verbs import AnalysisOptions
 from app.cli.options import with_options
 from app.cli.output import say, show
 from app.cli.questions import open_engine
-from app.hit_tables import index_provenance
-from app.prediction_files import check_suffix, write_maps
-from app.prediction_tables import slide_prediction_table
+from app.exports.prediction_files import check_suffix, write_maps
+from app.tables.analyses import prediction_table
+from app.tables.hits import index_provenance
+from app.tables.prediction import slide_prediction_table
 from search.engine import Engine
 from search.expression.weighting import Mode
 
@@ -70,8 +70,8 @@ def predict(
         exclude=options.exclude,
     )
     for path in out or ():
-        from app.figure_style import save
-        from app.prediction_figure import prediction_figure
+        from app.figures.prediction import prediction_figure
+        from app.figures.style import save
 
         say(f"Written: {save(prediction_figure(found, engine, asked=options.asked), path)}")
     title = f"Predicted expression of {options.asked}"

@@ -5,17 +5,17 @@ from typing import Annotated
 
 import typer
 
-from app.analysis_tables import cohorts_table, prediction_table
 from app.cli.options import IndexOptions, Out, with_options
 from app.cli.output import show
 from app.cli.questions import open_engine, read_pixels
 from app.cli.search_answers import write_out
 from app.errors import ShowError
 from app.exports.asked_hits import AskedHits
+from app.exports.saved_queries import SavedQuery, read_saved_query
 from app.exports.write import check_kind
-from app.hit_tables import hits_table, index_provenance
-from app.saved_queries import SavedQuery, read_saved_query
-from app.table_view import TableView
+from app.tables.analyses import cohorts_table, prediction_table
+from app.tables.hits import hits_table, index_provenance
+from app.tables.view import TableView
 from search.engine import Engine
 from search.expression.prediction import Prediction
 from search.groups.cohorts import Cohorts

@@ -6,8 +6,8 @@ import typer
 
 from app.cli.options import DEFAULT_DB, AsJson, Db
 from app.cli.output import show
-from app.run_tables import runs_table
-from app.table_view import TableView
+from app.tables.run import runs_table
+from app.tables.view import TableView
 
 Run = Annotated[
     str | None, typer.Argument(metavar="[RUN]", help="Id of a run or its first letters; `last` is the last.")

@@ -5,8 +5,8 @@ import typer
 from app.cli.options import DEFAULT_DB, AsJson, Db
 from app.cli.output import jsonable, show
 from app.cli.progress import bars
-from app.leak_tables import leaks_table
-from app.table_view import TableView
+from app.tables.leak import leaks_table
+from app.tables.view import TableView
 
 
 def register(verbs: typer.Typer) -> None:

@@ -11,7 +11,7 @@ from app.cli.output import say, show
 from app.cli.questions import open_engine
 from app.exports.asked_hits import AskedHits
 from app.exports.write import check_kind, write_hits
-from app.hit_tables import hits_table
+from app.tables.hits import hits_table
 from encoders.contracts import Modality
 from search.query import Query
 

@@ -12,8 +12,8 @@ from app.cli.questions import Like, Unlike, open_engine, patch_query, with_examp
 from app.cli.search_answers import Target, answer, moved, write_out
 from app.exports.asked_hits import AskedHits
 from app.exports.write import check_kind
-from app.hit_tables import hits_table
-from app.slide_tables import parts_of_hits, parts_table
+from app.tables.hits import hits_table
+from app.tables.slide import parts_of_hits, parts_table
 from search.query import GenesQuery, ItemQuery, SentenceQuery, SlideQuery
 from search.retrieval.slide_matching import Match
 

@@ -8,8 +8,8 @@ import typer
 from app.cli.options import AsJson, Device
 from app.cli.output import FAILED, say, show
 from app.cli.progress import bars
-from app.slide_tables import aggregator_row, aggregators_table
-from app.space_tables import encoder_row, encoders_table, quality_table, space_row, spaces_table
+from app.tables.slide import aggregator_row, aggregators_table
+from app.tables.space import encoder_row, encoders_table, quality_table, space_row, spaces_table
 
 
 def register(command: typer.Typer) -> None:

@@ -8,7 +8,7 @@ import typer
 from app.cli.options import AsJson, ManifestPath, known_device
 from app.cli.output import show
 from app.cli.progress import bars
-from app.space_tables import quality_table
+from app.tables.space import quality_table
 from encoders.recipe import Loss, Recipe, StopOn
 from encoders.trainer.tower_recipe import Centring, HeadKind
 

@@ -7,7 +7,7 @@ import typer
 from app.cli.options import DEFAULT_DB, AsJson, Db
 from app.cli.output import show
 from app.cli.progress import bars
-from app.table_view import Column, TableView
+from app.tables.view import Column, TableView
 from encoders.contracts import Modality
 
 Wanted = Annotated[float, typer.Option("--recall", min=0.01, max=1.0, help="Share of the nearest that must be found.")]

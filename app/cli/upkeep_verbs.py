@@ -10,7 +10,7 @@ import typer
 from app.cli.options import DEFAULT_DB, AsJson, Db
 from app.cli.output import say, show
 from app.cli.progress import bars
-from app.table_view import Column, TableView, size_text
+from app.tables.view import Column, TableView, size_text
 
 Wait = Annotated[float, typer.Option("--wait", min=0, metavar="SECONDS", help="Wait so long for another writer.")]
 Slides = Annotated[list[str], typer.Option("--slide", help="The slide; may be repeated.")]

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from app.hit_gallery import Gallery
-from app.hit_tables import provenance, said
-from app.pictures import hit_pictures, query_picture
+from app.figures.gallery import Gallery
+from app.figures.pictures import hit_pictures, query_picture
+from app.tables.hits import provenance, said
 from search.engine import Engine
 from search.query import Query
 from search.result import SearchResult

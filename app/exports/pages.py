@@ -4,12 +4,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from app.exports.asked_hits import AskedHits
-from app.figure_style import save
-from app.gallery_page import gallery_page
-from app.gallery_section import NamedFigure, Section
-from app.hit_gallery import gallery_figure
-from app.hit_tables import hits_table
-from app.index_tables import cohorts_held_table
+from app.exports.report_page import gallery_page
+from app.exports.report_section import NamedFigure, Section
+from app.figures.gallery import gallery_figure
+from app.figures.style import save
+from app.tables.hits import hits_table
+from app.tables.index import cohorts_held_table
 
 
 def write_figure(hits: AskedHits, path: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.exports.asked_hits import AskedHits
-from app.saved_queries import SavedQuery
+from app.exports.saved_queries import SavedQuery
 from encoders.contracts import Modality, Vectors
 from search.catalogue import Rows
 from search.engine import Engine

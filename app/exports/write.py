@@ -11,7 +11,7 @@ from app.exports.asked_hits import AskedHits
 from app.exports.pages import write_figure, write_page
 from app.exports.qupath import features_by_slide
 from app.exports.tables import write_csv, write_h5ad, write_json, write_parquet, write_yaml
-from app.figure_style import FIGURE_KINDS
+from app.figures.style import FIGURE_KINDS
 
 Writer = Callable[[AskedHits, Path], None]
 

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.maps import CHOSEN_COLOUR, GROUP_COLOURS, POINT_COLOUR
-from app.table_view import p_text
+from app.tables.view import p_text
 
 _ROW_PX = 24
 

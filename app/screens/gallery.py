@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from app.scale_bar import length_text, round_length_um
-from app.table_view import number, p_text
+from app.figures.scale_bar import length_text, round_length_um
+from app.tables.view import number, p_text
 from search.expression.standouts import StandoutGene
 
 

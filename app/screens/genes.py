@@ -11,7 +11,7 @@ from app.screens.refining import refined
 from app.screens.session import errors_as_sentences
 from app.screens.slide_map import draw_map
 from app.screens.slide_picker import choose_slide, items_on, placed
-from app.table_view import listed
+from app.tables.view import listed
 from encoders.contracts import GeneReport, Modality
 from search.query import GenesQuery
 

@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 import streamlit as st
 
-from app.annotation_files import write_annotation
-from app.class_colours import class_colours
+from app.exports.annotation_files import write_annotation
+from app.figures.class_colours import class_colours
 from app.screens.answers import annotation
 from app.screens.charts import class_bars
 from app.screens.links import keep, restore

@@ -4,8 +4,8 @@ from functools import partial
 
 import streamlit as st
 
-from app.alignment_figure import alignment_figure
-from app.figure_style import as_png
+from app.figures.alignment import alignment_figure
+from app.figures.style import as_png
 from app.screens.answers import alignment
 from app.screens.links import keep, restore
 from app.screens.notes import show_notes

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from app.explanation_figure import explanation_figure
-from app.figure_style import as_png
+from app.figures.explanation import explanation_figure
+from app.figures.style import as_png
 from app.screens.answers import explanation
 from app.screens.notes import show_notes
 from app.screens.session import engine, errors_as_sentences

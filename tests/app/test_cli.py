@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.cli.output import jsonable
-from app.table_view import p_text, size_text
+from app.tables.view import p_text, size_text
 from indexer.index import Index
 
 

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from app.composition_figure import composition_figure
-from app.composition_files import check_suffix, write_composition
 from app.errors import ShowError
+from app.exports.composition_files import check_suffix, write_composition
+from app.figures.composition import composition_figure
 from search import Manner
 
 

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from app import demo_data as data_module
-from app.demo_choice import choose
-from app.demo_questions import questions
+from app.demo import data as data_module
+from app.demo.choice import choose
+from app.demo.questions import questions
 from indexer.datasets.download import fetch
 from indexer.errors import FetchError, UnreachableError
 from indexer.generated.sections import generated_sections
@@ -40,7 +40,7 @@ def no_data():
 def ran(no_data, tmp_path_factory):
     """Folder of a demo on generated data."""
     from app.cli.progress import bars
-    from app.demo import run_demo
+    from app.demo.pipeline import run_demo
 
     out = tmp_path_factory.mktemp("demo")
     with bars() as progress:
@@ -102,7 +102,7 @@ def test_items_are_chosen_by_their_rule(ran):
 
 def test_a_second_run_adds_nothing_and_answers_the_same(ran):
     from app.cli.progress import bars
-    from app.demo import run_demo
+    from app.demo.pipeline import run_demo
 
     out, first = ran
     with bars() as progress:

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from app.evaluation_files import CSV_NAME, JSON_NAME, PICTURE_NAME
-from app.evaluation_tables import evaluation_tables
+from app.exports.evaluation_files import CSV_NAME, JSON_NAME, PICTURE_NAME
+from app.tables.evaluation import evaluation_tables
 from search.quality.index_evaluation import Evaluation
 from search.quality.quality_figures import Figure
 

@@ -14,8 +14,8 @@ from shapely.geometry import shape
 from app.errors import ShowError
 from app.exports.asked_hits import AskedHits
 from app.exports.qupath import features_by_slide
+from app.exports.saved_queries import SavedQuery, read_saved_query
 from app.exports.write import KINDS, check_kind, write_hits
-from app.saved_queries import SavedQuery, read_saved_query
 from encoders.errors import HistoSeekError
 from search.engine import Engine
 from search.query import ComposedQuery, ExamplesQuery, GenesQuery, ItemQuery, PatchQuery, SlideQuery

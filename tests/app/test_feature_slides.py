@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.pictures import hit_pictures, item_picture, slide_pictures
+from app.figures.pictures import hit_pictures, item_picture, slide_pictures
 from app.screens.question import DIRECTIONS
 from search.engine import Engine
 from search.query import ItemQuery

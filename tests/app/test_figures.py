@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.bar_figure import Bars, bars_figure
-from app.figure_style import new_figure, save
-from app.hit_gallery import Gallery, gallery_figure
-from app.map_figure import SlideMap, map_figure
-from app.picture_panel import Picture, SectionPlace, common_side_um, draw_picture
-from app.scale_bar import draw_scale_bar, length_text, round_length_um
+from app.figures.bars import Bars, bars_figure
+from app.figures.gallery import Gallery, gallery_figure
+from app.figures.picture_panel import Picture, SectionPlace, common_side_um, draw_picture
+from app.figures.scale_bar import draw_scale_bar, length_text, round_length_um
+from app.figures.slide_map import SlideMap, map_figure
+from app.figures.style import new_figure, save
 
 
 @given(st.floats(1e-2, 1e6))

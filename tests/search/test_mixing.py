@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from app.groups_figure import cohorts_figure, mixing_figure
-from app.groups_tables import mixing_table
+from app.figures.groups import cohorts_figure, mixing_figure
+from app.tables.groups import mixing_table
 from encoders.given_space import given_space
 from indexer.building.given_vectors import GivenVectors, index_vectors
 from indexer.slides import SlideFacts

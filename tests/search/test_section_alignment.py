@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from app.alignment_figure import alignment_figure
-from app.alignment_tables import alignment_table
+from app.figures.alignment import alignment_figure
+from app.tables.alignment import alignment_table
 from encoders.given_space import given_space
 from indexer.building.given_vectors import GivenVectors, index_vectors
 from indexer.slides import SlideFacts

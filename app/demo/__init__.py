@@ -1,0 +1,1 @@
+"""The demo: data, index, one question of each kind, gallery."""

@@ -1,0 +1,1 @@
+"""Answers as tables for the terminal and for pages."""
