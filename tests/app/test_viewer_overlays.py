@@ -1,14 +1,17 @@
 """Colours of items, the numbers kept for browsers, and the library that draws tiles."""
 
 import io
+import json
 import tarfile
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from app.maps import GROUP_COLOURS, PointColours
+from app.maps import GROUP_COLOURS, PointColours, SlideView
 from app.viewer import assets
 from app.viewer.arrays import Arrays
+from app.viewer.component import Link, Scene, _data, _region
 from app.viewer.overlays import Classes, colours_of
 from indexer.errors import FetchError
 from indexer.settings import Settings
@@ -60,6 +63,28 @@ def test_arrays_are_kept_once_and_within_bounds():
     assert arrays.get(second) is None  # put least recently
     assert arrays.get(first) is not None
     assert arrays.get(arrays.put_text("é")) == "é".encode()
+
+
+def test_a_scene_names_its_item_its_outlines_and_its_link():
+    points = pd.DataFrame(
+        {"id": ["S/tile/a", "S/tile/b"], "kind": "tile", "x_px": [10.0, 90.0], "y_px": [20.0, 40.0]}
+    ).assign(side_px=[np.nan, np.nan], spot_um=np.nan)
+    outline = np.array([[0, 0], [5, 0], [5, 5]])
+    link = Link("pair", ((0, -1, 7), (1, 0, 3)))
+    sent = _data(Scene(SlideView("S", 100, 50), points, None, "S/tile/b", outlines=[outline], link=link))
+    assert (sent["target"]["x"], sent["target"]["y"], sent["target"]["side_px"]) == (90, 40, None)
+    assert (sent["items"]["shape"], sent["items"]["size_px"], sent["mpp"]) == ("square", None, None)
+    assert sent["outlines"] == [[[0, 0], [5, 0], [5, 5]]]
+    assert sent["link"] == {"group": "pair", "matrix": [[0, -1, 7], [1, 0, 3]]}
+    assert _data(Scene(SlideView("S", 100, 50), points, None, "elsewhere"))["target"] is None
+    json.dumps(sent)
+
+
+@pytest.mark.parametrize(
+    "sent", [None, 3, {"slide": "T", "geometry": {}}, {"slide": "S"}, {"slide": "S", "geometry": 1}]
+)
+def test_a_region_counts_only_on_the_slide_it_was_drawn_on(sent):
+    assert _region(sent, "S") is None
 
 
 def test_the_library_is_unpacked_beside_its_licence(tmp_path, monkeypatch):
