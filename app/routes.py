@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.api.handover import mounted
-from app.screens.session import engine, options, slides
+from app.screens.session import engine, options, slide_row, slides
 from app.viewer.routes import viewer_routes
 from app.viewer.tiles import IndexedSlide, Tiles
 from encoders.errors import HistoSeekError
@@ -27,12 +27,11 @@ def _of_the_viewer() -> "list[BaseRoute]":
 def _indexed_slide(name: str) -> IndexedSlide | None:
     """What the index of this server says of a slide; `None` also where the index cannot be opened."""
     try:
-        table = slides()
+        if name not in slides().index:
+            return None
+        row = slide_row(name)
     except HistoSeekError:
         return None
-    if name not in table.index:
-        return None
-    row = table.loc[name].to_dict()
     path, picture = row["image_path"], row["thumbnail"]
     has_size = row["width_px"] > 0 and row["height_px"] > 0  # False for NaN
     return IndexedSlide(

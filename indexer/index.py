@@ -142,6 +142,19 @@ class Index:
         """All slides, `SLIDES_SCHEMA`, in the order they were committed."""
         return self._slides
 
+    def slide_facts(self) -> pa.Table:
+        """All slides without their pictures, in the same order: what is cheap to read of many."""
+        return self._slide_facts[0]
+
+    def slide_picture(self, slide: str) -> bytes | None:
+        """JPEG of a whole slide, `None` where it has none, or there is no such slide; of many slides one is read."""
+        table, row_ids = self._slide_facts
+        place = table.column("slide").index(slide).as_py()
+        if place < 0:
+            return None
+        found: bytes | None = self.store.take("slides", row_ids[[place]], ["thumbnail"]).column(0)[0].as_py()
+        return found
+
     def failed(self) -> pa.Table:
         """Slides that could not be ingested, `FAILED_SCHEMA`, with the reason."""
         return self.store.read("failed_items", FAILED_SCHEMA.names)[0]
@@ -273,6 +286,10 @@ class Index:
     @cached_property
     def _slides(self) -> pa.Table:
         return self.store.read("slides", SLIDES_SCHEMA.names)[0]
+
+    @cached_property
+    def _slide_facts(self) -> tuple[pa.Table, RowIds]:
+        return self.store.read("slides", [name for name in SLIDES_SCHEMA.names if name != "thumbnail"])
 
     @cached_property
     def _genes(self) -> pa.Table:

@@ -58,7 +58,7 @@ def _choose_slides() -> tuple[str, str]:
 
 def _first(names: list[str], place: int) -> str:
     """To begin with, two slides of one patient that have pictures, if there are such."""
-    pictured = slides()[slides()["thumbnail"].notna()]
+    pictured = slides()[slides()["pictured"]]
     for _, own in pictured.groupby("patient", sort=True):
         if len(own) > 1:
             return str(own.index[place])

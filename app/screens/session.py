@@ -5,7 +5,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -53,7 +55,12 @@ def errors_as_sentences() -> Iterator[None]:
 
 def options() -> Options:
     """Options of this server."""
-    return Options.parse(sys.argv[1:])
+    return _parsed(tuple(sys.argv[1:]))
+
+
+@lru_cache(maxsize=1)  # a page asks a hundred times
+def _parsed(arguments: tuple[str, ...]) -> Options:
+    return Options.parse(arguments)
 
 
 def stamp() -> str:
@@ -76,14 +83,18 @@ def items_of(slide: str) -> pd.DataFrame:
 
 
 def slides() -> pd.DataFrame:
-    """Rows of the `slides` table, by slide name; do not change it in place."""
+    """Facts of the slides by name, whether each is `pictured`, its `title` in lists; do not change it in place."""
     return _slides(options().db, stamp())
 
 
 def slide_picture(slide: str) -> bytes | None:
     """JPEG of a whole slide, `None` where it has no image."""
-    picture = slides()["thumbnail"].to_dict()[slide]
-    return picture if isinstance(picture, bytes) else None
+    return _slide_picture(options().db, stamp(), slide)
+
+
+def slide_row(slide: str) -> dict[Any, Any]:
+    """Facts of a slide, and its picture as `thumbnail`."""
+    return {**slides().loc[slide].to_dict(), "thumbnail": slide_picture(slide)}
 
 
 def slide_sides(slide: str) -> tuple[Modality, ...]:
@@ -116,7 +127,16 @@ def _items_of(db: str, version: str, slide: str) -> pd.DataFrame:
     return pd.DataFrame({name: array.to_pandas() for name, array in found.items()})
 
 
+# Without the pictures: of ten thousand slides they take up a gigabyte, and a page shows a few.
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _slides(db: str, version: str) -> pd.DataFrame:
-    table: pd.DataFrame = _open_engine(db, version).index.slides().to_pandas()
+    table: pd.DataFrame = _open_engine(db, version).index.slide_facts().to_pandas()
+    table["pictured"] = table["thumbnail_scale"].notna()
+    table["title"] = table["slide"] + ", patient " + table["patient"] + ", " + table["organ"]
+    table.loc[~table["pictured"], "title"] += ", no image"
     return table.sort_values("slide").set_index("slide", drop=False)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _slide_picture(db: str, version: str, slide: str) -> bytes | None:
+    return _open_engine(db, version).index.slide_picture(slide)

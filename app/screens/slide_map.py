@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.maps import PointColours, SlideView, slide_map
 from app.screens.overlay import Overlay, colours_on
-from app.screens.session import errors_as_sentences, items_of, slides
+from app.screens.session import errors_as_sentences, items_of, slide_row
 from app.screens.slide_picker import KINDS
 from app.viewer.assets import library
 from app.viewer.component import Link, Region, Scene, show_slide
@@ -50,7 +50,7 @@ def draw_map(
     Region or None
         The region drawn on this slide.
     """
-    view = SlideView.from_row(slides().loc[slide].to_dict(), points)
+    view = SlideView.from_row(slide_row(slide), points)
     colours = None
     with errors_as_sentences():  # the slide stays, and with it what is drawn on it
         colours = colours_on(slide, points, overlay)
@@ -71,7 +71,7 @@ def draw_classes(
     """Draw a slide with a colour for the class of each item, in its own order and colours."""
     placed = (points["x_px"].notna() & points["y_px"].notna()).to_numpy()
     shown = points[placed]
-    view = SlideView.from_row(slides().loc[slide].to_dict(), shown)
+    view = SlideView.from_row(slide_row(slide), shown)
     named = Classes(tuple(one for one, here in zip(classes, placed, strict=True) if here), "class", palette)
     if library() is None:
         st.caption(f":material/info: {_NO_LIBRARY}")
@@ -86,7 +86,7 @@ def draw_linked(found: SlideAlignment) -> None:
     for column, (slide, link) in zip(st.columns(2, gap="small"), sides, strict=True):
         with column:
             points = placed_items(slide, kind)
-            view = SlideView.from_row(slides().loc[slide].to_dict(), points)
+            view = SlideView.from_row(slide_row(slide), points)
             if library() is None:
                 st.caption(f":material/info: {_NO_LIBRARY}")
                 _draw_plain(view, points, None, chosen=None, key=f"linked-{slide}", alt=f"Slide {slide}")

@@ -14,10 +14,11 @@ KINDS = ("spot", "cell", "tile", "transcriptome")
 def choose_slide(*, with_image_first: bool = True) -> str:
     """Let the user pick a slide; those with an image come first."""
     table = slides()
-    bare = table["thumbnail"].isna()
-    order = list(table.index[~bare]) + list(table.index[bare]) if with_image_first else list(table.index)
+    pictured = table["pictured"]
+    order = list(table.index[pictured]) + list(table.index[~pictured]) if with_image_first else list(table.index)
     restore("slide", order)
-    slide = str(st.selectbox("Slide", order, format_func=slide_label, key="slide"))
+    titles = dict(zip(table.index, table["title"], strict=True))  # looked up for each slide of the list
+    slide = str(st.selectbox("Slide", order, format_func=titles.__getitem__, key="slide"))
     keep("slide", slide)
     return slide
 
@@ -44,6 +45,4 @@ def central_item(points: pd.DataFrame) -> str:
 
 def slide_label(slide: str) -> str:
     """A slide with its patient and organ, for lists."""
-    row = slides().loc[slide]
-    picture = "" if row["thumbnail"] is not None else ", no image"
-    return f"{slide}, patient {row['patient']}, {row['organ']}{picture}"
+    return str(slides().loc[slide, "title"])

@@ -5,7 +5,9 @@ from pathlib import Path
 from streamlit.starlette import App
 
 from app.routes import routes
+from app.serving.arenas import few_arenas
 from app.serving.connections import send_at_once
 
+few_arenas()
 send_at_once()
 streamlit_app = App(Path(__file__).parents[1] / "screens" / "main.py", routes=routes())

@@ -92,3 +92,10 @@ def test_the_script_imports_the_real_packages(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert {Path(line).parents[1] for line in done.stdout.split()} == {root}
+
+
+def test_threads_share_few_heaps_unless_told_otherwise(monkeypatch):
+    code = "from app.serving.arenas import few_arenas; print(few_arenas())"
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "3")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
