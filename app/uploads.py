@@ -1,4 +1,4 @@
-"""Pictures from outside: bounded in bytes and pixels before anything is decoded."""
+"""Files from outside: pictures, bounded in bytes and pixels before anything is decoded, and text."""
 
 import io
 
@@ -38,6 +38,16 @@ def decode_patch(content: bytes) -> npt.NDArray[np.uint8]:
         return np.asarray(picture.convert("RGB"), dtype=np.uint8)
     except (OSError, ValueError, SyntaxError) as error:
         raise ShowError(f"The uploaded picture does not decode: {error}. Save it again as PNG.") from error
+
+
+def decode_text(content: bytes, name: str) -> str:
+    """Read an uploaded text file in UTF-8. Raises `ShowError` for anything else."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ShowError(
+            f"{name} is no text in UTF-8; save it as tab- or comma-separated text and try again."
+        ) from error
 
 
 def as_jpeg(pixels: npt.NDArray[np.uint8], side_px: int = 224) -> bytes:

@@ -6,6 +6,8 @@ import streamlit as st
 from app.cell_types import generated_reference, reference_of_index
 from app.screens.session import Options, engine, items_of, options, slides, stamp
 from encoders.contracts import Modality
+from encoders.gene_lists import WeightedGenes
+from indexer.genes.shipped import shipped_tables
 from search.annotation.annotate import Annotating, Annotation
 from search.annotation.classes import classes_of_lines
 from search.annotation.items import Using
@@ -15,6 +17,7 @@ from search.cells.reference import CellReference
 from search.explanation.explain import Explanation
 from search.expression.prediction import Prediction
 from search.expression.standouts import StandoutGene
+from search.gene_tables import aliases_of, current_names
 from search.groups.cohorts import By, Cohorts
 from search.query import ItemQuery, Query
 from search.result import SearchResult
@@ -61,6 +64,16 @@ def standouts(ids: tuple[str, ...]) -> list[tuple[StandoutGene, ...]]:
 def panel() -> list[str]:
     """Symbols an expression query may name, in alphabetical order."""
     return _panel(options().db, stamp())
+
+
+def gene_aliases() -> dict[str, tuple[str, ...]]:
+    """Other names of the symbols of the panel, of those that have any."""
+    return _gene_aliases(options().db, stamp())
+
+
+def current_genes(genes: WeightedGenes) -> tuple[WeightedGenes, tuple[tuple[str, str], ...]]:
+    """Answer of `search.gene_tables.current_names` over the panel of the index."""
+    return current_names(genes, engine().index.genes, shipped_tables())
 
 
 def similar_slides(slide: str, k: int) -> SearchResult:
@@ -141,6 +154,11 @@ def _standouts(db: str, version: str, ids: tuple[str, ...]) -> list[tuple[Stando
 @st.cache_data(max_entries=2, show_spinner=False)
 def _panel(db: str, version: str) -> list[str]:  # noqa: ARG001
     return sorted(engine().index.genes)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)  # one for all: it is never changed
+def _gene_aliases(db: str, version: str) -> dict[str, tuple[str, ...]]:  # noqa: ARG001
+    return aliases_of(engine().index.genes, shipped_tables())
 
 
 @st.cache_data(max_entries=_KEPT, show_spinner="Comparing slides")

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from app.screens.answer_view import show_hits
-from app.screens.answers import hits, panel
+from app.screens.answers import current_genes, hits
+from app.screens.gene_list import EXAMPLE, choose_genes
 from app.screens.links import keep, restore
 from app.screens.overlay import choose_overlay
 from app.screens.question import choose_terms
@@ -13,23 +14,39 @@ from app.screens.slide_map import draw_map
 from app.screens.slide_picker import choose_slide, items_on, placed
 from app.tables.view import listed
 from encoders.contracts import GeneReport, Modality
+from encoders.gene_lists import WeightedGenes
 from search.query import GenesQuery
 
-_EXAMPLE = "ERBB2:2 KRT19 -VIM"
+_MOST_NAMES = 8
 _TARGETS: dict[str, Modality] = {"Tissue pictures": "image", "Measured transcriptomes": "expression"}
 
 
 def show() -> None:
     """Draw the page."""
-    text = _choose_genes()
+    text = choose_genes()
     if not text:
         st.info(
-            f"Type genes to see what tissue expressing them looks like, for example `{_EXAMPLE}`: a number "
+            f"Type genes to see what tissue expressing them looks like, for example `{EXAMPLE}`: a number "
             "weighs a gene, a minus asks for it to be low.",
             icon=":material/genetics:",
         )
         return
-    query = GenesQuery(text)
+    with errors_as_sentences():
+        genes, renamed = current_genes(WeightedGenes.parse(text))
+        _show_names(renamed)
+        _show_both(GenesQuery(str(genes)))
+
+
+def _show_names(renamed: tuple[tuple[str, str], ...]) -> None:
+    if renamed:
+        with st.container(horizontal=True, gap="small"):
+            for old, new in renamed[:_MOST_NAMES]:
+                st.badge(f"{old} → {new}", icon=":material/translate:", color="blue")
+            if len(renamed) > _MOST_NAMES:
+                st.caption(f"and {len(renamed) - _MOST_NAMES:,} more under their current symbols")
+
+
+def _show_both(query: GenesQuery) -> None:
     left, right = st.columns([7, 5], gap="large")
     answered = False
     with left, errors_as_sentences():
@@ -40,44 +57,13 @@ def show() -> None:
             _show_map(query)
 
 
-def _choose_genes() -> str:
-    """Gene list typed, or put together from the panel."""
-    restore("genes")
-    typed, picked = st.columns([7, 5], gap="large", vertical_alignment="bottom")
-    with typed:
-        text = st.text_input(
-            "Genes", key="genes", placeholder=_EXAMPLE,
-            help="SYMBOL or SYMBOL:WEIGHT, separated by spaces or commas; -SYMBOL asks for low expression.",
-        )  # fmt: skip
-    with picked:
-        st.multiselect(
-            "Add from the panel",
-            panel(),
-            key="genes_picked",
-            on_change=_add_picked,
-            placeholder="Begin to type a symbol",
-        )
-    genes = str(text).strip()
-    keep("genes", genes)
-    return genes
-
-
-def _add_picked() -> None:
-    added = " ".join(st.session_state["genes_picked"])
-    st.session_state["genes"] = f"{st.session_state.get('genes', '')} {added}".strip()
-    st.session_state["genes_picked"] = []
-
-
 def _show_answer(query: GenesQuery) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        name = st.segmented_control(
-            "Find",
-            list(_TARGETS),
-            default="Tissue pictures",
-            key="genes_target",
-            required=True,
-            label_visibility="collapsed",
-        )
+        offered = list(_TARGETS)
+        restore("genes_target", offered, first=offered[0])
+        chosen = st.segmented_control("Find", offered, key="genes_target", required=True, label_visibility="collapsed")
+        name = chosen or offered[0]
+        keep("genes_target", name, first=offered[0])
         terms = choose_terms(excludable=False)
     target = _TARGETS[name]
     asked = refined(query, target)

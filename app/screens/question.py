@@ -5,7 +5,7 @@ from typing import cast
 
 import streamlit as st
 
-from app.screens.links import keep, restore
+from app.screens.links import keep, restore, switched, whole
 from encoders.contracts import Modality
 from search.retrieval.filters import Exclude
 
@@ -21,6 +21,7 @@ DIRECTIONS: dict[str, tuple[Modality, Modality]] = {
     "expression → image": ("expression", "image"),
     "expression → expression": ("expression", "expression"),
 }
+_FEWEST, _MOST = 4, 60  # hits
 _PICTURED = "side_px IS NOT NULL"
 
 
@@ -36,23 +37,25 @@ class Terms:
 def choose_direction(sides: tuple[Modality, ...]) -> tuple[Modality, Modality]:
     """Let the user pick a direction that an item with these sides can be asked in."""
     offered = [name for name, (using, _) in DIRECTIONS.items() if using in sides]
-    chosen = st.segmented_control(
-        "Direction", offered, default=offered[0], key="direction", label_visibility="collapsed", required=True
-    )
+    restore("direction", offered, first=offered[0])
+    chosen = st.segmented_control("Direction", offered, key="direction", label_visibility="collapsed", required=True)
+    keep("direction", chosen, first=offered[0])
     return DIRECTIONS[chosen or offered[0]]
 
 
 def choose_side(sides: tuple[Modality, ...]) -> Modality:
     """Let the user pick the side of an item to ask with."""
-    return st.segmented_control(
+    restore("side", sides, first=sides[0])
+    side = st.segmented_control(
         "Ask with",
         sides,
         format_func=lambda side: f"by its {side}",
-        default=sides[0],
         key="side",
         label_visibility="collapsed",
         required=True,
     )
+    keep("side", side, first=sides[0])
+    return side or sides[0]
 
 
 def asked_side(sides: tuple[Modality, ...], *, by_direction: bool) -> Modality:
@@ -66,13 +69,16 @@ def asked_side(sides: tuple[Modality, ...], *, by_direction: bool) -> Modality:
 def choose_terms(*, excludable: bool = True, k: int = 12) -> Terms:
     """Number of hits, filter and exclusion, in a popover; whether it is not the default is said on its button."""
     restore("where")
+    restore("k", read=whole(_FEWEST, _MOST), first=k)
+    restore("pictured", read=switched, first=False)
     where = str(st.session_state.get("where") or "").strip()
     label = "Filters" + (" (on)" if where or st.session_state.get("pictured") else "")
     with st.popover(label, icon=":material/tune:"):
-        number = st.slider("Hits", 4, 60, k, step=4, key="k")
+        number = int(st.slider("Hits", _FEWEST, _MOST, step=4, key="k"))
         exclude = "none"
         if excludable:
             names = list(_EXCLUDES)
+            restore("exclude", names, first=names[0])
             exclude = st.radio(
                 "Leave out",
                 names,
@@ -81,6 +87,7 @@ def choose_terms(*, excludable: bool = True, k: int = 12) -> Terms:
                 key="exclude",
                 help="Neighbours on the same slide are easy answers; leaving them out shows what holds elsewhere.",
             )
+            keep("exclude", exclude, first=names[0])
         pictured = st.toggle("Only items with a picture", key="pictured")
         text = st.text_input(
             "Filter (SQL)",
@@ -90,6 +97,8 @@ def choose_terms(*, excludable: bool = True, k: int = 12) -> Terms:
             "total_counts and the other metadata of an item.",
         )
     keep("where", text)
+    keep("k", number, first=k)
+    keep("pictured", pictured, first=False)
     parts = [f"({text})"] if text.strip() else []
     parts += [_PICTURED] if pictured else []
-    return Terms(int(number), " AND ".join(parts) or None, cast("Exclude", exclude))
+    return Terms(number, " AND ".join(parts) or None, cast("Exclude", exclude))

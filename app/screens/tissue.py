@@ -27,6 +27,9 @@ _VIEWS = ("Hits", "Predicted genes", "Cell types", "Nearest cohorts")
 
 def show() -> None:
     """Draw the page."""
+    restore("view", _VIEWS, first=_VIEWS[0])
+    for asked_by in ("direction", "side"):  # the map is drawn before these, and asks as they say
+        restore(asked_by)
     region = None
     left, right = st.columns([5, 7], gap="large")
     with left, st.container(key="map-side"):
@@ -63,9 +66,9 @@ def _sides(item: str) -> tuple[Modality, ...]:
 
 def _answer(item: str | None, region: Region | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        view = st.segmented_control(
-            "Answer", _VIEWS, default=_VIEWS[0], key="view", required=True, label_visibility="collapsed"
-        )
+        chosen = st.segmented_control("Answer", _VIEWS, key="view", required=True, label_visibility="collapsed")
+        view = chosen or _VIEWS[0]
+        keep("view", view, first=_VIEWS[0])
         upload = choose_upload()
     if upload is not None:
         query, card = upload
