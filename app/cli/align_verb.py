@@ -8,6 +8,7 @@ import typer
 from app.cli.options import IndexOptions, with_options
 from app.cli.output import say, show
 from app.cli.questions import open_engine
+from app.exports.alignment_files import check_suffix, write_alignment
 from app.tables.alignment import alignment_table
 from app.tables.hits import index_provenance
 from encoders.contracts import Modality
@@ -30,20 +31,18 @@ def align(
     ] = None,
     model: Annotated[Model, typer.Option("--model", help="What the slide may do.")] = "warp",
     mirror: Annotated[bool, typer.Option("--mirror", help="It may lie with its other side up.")] = False,
-    picture: Annotated[Path | None, typer.Option("--picture", help="Write a PNG of both slides.")] = None,
-    places: Annotated[Path | None, typer.Option("--places", help="Write where each place lies, as CSV.")] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option("--out", help="Where each place lies (.csv), or a picture (.png, .svg); may be repeated."),
+    ] = None,
     options: IndexOptions,
 ) -> None:
     """Lay a slide over another one of the same tissue, by its pictures, its expression, or the one by the other."""
+    for path in out or ():
+        check_suffix(path)
     engine = open_engine(options)
     sides = None if using is None and other_using is None else (using or "image", other_using or using or "image")
     found = engine.align(slide, other, using=sides, model=model, mirror=mirror)
-    if places is not None:
-        found.to_pandas().to_csv(places, index=False)
-        say(f"Places: {places}")
-    if picture is not None:
-        from app.figures.alignment import alignment_figure
-        from app.figures.style import save
-
-        say(f"Picture: {save(alignment_figure(found, engine), picture)}")
+    for path in out or ():
+        say(f"Written: {write_alignment(found, engine, path)}")
     show(found.to_dict(), [alignment_table(found, provenance=index_provenance(engine))], as_json=options.as_json)

@@ -33,6 +33,6 @@ def explain(
         from app.figures.explanation import explanation_figure
         from app.figures.style import save
 
-        say(f"Picture: {save(explanation_figure(found, engine, query, asked=options.asked), out)}")
+        say(f"Written: {save(explanation_figure(found, engine, query, asked=options.asked), out)}")
     tables = explanation_tables(found, asked=options.asked, provenance=index_provenance(engine))
     show(found.to_dict(), tables, as_json=options.as_json)

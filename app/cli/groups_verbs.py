@@ -50,7 +50,7 @@ def cohorts(
         from app.figures.groups import cohorts_figure
         from app.figures.style import save
 
-        say(f"Picture: {save(cohorts_figure(found, engine, title=title), out)}")
+        say(f"Written: {save(cohorts_figure(found, engine, title=title), out)}")
     table = cohorts_table(found, title=title, provenance=index_provenance(engine))
     show(found.to_dict(), [table], as_json=options.as_json)
 
@@ -76,5 +76,5 @@ def mixing(
         from app.figures.groups import mixing_figure
         from app.figures.style import save
 
-        say(f"Picture: {save(mixing_figure(found, engine), out)}")
+        say(f"Written: {save(mixing_figure(found, engine), out)}")
     show(found.to_dict(), [mixing_table(found, provenance=index_provenance(engine))], as_json=options.as_json)

@@ -56,7 +56,7 @@ def write_out(hits: AskedHits, files: Sequence[Path] | None, *, part: int | None
     for path in files or ():
         name = path if part is None else path.with_name(f"{path.stem}.{part}{path.suffix}")
         for written in write_hits(hits, name):
-            say(f"Wrote {written}")
+            say(f"Written: {written}")
 
 
 def moved(like: Sequence[str] | None, unlike: Sequence[str] | None) -> str:

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from app.errors import ShowError
 from app.exports.annotation_regions import regions_geojson
+from app.exports.whole_files import check_ending, ending_of, write_whole
 from app.figures.annotation import annotation_figure
 from app.figures.style import FIGURE_KINDS, save
 from app.tables.hits import index_provenance
@@ -31,7 +31,7 @@ def write_annotation(found: Annotation, engine: Engine, path: Path, *, fewest: i
         If regions or a picture of several slides are asked for.
     """
     check_suffix(path)
-    kind = path.suffix.lower().removeprefix(".")
+    kind = ending_of(path)
     if kind in FIGURE_KINDS:
         return save(annotation_figure(found, engine), path)
     writers: dict[str, Callable[[Path], object]] = {
@@ -40,18 +40,12 @@ def write_annotation(found: Annotation, engine: Engine, path: Path, *, fewest: i
         "parquet": lambda to: found.to_pandas().to_parquet(to, index=False),
         "h5ad": lambda to: _write_h5ad(found, engine, to),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    writers[kind](part)
-    return part.replace(path)
+    return write_whole(path, writers[kind])
 
 
 def check_suffix(path: Path) -> None:
     """Raise `ShowError` unless an annotation can be written to a file of that name."""
-    if path.suffix.lower().removeprefix(".") not in KINDS:
-        raise ShowError(
-            f"{path.name} is no file an annotation is written to; expected one that ends in .{', .'.join(KINDS)}."
-        )
+    check_ending(path, KINDS, "annotations")
 
 
 def _geojson(found: Annotation, engine: Engine, fewest: int) -> str:

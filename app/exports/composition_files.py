@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.errors import ShowError
+from app.exports.whole_files import check_ending, ending_of, write_whole
 from app.figures.composition import Map, composition_figure
 from app.figures.style import FIGURE_KINDS, save
 from search.cells.annotated import composition_anndata
@@ -20,10 +20,7 @@ KINDS = ("h5ad", "csv", "parquet", *FIGURE_KINDS)
 
 def check_suffix(path: Path) -> None:
     """Raise `ShowError` unless cell types can be written to a file of that name."""
-    if path.suffix.lower().removeprefix(".") not in KINDS:
-        raise ShowError(
-            f"{path.name} is no file that cell types are written to; expected one that ends in .{', .'.join(KINDS)}."
-        )
+    check_ending(path, KINDS, "cell types")
 
 
 def write_composition(found: SlideComposition, engine: Engine, path: Path, *, kind: Map = "auto") -> Path:
@@ -38,7 +35,7 @@ def write_composition(found: SlideComposition, engine: Engine, path: Path, *, ki
         If the suffix is another, or a picture is asked for of places that lie nowhere.
     """
     check_suffix(path)
-    suffix = path.suffix.lower().removeprefix(".")
+    suffix = ending_of(path)
     if suffix in FIGURE_KINDS:
         return save(composition_figure(found, engine, kind=kind), path)
     writers: dict[str, Callable[[Path], object]] = {
@@ -46,10 +43,7 @@ def write_composition(found: SlideComposition, engine: Engine, path: Path, *, ki
         "csv": lambda to: _wide(found).to_csv(to, index=False),
         "parquet": lambda to: _wide(found).to_parquet(to, index=False),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    writers[suffix](part)
-    return part.replace(path)
+    return write_whole(path, writers[suffix])
 
 
 def _wide(found: SlideComposition) -> "pd.DataFrame":

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from app.errors import ShowError
+from app.exports.whole_files import check_ending, ending_of, write_whole
 from app.figures.prediction import maps_figure
 from app.figures.style import FIGURE_KINDS, save
 from search.engine import Engine
@@ -12,15 +13,9 @@ from search.expression.slide_prediction import SlidePrediction
 
 def check_suffix(path: Path, *, whole_slide: bool) -> None:
     """Raise `ShowError` unless a prediction can be written to a file of that name; h5ad is for whole slides."""
-    suffix = path.suffix.lower().removeprefix(".")
-    if suffix in FIGURE_KINDS or (whole_slide and suffix == "h5ad"):
-        return
-    if suffix == "h5ad":
+    if ending_of(path) == "h5ad" and not whole_slide:
         raise ShowError(f"{path.name} would hold every place of a slide; ask with --slide NAME alone.")
-    kinds = ("h5ad", *FIGURE_KINDS) if whole_slide else FIGURE_KINDS
-    raise ShowError(
-        f"{path.name} is no file that predictions are written to; expected one that ends in .{', .'.join(kinds)}."
-    )
+    check_ending(path, ("h5ad", *FIGURE_KINDS) if whole_slide else FIGURE_KINDS, "predictions")
 
 
 def write_maps(found: SlidePrediction, engine: Engine, path: Path, *, genes: list[str] | None = None) -> Path:
@@ -29,9 +24,7 @@ def write_maps(found: SlidePrediction, engine: Engine, path: Path, *, genes: lis
     `.h5ad`: see `search.expression.annotated.prediction_anndata`; `.png`, `.svg`, `.pdf`: maps of up to three genes.
     """
     check_suffix(path, whole_slide=True)
-    if path.suffix.lower() != ".h5ad":
+    if ending_of(path) != "h5ad":
         return save(maps_figure(found, engine, genes), path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    prediction_anndata(found, engine.catalogue).write_h5ad(part, compression="gzip")
-    return part.replace(path)
+    made = prediction_anndata(found, engine.catalogue)
+    return write_whole(path, lambda to: made.write_h5ad(to, compression="gzip"))

@@ -1,16 +1,17 @@
 """Writes hits to a file of the kind its suffix names, whole or not at all."""
 
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from app.errors import ShowError
 from app.exports.asked_hits import AskedHits
 from app.exports.pages import write_figure, write_page
 from app.exports.qupath import features_by_slide
 from app.exports.tables import write_csv, write_h5ad, write_json, write_parquet, write_yaml
+from app.exports.whole_files import check_ending, write_whole
 from app.figures.style import FIGURE_KINDS
 
 Writer = Callable[[AskedHits, Path], None]
@@ -30,17 +31,8 @@ KINDS = (*WRITERS, QUPATH)
 
 
 def check_kind(path: Path) -> None:
-    """Refuse a file that nothing can be written to, before the question is asked.
-
-    Raises
-    ------
-    ShowError
-        If the suffix is not known or the folder is missing.
-    """
-    if path.suffix.lower() not in KINDS:
-        raise ShowError(f"Cannot write {path.name}: its ending says what to write; expected one of {', '.join(KINDS)}.")
-    if not path.parent.is_dir():
-        raise ShowError(f"There is no folder {path.parent} to write {path.name} to. Make it first.")
+    """Raise `ShowError` unless hits can be written to a file of that name."""
+    check_ending(path, [kind.removeprefix(".") for kind in KINDS], "hits")
 
 
 def write_hits(hits: AskedHits, path: Path) -> list[Path]:
@@ -54,29 +46,20 @@ def write_hits(hits: AskedHits, path: Path) -> list[Path]:
     Raises
     ------
     ShowError
-        If the suffix is not known, the folder is missing, or hits that lie nowhere are to be drawn.
+        If the suffix is not known, or hits that lie nowhere are to be drawn.
     """
     check_kind(path)
     suffix = path.suffix.lower()
     if suffix == QUPATH:
         return _write_features(features_by_slide(hits.result.to_list()), path)
-    part = path.with_name(f".{path.stem}.part{suffix}")
-    try:
-        WRITERS[suffix](hits, part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return [path]
+    return [write_whole(path, lambda to: WRITERS[suffix](hits, to))]
 
 
 def _write_features(by_slide: dict[str, str], path: Path) -> list[Path]:
     written = []
     for slide, text in by_slide.items():
         name = path if len(by_slide) == 1 else path.with_name(f"{path.stem}.{_file_name(slide)}{path.suffix}")
-        part = name.with_name(f".{name.name}.part")
-        part.write_text(text, encoding="utf-8")
-        part.replace(name)
-        written.append(name)
+        written.append(write_whole(name, partial(Path.write_text, data=text, encoding="utf-8")))
     return written
 
 

@@ -71,7 +71,7 @@ def test_the_table_counts_the_classes(histoseek, small_db, slide, markers):
         (("--set", "breast-cells", "--bulk", "x.csv"), "Got --set and --bulk"),
         (("--set", "lung"), "There is no marker set 'lung'; known: breast-cells"),
         (("--markers", "/nowhere/m.yaml"), "Cannot read the markers /nowhere/m.yaml"),
-        (("--set", "breast-cells", "--out", "x.doc"), "x.doc is no file an annotation is written to"),
+        (("--set", "breast-cells", "--out", "x.doc"), "x.doc is no file that annotations are written to"),
         (("--bulk", "/nowhere/b.csv"), "Cannot read the profiles /nowhere/b.csv"),
     ],
 )

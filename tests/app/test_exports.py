@@ -155,8 +155,6 @@ def test_a_wrong_saved_question_is_one_sentence(hits: AskedHits, text: str, said
 def test_what_cannot_be_written_is_said_before_the_search(hits: AskedHits, tmp_path: Path) -> None:
     with pytest.raises(ShowError, match=r"hits\.xlsx.*\.csv"):
         check_kind(tmp_path / "hits.xlsx")
-    with pytest.raises(ShowError, match="no folder"):
-        check_kind(tmp_path / "missing" / "hits.csv")
     nowhere = [{**hit, "x_px": None, "y_px": None} for hit in hits.result.to_list()]
     with pytest.raises(ShowError, match="nothing to draw"):
         features_by_slide(nowhere)
