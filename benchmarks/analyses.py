@@ -4,7 +4,7 @@ Cell types of spots of known composition beside Tangram, plain least squares, th
 of her2st beside the published ones; the pathologist's regions from marker genes; sections laid over each other after
 a planted turn, scale and bend; expression predicted from pictures beside published ways, and its intervals on
 patients they were not measured on; queries moved by examples, or of regions; p-values of pairs that do not belong
-together. `--quick` takes fewer spots, sections and rounds of Tangram.
+together. `--quick` takes fewer spots, sections and rounds of Tangram, and leaves out what needs the others.
 """
 
 import argparse
@@ -12,29 +12,49 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.analyses_agreement import agreement_rows
-from benchmarks.analyses_alignment import alignment_rows
-from benchmarks.analyses_annotation import annotation_rows
-from benchmarks.analyses_calibration import calibration_rows
+from benchmarks.analyses_alignment import neighbour_rows, warp_rows
+from benchmarks.analyses_annotation import ANNOTATED_SLIDES, annotation_rows, picture_rows
+from benchmarks.analyses_calibration import calibration_rows, unseen_rows
 from benchmarks.analyses_decomposition import decomposition_rows
 from benchmarks.analyses_intervals import interval_rows
 from benchmarks.analyses_prediction import prediction_rows
 from benchmarks.analyses_queries import query_rows
-from benchmarks.her2st_index import her2st_engine
+from benchmarks.her2st_index import QUICK_SLIDES, her2st_engine
 from benchmarks.report import Row, markdown, show, write_between_marks
+
+_N_PAIRS = 10_000
 
 
 def measure(*, quick: bool) -> Iterator[Row]:
     """All rows."""
-    yield from decomposition_rows(n_spots=200 if quick else 500, epochs=300 if quick else 1_000)
-    if not quick:
-        yield from agreement_rows()
-    yield from annotation_rows(quick=quick)
-    yield from alignment_rows()
-    yield from query_rows(quick=quick)
-    with her2st_engine(quick=quick) as engine:
+    yield from decomposition_rows(n_spots=200 if quick else 500, epochs=200 if quick else 1_000)
+    yield from _quick_rows() if quick else _rows()
+
+
+def _quick_rows() -> Iterator[Row]:
+    """What one index of few sections is enough for."""
+    with her2st_engine(QUICK_SLIDES) as engine:
+        yield from annotation_rows(engine, smooth=False)
+        yield from warp_rows(engine)
+        yield from query_rows(engine, every=3, seen=False)
+        yield from prediction_rows(engine)
+        yield from interval_rows(engine, n_spots=100)
+        yield from calibration_rows(engine, n_pairs=_N_PAIRS)
+
+
+def _rows() -> Iterator[Row]:
+    yield from agreement_rows()
+    with her2st_engine(ANNOTATED_SLIDES) as engine:
+        yield from annotation_rows(engine, smooth=True)
+        yield from picture_rows(engine)
+    with her2st_engine() as engine:
+        yield from warp_rows(engine)
+        yield from neighbour_rows(engine)
+        yield from query_rows(engine, every=1, seen=True)
         yield from prediction_rows(engine)
         yield from interval_rows(engine, n_spots=150)
-    yield from calibration_rows(n_pairs=10_000, quick=quick)
+        yield from calibration_rows(engine, n_pairs=_N_PAIRS)
+    yield from unseen_rows(n_pairs=_N_PAIRS)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -5,58 +5,62 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.spatial import cKDTree
 
-from benchmarks.her2st_sections import paired_vectors, read_sections
 from benchmarks.report import Row
-from encoders.recipe import Recipe
-from encoders.registry import open_space
-from indexer.datasets.manifest import load_manifest
+from encoders.contracts import Modality
+from search.engine import Engine
+from search.item_rows import vectors_of
 from search.profiles import Doubles
-from search.quality.retrieval_quality import PairedVectors
 from search.sections.alignment import PointSet, align_points
-from search.training.run import MINI_DATA
 
 _SECTION, _NEIGHBOUR = "C2", "C3"
 _DEGREES, _SCALE, _BEND_UM = 30.0, 1.1, 50.0
-_SIDES = ("image", "expression")
+_SIDES: tuple[Modality, Modality] = ("image", "expression")
+_SAME: tuple[tuple[Modality, Modality], ...] = (("image", "image"), ("expression", "expression"))
 
 
-def alignment_rows() -> Iterator[Row]:
-    """Errors of a planted warp by what is compared, then how alike the tissue is that comes to lie on each other."""
-    space, slides = open_space("mini"), load_manifest().datasets[MINI_DATA].slides
-    seen = {}
-    for section in read_sections(Recipe(name="mini"), slides=(_SECTION, _NEIGHBOUR)):
-        both = paired_vectors(space, section)
-        seen[both.slide] = both
-    mpp = {slide: float(slides[slide].mpp or load_manifest().datasets[MINI_DATA].mpp or 1.0) for slide in seen}
-    own, other = seen[_SECTION], seen[_NEIGHBOUR]
-    xy, other_xy = _um(own, mpp), _um(other, mpp)
-    planted = _warped(xy)
-    start = float(np.median(np.linalg.norm(planted - planted.mean(axis=0) + xy.mean(axis=0) - xy, axis=1)))
-    for moving, fixed in ((_SIDES[0],) * 2, (_SIDES[1],) * 2, _SIDES):
-        found = align_points(PointSet(planted, _side(own, moving)), PointSet(xy, _side(own, fixed)))
-        name = "planted warp median error" + ("" if (moving, fixed) == ("image", "image") else f", {moving} on {fixed}")
-        error = float(np.median(np.linalg.norm(found.moved_um - xy, axis=1)))
-        yield Row("analyses", name, error, "um", "planted warp median error (centres on each other)", len(xy))
-    yield Row("analyses", "planted warp median error (centres on each other)", start, "um", None, len(xy))
-    centred = other_xy - other_xy.mean(axis=0) + xy.mean(axis=0)
+def warp_rows(engine: Engine) -> Iterator[Row]:
+    """Errors of a planted warp by what is compared."""
+    own = _Spots(engine, _SECTION)
+    planted = _warped(own.xy_um)
+    apart = planted - planted.mean(axis=0) + own.xy_um.mean(axis=0) - own.xy_um
+    start = float(np.median(np.linalg.norm(apart, axis=1)))
+    for moving, fixed in (*_SAME, _SIDES):
+        found = align_points(PointSet(planted, own.side(moving)), PointSet(own.xy_um, own.side(fixed)))
+        name = "planted warp median error" + ("" if (moving, fixed) == _SAME[0] else f", {moving} on {fixed}")
+        error = float(np.median(np.linalg.norm(found.moved_um - own.xy_um, axis=1)))
+        against = "planted warp median error (centres on each other)"
+        yield Row("analyses", name, error, "um", against, len(planted))
+    yield Row("analyses", "planted warp median error (centres on each other)", start, "um", None, len(planted))
+
+
+def neighbour_rows(engine: Engine) -> Iterator[Row]:
+    """How alike the tissue is that comes to lie on each other when a section is laid over the next of its block."""
+    own, other = _Spots(engine, _SECTION), _Spots(engine, _NEIGHBOUR)
     base = "expression cosine of adjacent sections (centres on each other)"
-    for moving, fixed in ((_SIDES[0],) * 2, _SIDES):
-        found = align_points(PointSet(other_xy, _side(other, moving)), PointSet(xy, _side(own, fixed)))
+    for moving, fixed in (_SAME[0], _SIDES):
+        found = align_points(PointSet(other.xy_um, other.side(moving)), PointSet(own.xy_um, own.side(fixed)))
         name = f"expression cosine of adjacent sections, {moving} on {fixed}"
         turn = np.rad2deg(np.arctan2(found.matrix[1, 0], found.matrix[0, 0]))
-        agreement = _agreement(found.moved_um, other, xy, own)
-        yield Row("analyses", name, agreement, "cosine", base, len(xy), f"turned by {turn:.1f} degrees")
-    yield Row("analyses", base, _agreement(centred, other, xy, own), "cosine", None, len(xy))
+        agreement = _agreement(found.moved_um, other, own)
+        yield Row("analyses", name, agreement, "cosine", base, len(own.xy_um), f"turned by {turn:.1f} degrees")
+    centred = other.xy_um - other.xy_um.mean(axis=0) + own.xy_um.mean(axis=0)
+    yield Row("analyses", base, _agreement(centred, other, own), "cosine", None, len(own.xy_um))
 
 
-def _um(section: PairedVectors, mpp: dict[str, float]) -> Doubles:
-    if section.xy_px is None:
-        raise ValueError(f"Section {section.slide} has no places.")
-    return section.xy_px * mpp[section.slide]
+class _Spots:
+    """The spots of a section."""
 
+    def __init__(self, engine: Engine, slide: str) -> None:
+        self._catalogue = catalogue = engine.catalogue
+        rows = catalogue.rows_where("slide", slide)
+        both = catalogue.has("image")[rows] & catalogue.has("expression")[rows]
+        self._rows = rows[both & catalogue.is_one_of("kind", ["spot"])[rows]]
+        xy = np.column_stack([catalogue.column(name)[self._rows] for name in ("x_px", "y_px")]).astype(np.float64)
+        self.xy_um: Doubles = xy * float(catalogue.column("mpp")[self._rows[0]])
 
-def _side(section: PairedVectors, side: str) -> Doubles:
-    return np.asarray(section.images if side == "image" else section.expression, dtype=np.float64)
+    def side(self, side: Modality) -> Doubles:
+        """Their vectors, float64 `(n, dim)`."""
+        return vectors_of(self._catalogue, self._rows, side).astype(np.float64)
 
 
 def _warped(xy: Doubles) -> Doubles:
@@ -68,7 +72,7 @@ def _warped(xy: Doubles) -> Doubles:
     return np.asarray(_SCALE * bent @ turn.T + xy.mean(axis=0) + [3_000.0, -1_500.0])
 
 
-def _agreement(moved: Doubles, other: PairedVectors, xy: Doubles, own: PairedVectors) -> float:
+def _agreement(moved: Doubles, other: _Spots, own: _Spots) -> float:
     """Mean cosine of the expression vectors of items that come to lie nearest to each other."""
-    _, near = cKDTree(xy).query(moved)
-    return float(np.einsum("ij,ij->i", other.expression, own.expression[near]).mean())
+    _, near = cKDTree(own.xy_um).query(moved)
+    return float(np.einsum("ij,ij->i", other.side("expression"), own.side("expression")[near]).mean())

@@ -5,21 +5,15 @@ Labels of one section of each of seven patients (B to H) are held against the cl
 by the rows that say so. The shipped space has not seen patient B; own counts need no space.
 """
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
 from benchmarks.report import Row
-from encoders.registry import open_space
-from indexer.building.build import build_index
-from indexer.datasets.manifest import load_manifest
-from indexer.sources import open_sources
 from search.annotation.annotate import Annotating
 from search.annotation.classes import marker_set
 from search.annotation.items import Using
@@ -31,9 +25,10 @@ from search.quality.label_neighbours import Labels, commonest_label, nearest_lab
 from search.quality.label_retrieval import f1_by_class, votes
 from search.quality.log_count_neighbours import KNN_CENTRED, count_similarities
 
-_QUICK = ("B1", "D1", "G2", "H1")  # these bear all six regions
 _LABELLED = ("B1", "C1", "D1", "E1", "F1", "G2", "H1")
 _PICTURED, _UNSEEN = ("C2", "C3", "C4", "C5", "C6", "B3", "B4"), "B"
+#: Sections whose spots are labelled, and those that labels are carried over to.
+ANNOTATED_SLIDES = (*_LABELLED, *_PICTURED)
 _CLASSES = marker_set("breast-regions")
 _NEIGHBOURS, _NEAR_UM, _DRAWS = 10, 150.0, 20
 _RATES = (0.1, 0.5)
@@ -45,31 +40,19 @@ _WAYS: tuple[tuple[Using, bool], ...] = (
 )
 
 
-def annotation_rows(*, quick: bool) -> Iterator[Row]:
-    """Macro-F1 and balanced accuracy over the spots of all patients, of the unseen one, and from its picture."""
-    slides = _QUICK if quick else (*_LABELLED, *_PICTURED)
-    with tempfile.TemporaryDirectory() as folder:
-        db = Path(folder) / "index"
-        sources = open_sources("her2st", manifest=load_manifest(), slides=slides)
-        build_index(db, sources, open_space("mini"), thumbnails=not quick)
-        engine = Engine.open(db)
-        yield from _spot_rows(engine, quick=quick)
-        if not quick:
-            yield from _picture_rows(engine)
-
-
-def _spot_rows(engine: Engine, *, quick: bool) -> Iterator[Row]:
+def annotation_rows(engine: Engine, *, smooth: bool) -> Iterator[Row]:
+    """Macro-F1 and balanced accuracy over the spots of all labelled patients, and of the unseen one."""
     rows, true = _labelled(engine)
     patients = engine.catalogue.column("patient")[rows].astype(str)
     every = np.ones(len(rows), dtype=np.bool_)
     given: dict[str, Rows] = {}
-    for using, smooth in _WAYS:
-        if quick and smooth:
+    for using, smoothed in _WAYS:
+        if smoothed and not smooth:
             continue
-        best, p_values = _annotated(engine, rows, using, smooth=smooth)
-        name = f"{using} smoothed" if smooth else using
+        best, p_values = _annotated(engine, rows, using, smooth=smoothed)
+        name = f"{using} smoothed" if smoothed else using
         given["" if name == "counts" else name] = best
-        for rate in _RATES if not smooth else ():
+        for rate in _RATES if not smoothed else ():
             kept = p_values <= rate
             note = f"{kept.mean():.0%} of the spots are given a class at rate {rate:g}"
             row = f"annotate macro-F1 of assigned, {name}, rate {rate:g}"
@@ -125,7 +108,7 @@ def _baselines(engine: Engine, rows: Rows, true: Rows, patients: Labels) -> dict
     return found
 
 
-def _picture_rows(engine: Engine) -> Iterator[Row]:
+def picture_rows(engine: Engine) -> Iterator[Row]:
     """Regions of B4 from its picture; labels are carried over from B1, and for the colours' kNN from C1 to C2-C6."""
     gallery = [_carried(engine, "C1", slide) for slide in _PICTURED if slide.startswith("C")]
     known, labels = (np.concatenate(part) for part in zip(*gallery, strict=True))

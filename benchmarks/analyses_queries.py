@@ -4,25 +4,22 @@ The pathologist's labels of her2st say what is right. Spots of one patient ask, 
 whom the space has not seen, asks first of all.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.her2st_sections import Section, on_genes, read_sections, shared_genes
 from benchmarks.report import Row
 from encoders.contracts import Vectors, unit_rows
-from encoders.profiles import Profiles
-from encoders.recipe import Recipe
-from encoders.registry import open_space
-from search.catalogue import Mask, Rows
+from search.catalogue import Catalogue, Mask, Rows
 from search.composing.coherence import region_coherence
-from search.profiles import Doubles
+from search.engine import Engine
+from search.item_rows import vectors_of
+from search.profiles import Doubles, log_per_10k
 from search.quality.evaluated_items import NO_LABEL
 from search.query import ROCCHIO
 
-_LABELLED = ["B1", "C1", "D1", "E1", "F1", "G2", "H1"]
 _HELD_OUT = "B"
 _TEXTBOOK = (1.0, 0.75, 0.15)
 _EXAMPLES, _SHOWN, _HITS = 3, 20, 10
@@ -43,13 +40,14 @@ class Spots:
     xy_px: Doubles
 
 
-def query_rows(*, quick: bool) -> Iterator[Row]:
-    """Precision at 10 of Rocchio queries and region queries, beside a single spot, log counts and chance."""
-    spots = _read()
-    asked = {f"patient {_HELD_OUT}, unseen by the space": np.flatnonzero(spots.patients == _HELD_OUT)}
-    if quick:
-        asked = {who: queries[::3] for who, queries in asked.items()}
-    else:
+def query_rows(engine: Engine, *, every: int, seen: bool) -> Iterator[Row]:
+    """Precision at 10 of Rocchio queries and region queries, beside a single spot, log counts and chance.
+
+    One in `every` spots of the unseen patient asks, and where the `seen` ones are to ask too, one in six of theirs.
+    """
+    spots = _read(engine)
+    asked = {f"patient {_HELD_OUT}, unseen by the space": np.flatnonzero(spots.patients == _HELD_OUT)[::every]}
+    if seen:
         asked["patients C to H"] = np.flatnonzero(spots.patients != _HELD_OUT)[::_EVERY]
     for who, queries in asked.items():
         suffix = "" if who.startswith(f"patient {_HELD_OUT}") else f", {who}"
@@ -57,40 +55,31 @@ def query_rows(*, quick: bool) -> Iterator[Row]:
         yield from _region_rows(spots, queries, f"region precision@10{suffix}", who)
 
 
-def _read() -> Spots:
-    sections = read_sections(Recipe(name="mini"), slides=_LABELLED)
-    encode = open_space("mini").expression.encode_counts
-    genes = _most_counted(sections)
-    kept = [_named(section) for section in sections]
-
-    def log_counts(section: Section) -> Vectors:
-        values = Profiles.read(on_genes(section.expression, genes), genes).log_normalised().toarray()
-        return unit_rows((values - values.mean(axis=0)).astype(np.float32))
-
-    both = list(zip(sections, kept, strict=True))
-    vectors = np.concatenate(
-        [encode(s.expression.counts, s.expression.genes, by_section=True).vectors[k] for s, k in both]
-    )
-    counted = np.concatenate([log_counts(s)[k] for s, k in both])
+def _read(engine: Engine) -> Spots:
+    catalogue = engine.catalogue
+    named = [label is not None and str(label).lower() not in NO_LABEL for label in catalogue.column("label")]
+    rows = np.flatnonzero(catalogue.is_one_of("kind", ["spot"]) & np.array(named))
+    vectors = vectors_of(catalogue, rows, "expression")
+    counted = _centred_log_counts(catalogue, rows)
     return Spots(
         vectors=vectors,
         cosines=vectors @ vectors.T,
         log_counts=counted @ counted.T,
-        labels=np.concatenate([s.labels[k].astype(str) for s, k in both]),
-        patients=np.concatenate([np.repeat(s.expression.patient, int(k.sum())) for s, k in both]),
-        xy_px=np.concatenate([s.xy_px[k] for s, k in both if s.xy_px is not None]),
+        labels=catalogue.column("label")[rows].astype(str),
+        patients=catalogue.column("patient")[rows].astype(str),
+        xy_px=np.column_stack([catalogue.column(name)[rows] for name in ("x_px", "y_px")]).astype(np.float64),
     )
 
 
-def _most_counted(sections: Sequence[Section]) -> list[str]:
-    """The genes of all sections with the most counts, for the baseline."""
-    shared = shared_genes([section.expression for section in sections])
-    counts = [np.asarray(on_genes(section.expression, shared).sum(axis=0)).ravel() for section in sections]
-    return [shared[i] for i in np.argsort(-np.sum(counts, axis=0), kind="stable")[:_BASELINE_GENES].tolist()]
-
-
-def _named(section: Section) -> Mask:
-    return np.array([label is not None and str(label).lower() not in NO_LABEL for label in section.labels])
+def _centred_log_counts(catalogue: Catalogue, rows: Rows) -> Vectors:
+    """Log counts of the genes with the most counts, centred on the section, as unit vectors."""
+    values = log_per_10k(catalogue, rows)
+    most = np.argsort(-np.asarray(values.sum(axis=0)).ravel(), kind="stable")[:_BASELINE_GENES]
+    found: Vectors = values[:, np.sort(most)].toarray()
+    slides = catalogue.codes("slide")[0][rows]
+    for slide in np.unique(slides):
+        found[slides == slide] -= found[slides == slide].mean(axis=0)
+    return unit_rows(found)
 
 
 def _example_rows(spots: Spots, queries: Rows, name: str, who: str) -> Iterator[Row]:
