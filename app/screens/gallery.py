@@ -118,7 +118,7 @@ def _genes(genes: Sequence[StandoutGene]) -> str:
         for gene in genes
     )
     about = "Not imaged. Counts of these genes, as multiples of their mean over the slides of the index"
-    return f'<div class="hs-genes" title="{about}"><b>Not imaged; genes, x index mean</b>{rows}</div>'
+    return f'<div class="hs-genes" title="{about}"><b>Not imaged; genes, x mean</b>{rows}</div>'
 
 
 def _times(fold: float) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.screens.login import require_login
+from app.screens.open_hits import listen_for_opened, was_opened
 from app.screens.session import errors_as_sentences, slides
 from app.screens.theme import ICON, WORDMARK, apply_style
 
@@ -32,7 +33,10 @@ def show() -> None:
     page = st.navigation(pages, position="top")
     with errors_as_sentences():
         _say_if_generated()
+        if was_opened() and page != pages[0]:
+            st.switch_page(pages[0])
         page.run()
+        listen_for_opened()
 
 
 def _say_if_generated() -> None:

@@ -61,8 +61,17 @@ def read_regions(path: Path, *, drop: Collection[str] = ()) -> Regions:
         If the file is no such GeoJSON, or has no region.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise RegionError(f"Cannot read the regions {path}: {error}; expected GeoJSON as of QuPath.") from error
+    return parse_regions(text, path, drop=drop)
+
+
+def parse_regions(text: str | bytes, path: Path, *, drop: Collection[str] = ()) -> Regions:
+    """Regions of GeoJSON text, as `read_regions`; `path` is what the text is called when something is wrong."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise RegionError(f"Cannot read the regions {path}: {error}; expected GeoJSON as of QuPath.") from error
     dropped = {name.casefold() for name in (*DROPPED, *drop)}
     keep: list[Region] = []

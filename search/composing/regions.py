@@ -8,7 +8,7 @@ import numpy as np
 
 from encoders.contracts import Modality
 from indexer.errors import RegionError
-from indexer.tissue.regions import read_regions
+from indexer.tissue.regions import Regions, read_regions
 from search.catalogue import Catalogue, Rows
 from search.composing.centroids import Members, check_parts, encode_members
 from search.composing.coherence import region_coherence
@@ -47,13 +47,27 @@ def region_from_geojson(
         If the file cannot be read, or has no such annotation.
     """
     try:
-        found = read_regions(path).keep
+        regions = read_regions(path)
     except RegionError as error:
         raise QueryError(str(error)) from error
+    return region_of(regions, path.name, slide, named=named, unit=unit, using=using)
+
+
+def region_of(
+    regions: Regions,
+    name: str,
+    slide: str,
+    *,
+    named: str | None = None,
+    unit: LengthUnit = "px",
+    using: Modality | None = None,
+) -> RegionQuery:
+    """The same of regions that were read already; `name` is where they are from. Raises `QueryError`."""
+    found = regions.keep
     chosen = [one for one in found if named is None or (one.name or "").casefold() == named.casefold()]
     if not chosen:
         classes = sorted({one.name or "without class" for one in found}) or ["none that is to be kept"]
-        raise QueryError(f"{path.name} has no annotation of class {named!r}; it has {', '.join(classes)}.")
+        raise QueryError(f"{name} has no annotation of class {named!r}; it has {', '.join(classes)}.")
     polygons = tuple(_as_rings(polygon) for one in chosen for polygon in one.polygons)
     return RegionQuery(slide, polygons, unit, using)
 

@@ -87,8 +87,8 @@ class SlideView {
     if (itemsNew) await this.takeItems();
     if (itemsNew || JSON.stringify(before.colours) !== JSON.stringify(data.colours)) await this.takeColours();
     this.overlay.chosen = this.overlay.items ? this.overlay.items.names.indexOf(data.chosen) : -1;
-    if (data.outlines) this.overlay.polygons = data.outlines;
     if (this.region && data.cleared !== before.cleared) this.setRegion(null);
+    if (!this.region && !this.pen.drawing) this.overlay.polygons = data.outlines ?? [];
     this.link(data.link);
     if (before.slide === data.slide && data.target && data.target.id !== before.target?.id) this.lookAt(data.target);
     this.canvas.setAttribute("aria-label", data.alt);
