@@ -186,7 +186,7 @@ def _compositions(
     where: str | None,
     exclude: Exclude,
 ) -> tuple[Composition, ...]:
-    reference = _reference(chosen, version)
+    reference = cell_reference(chosen, version)
     sources: tuple[Source, ...] = ("counts", "hits") if _has_counts(query) else ("hits",)
     return tuple(
         engine().decompose(query, reference, source=source, where=where, exclude=exclude) for source in sources
@@ -194,7 +194,7 @@ def _compositions(
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the cell-type reference")
-def _reference(chosen: Options, version: str) -> CellReference:  # noqa: ARG001
+def cell_reference(chosen: Options, version: str) -> CellReference:  # noqa: ARG001
     """The reference given with the server, else the labelled cells of the index, else that of generated tissue."""
     if chosen.reference is not None:
         return chosen.reference.read()

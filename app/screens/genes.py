@@ -95,7 +95,8 @@ def _show_map(query: GenesQuery) -> None:
     points = points[points["kind"] == kind]
     with colours:
         overlay = choose_overlay(query, points, on=True)
-    st.caption(f"Similarity of each {kind} of {slide} to the gene list. Scroll to zoom, drag to move.")
+    if overlay.by == "similarity":
+        st.caption(f"Similarity of each {kind} of {slide} to the gene list. Scroll to zoom, drag to move.")
     draw_map(slide, points, overlay, chosen=None, key="genes-map")
 
 
