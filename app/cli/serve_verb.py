@@ -71,12 +71,12 @@ def _serve_screens(db: str, port: int, address: str, cells: ReferenceFile | None
 def _serve_api(db: str, port: int, address: str, cells: ReferenceFile | None, options: ApiOptions) -> None:
     from app.api.application import opened
     from app.api.serving import serve_api
-    from app.serving.arenas import few_arenas
+    from app.serving.arenas import share_heaps
 
     settings = options.settings(db, address, cells)
     guard = "keys" if settings.keys else None
     warning = check_exposure(address, guarded_by=guard, insecure=options.insecure, what=_KEYS)
-    few_arenas()
+    share_heaps()
     engine = opened(db)
     if warning:
         say(warning)

@@ -8,15 +8,19 @@ _M_ARENA_MAX = -8  # of mallopt(3) in glibc
 _MOST = 2
 
 
-def few_arenas() -> bool:
-    """Let the threads of this process share two heaps of the C library; whether it took that.
+def share_heaps() -> None:
+    """Let all threads of this process share few heaps. To be called before they begin.
 
-    glibc gives threads heaps of their own, up to eight a processor core, and what a thread has freed stays in its
-    heap. LanceDB, Arrow and PyTorch run over a hundred threads, so that a server that is asked for long held twice the
-    memory it uses, and more with every hour. `MALLOC_ARENA_MAX`, where it is set, stays as it is; other C libraries
-    have no such heaps. To be called before those threads begin.
+    glibc gives threads heaps of their own, up to eight a processor core, and Arrow's allocator keeps what each thread
+    has freed. LanceDB, Arrow and PyTorch run over a hundred threads, so that a server that is asked for long held twice
+    the memory it uses, and more with every hour. What `MALLOC_ARENA_MAX` and `ARROW_DEFAULT_MEMORY_POOL` say, where
+    they are set, stays as it is; other C libraries have no such heaps.
     """
-    if not sys.platform.startswith("linux") or "MALLOC_ARENA_MAX" in os.environ:
-        return False
-    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
-    return set_option is not None and bool(set_option(_M_ARENA_MAX, _MOST))
+    if sys.platform.startswith("linux") and "MALLOC_ARENA_MAX" not in os.environ:
+        set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+        if set_option is not None:
+            set_option(_M_ARENA_MAX, _MOST)
+    if "ARROW_DEFAULT_MEMORY_POOL" not in os.environ:
+        import pyarrow as pa
+
+        pa.set_memory_pool(pa.system_memory_pool())

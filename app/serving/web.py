@@ -5,9 +5,9 @@ from pathlib import Path
 from streamlit.starlette import App
 
 from app.routes import routes
-from app.serving.arenas import few_arenas
+from app.serving.arenas import share_heaps
 from app.serving.connections import send_at_once
 
-few_arenas()
+share_heaps()
 send_at_once()
 streamlit_app = App(Path(__file__).parents[1] / "screens" / "main.py", routes=routes())

@@ -95,7 +95,12 @@ def test_the_script_imports_the_real_packages(tmp_path):
 
 
 def test_threads_share_few_heaps_unless_told_otherwise(monkeypatch):
-    code = "from app.serving.arenas import few_arenas; print(few_arenas())"
-    monkeypatch.setenv("MALLOC_ARENA_MAX", "3")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"
+    code = (
+        "import pyarrow as pa; from app.serving.arenas import share_heaps; share_heaps()\n"
+        "print(pa.default_memory_pool().backend_name)"
+    )
+    for told, backend in ((None, "system"), ("mimalloc", "mimalloc")):
+        if told is not None:
+            monkeypatch.setenv("ARROW_DEFAULT_MEMORY_POOL", told)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == backend
