@@ -1,4 +1,4 @@
-"""A server of the HTTP API in a process of its own, as a user starts it, and an index to ask."""
+"""A server of the HTTP API or of the screens in a process of its own, as a user starts it, and an index to ask."""
 
 import contextlib
 import socket
@@ -22,6 +22,8 @@ class Served:
     ----------
     url : str
         Where it is.
+    began_s : float
+        When the command was given, by `time.perf_counter`.
     started_s : float
         Seconds from the command to the first answer.
     log : Path
@@ -29,6 +31,7 @@ class Served:
     """
 
     url: str
+    began_s: float
     started_s: float
     log: Path
 
@@ -40,30 +43,26 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(db: Path, folder: Path) -> Iterator[Served]:
-    """Serve while the block runs. Raises `RuntimeError` with the log's last line if the server does not answer."""
+def serving(db: Path, folder: Path, *, screens: bool = False) -> Iterator[Served]:
+    """Serve the API alone, or the screens, while the block runs.
+
+    Raises
+    ------
+    RuntimeError
+        With the log's last line, if the server does not answer.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url, log = f"http://127.0.0.1:{port}", folder / "server.log"
-    command = [
-        sys.executable,
-        "-c",
-        "from app.cli import main; main()",
-        "serve",
-        "--api",
-        "--db",
-        str(db),
-        "--port",
-        str(port),
-    ]
-    command += ["--rate-limit", "0", "--audit-log", str(folder / "questions.jsonl")]
+    command = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--db", str(db), "--port", str(port)]
+    command += ["--rate-limit", "0", "--audit-log", str(folder / "questions.jsonl"), *([] if screens else ["--api"])]
     start = time.perf_counter()
     with log.open("w") as stream:
         process = subprocess.Popen(command, stderr=stream, stdout=stream)  # noqa: S603  # our own interpreter
     try:
-        _await(process, url, log)
-        yield Served(url, time.perf_counter() - start, log)
+        _await(process, f"{url}/_stcore/health" if screens else f"{url}/readyz", log)
+        yield Served(url, start, time.perf_counter() - start, log)
         if process.poll() is not None:
             raise RuntimeError(f"The server ended with {process.returncode} while it was asked; see {log}.")
     finally:
@@ -72,20 +71,26 @@ def serving(db: Path, folder: Path) -> Iterator[Served]:
 
 
 def make_index(folder: Path) -> Path:
-    """A small index of generated sections."""
+    """A small index of generated sections, and of the one small svs of the manifest where it can be had."""
+    from encoders.errors import HistoSeekError
     from encoders.registry import open_space
     from indexer.building.build import build_index
+    from indexer.datasets.manifest import load_manifest
     from indexer.generated.sections import generated_sections
+    from indexer.sources import open_sources
 
-    build_index(folder, generated_sections(n_patients=2, side_px=1000), open_space("mini"), tile_stride_um=300.0)
+    sources = [*generated_sections(n_patients=2, side_px=1000)]
+    with contextlib.suppress(HistoSeekError):  # no network: the rows of its tiles say so
+        sources += open_sources("cmu1", manifest=load_manifest())
+    build_index(folder, sources, open_space("mini"), tile_stride_um=100.0)
     return folder
 
 
-def _await(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+def _await(process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
     until = time.monotonic() + _WAIT_S
     while time.monotonic() < until and process.poll() is None:
         with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{url}/readyz", timeout=_WAIT_S, trust_env=False).is_success:
+            if httpx.get(address, timeout=_WAIT_S, trust_env=False).is_success:
                 return
         time.sleep(0.05)
     raise RuntimeError(f"The server does not answer: {(log.read_text().splitlines() or ['no word'])[-1]}")

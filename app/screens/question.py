@@ -6,6 +6,7 @@ from typing import cast
 import streamlit as st
 
 from app.screens.links import keep, restore, switched, whole
+from app.screens.session import held_sides
 from encoders.contracts import Modality
 from search.retrieval.filters import Exclude
 
@@ -35,8 +36,9 @@ class Terms:
 
 
 def choose_direction(sides: tuple[Modality, ...]) -> tuple[Modality, Modality]:
-    """Let the user pick a direction that an item with these sides can be asked in."""
-    offered = [name for name, (using, _) in DIRECTIONS.items() if using in sides]
+    """Let the user pick a direction that an item with these sides can be asked in, and something answers."""
+    held = held_sides()
+    offered = [name for name, (using, target) in DIRECTIONS.items() if using in sides and target in held]
     restore("direction", offered, first=offered[0])
     chosen = st.segmented_control("Direction", offered, key="direction", label_visibility="collapsed", required=True)
     keep("direction", chosen, first=offered[0])

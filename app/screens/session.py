@@ -103,6 +103,12 @@ def slide_sides(slide: str) -> tuple[Modality, ...]:
     return catalogue.modalities_of(catalogue.slide_row(slide))
 
 
+def held_sides() -> tuple[Modality, ...]:
+    """The sides that any item of the index has vectors of."""
+    sides: tuple[Modality, ...] = ("image", "expression")
+    return tuple(side for side in sides if len(engine().index.vectors(side)))
+
+
 @st.cache_resource(max_entries=2, show_spinner="Opening the index")
 def _open_engine(db: str, version: str) -> Engine:  # noqa: ARG001 - part of the cache key
     spaces = _spaces()
