@@ -1,17 +1,20 @@
 """A slide with its items on a page: in the viewer, or as a plain map where its library was not fetched."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import pandas as pd
 import streamlit as st
 
 from app.maps import PointColours, SlideView, slide_map
+from app.screens.item_choice import choose_item, regions_cleared
 from app.screens.overlay import Overlay, colours_on
 from app.screens.session import errors_as_sentences, items_of, slide_row
 from app.screens.slide_picker import KINDS
 from app.viewer.assets import library
 from app.viewer.component import Link, Region, Scene, show_slide
 from app.viewer.overlays import Classes
+from search.query import RegionQuery
 from search.sections.section_alignment import SlideAlignment
 
 _PLAIN_CONFIG = {
@@ -26,7 +29,14 @@ _NO_LIBRARY = (
 
 
 def draw_map(
-    slide: str, points: pd.DataFrame, overlay: Overlay, *, chosen: str | None, key: str, regions: bool = False
+    slide: str,
+    points: pd.DataFrame,
+    overlay: Overlay,
+    *,
+    chosen: str | None,
+    key: str,
+    region: RegionQuery | None = None,
+    regions: bool = False,
 ) -> Region | None:
     """Draw a slide with its items; a click on one puts its id into the session as `item`.
 
@@ -42,6 +52,8 @@ def draw_map(
         Id of the item that is outlined.
     key : str
         Of the element; one a place on a page.
+    region : RegionQuery, optional
+        Asked with; outlined where the user has not drawn one.
     regions : bool
         Whether the user may draw a region.
 
@@ -61,8 +73,9 @@ def draw_map(
         _draw_plain(view, points, shown, chosen=chosen, key=f"{key}-{slide}", alt=alt)
         return None
     jump = chosen is not None and st.session_state.get("linked_item") == chosen
-    scene = Scene(view, points, colours, chosen, jump=jump, cleared=st.session_state.get("cleared", 0))
-    return show_slide(scene, key=key, alt=alt, on_pick=_take, regions=regions)
+    outlines = None if region is None else [outline for outline, *_ in region.polygons]
+    scene = Scene(view, points, colours, chosen, jump=jump, outlines=outlines, cleared=regions_cleared())
+    return show_slide(scene, key=key, alt=alt, on_pick=partial(choose_item, jump=False), regions=regions)
 
 
 def draw_classes(
@@ -108,11 +121,6 @@ def placed_items(slide: str, kind: str | None) -> pd.DataFrame:
     return items[of_kind & items["x_px"].notna() & items["y_px"].notna()]
 
 
-def _take(item: str) -> None:
-    st.session_state["item"] = item
-    st.session_state.pop("linked_item", None)
-
-
 def _draw_plain(
     view: SlideView, points: pd.DataFrame, colours: PointColours | None, *, chosen: str | None, key: str, alt: str
 ) -> None:
@@ -132,4 +140,5 @@ def _draw_plain(
 def _take_from_plain(key: str) -> None:
     picked = st.session_state[key].selection.points
     if picked:
-        st.session_state["item"] = st.session_state["from_map"] = picked[0]["customdata"][0]
+        choose_item(picked[0]["customdata"][0], jump=False)
+        st.session_state["from_map"] = st.session_state["item"]

@@ -1,5 +1,6 @@
 """Page: pick a slide, click a tile or spot on it, read what it matches."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pandas as pd
@@ -8,6 +9,7 @@ import streamlit as st
 from app.screens.answer_view import cards_of, show_hits
 from app.screens.answers import hits
 from app.screens.gallery import Card, show_gallery
+from app.screens.item_choice import give_up_outside
 from app.screens.item_views import show_cell_types, show_cohorts, show_predicted_genes
 from app.screens.links import keep, restore
 from app.screens.overlay import choose_overlay
@@ -17,9 +19,10 @@ from app.screens.region_view import region_query
 from app.screens.session import engine, errors_as_sentences, items_of, slide_picture, slide_sides, slides
 from app.screens.slide_map import draw_map
 from app.screens.slide_picker import KINDS, central_item, choose_slide, items_on, placed
-from app.screens.upload_view import choose_upload
+from app.screens.upload_view import choose_upload, uploaded_region
 from app.viewer.component import Region, drawn_region
 from encoders.contracts import Modality
+from encoders.errors import HistoSeekError
 from search.query import ItemQuery, PatchQuery, Query, RegionQuery
 
 _VIEWS = ("Hits", "Predicted genes", "Cell types", "Nearest cohorts")
@@ -38,24 +41,35 @@ def show() -> None:
         with about:
             _describe_slide(slide)
         with colours:
-            overlay = choose_overlay(_asked(item, drawn_region("map", slide)), points, on=False)
+            overlay = choose_overlay(_asked(item, _region(slide, drawn_region("map", slide))), points, on=False)
         with errors_as_sentences():
             mapped = placed(points)
             if len(mapped) or slide_picture(slide) is not None:
-                region = draw_map(slide, mapped, overlay, chosen=item, key="map", regions=True)
+                uploaded = _region(slide, None)
+                outlined = None if uploaded is None else uploaded[0]
+                region = draw_map(slide, mapped, overlay, chosen=item, key="map", region=outlined, regions=True)
     with right:
-        _answer(item, region)
+        _answer(slide, item, _region(slide, region))
 
 
-def _asked(item: str | None, region: Region | None) -> Query | None:
+def _region(slide: str, drawn: Region | None) -> tuple[RegionQuery, Card] | None:
+    """The region that is asked with: drawn on the map, else uploaded; what is wrong with a file its control says."""
+    if drawn is not None and (found := region_query(drawn)) is not None:
+        return found
+    with suppress(HistoSeekError):
+        return uploaded_region(slide)
+    return None
+
+
+def _asked(item: str | None, region: tuple[RegionQuery, Card] | None) -> Query | None:
     """The region or the item, asked with as the answer beside the map is."""
     sides = _sides(item) if item else ()
     if not item or not sides:
         return None
     by_direction = st.session_state.get("view", _VIEWS[0]) == _VIEWS[0]
     side = asked_side(sides, by_direction=by_direction)
-    if region is not None and (drawn := region_query(region)) is not None:
-        return replace(drawn[0], using=side)
+    if region is not None:
+        return replace(region[0], using=side)
     return ItemQuery(item, side)
 
 
@@ -64,12 +78,12 @@ def _sides(item: str) -> tuple[Modality, ...]:
     return catalogue.modalities_of(catalogue.row_of(item))
 
 
-def _answer(item: str | None, region: Region | None) -> None:
+def _answer(slide: str, item: str | None, region: tuple[RegionQuery, Card] | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         chosen = st.segmented_control("Answer", _VIEWS, key="view", required=True, label_visibility="collapsed")
         view = chosen or _VIEWS[0]
         keep("view", view, first=_VIEWS[0])
-        upload = choose_upload()
+        upload = choose_upload(slide)
     if upload is not None:
         query, card = upload
         _show_answer(view, query, card, ("image",))
@@ -77,10 +91,10 @@ def _answer(item: str | None, region: Region | None) -> None:
         st.info("This slide has no items to ask with. Choose another slide.")
     elif not (sides := _sides(item)):
         st.info(f"{item} has neither a picture nor a count of a gene that the space knows. Choose another item.")
-    elif region is not None and (drawn := region_query(region)) is not None:
-        _show_answer(view, *drawn, sides)
+    elif region is not None:
+        _show_answer(view, *region, sides)
     else:
-        on_slide = items_of(str(st.session_state["slide"]))
+        on_slide = items_of(slide)
         _show_answer(view, None, cards_of(on_slide[on_slide["id"] == item])[0], sides)
 
 
@@ -139,7 +153,7 @@ def _forget_the_way() -> None:
     """The item was picked from the list: neither by a click on the map nor by a link."""
     for way in ("from_map", "linked_item"):
         st.session_state.pop(way, None)
-    st.session_state["cleared"] = st.session_state.get("cleared", 0) + 1  # nor is a region asked with
+    give_up_outside()
 
 
 def _describe_slide(slide: str) -> None:
