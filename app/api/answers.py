@@ -174,6 +174,7 @@ class CohortRow(BaseModel):
     patients_in_index: int
     p_value: float | None
     fdr: float | None
+    patients: str
 
 
 class CohortsAnswer(Finding):

@@ -25,6 +25,7 @@ from search.retrieval.filters import Exclude
 from search.sections.alignment import Model
 from search.sections.section_alignment import SlideAlignment
 
+_COVERAGE = 0.9
 _KEPT = 256  # answers of each kind kept in memory
 
 
@@ -82,7 +83,7 @@ def similar_slides(slide: str, k: int) -> SearchResult:
 
 
 def prediction(query: Query, *, genes: tuple[str, ...], where: str | None, exclude: Exclude) -> Prediction:
-    """Answer of `Engine.predict_expression`; without genes, those that stand out."""
+    """Answer of `Engine.predict_expression` with intervals and predictability; without genes, those that stand out."""
     return _prediction(options().db, stamp(), query, genes, where, exclude)
 
 
@@ -175,7 +176,9 @@ def _prediction(
     where: str | None,
     exclude: Exclude,
 ) -> Prediction:
-    return engine().predict_expression(query, genes=genes or None, n_genes=24, where=where, exclude=exclude)
+    return engine().predict_expression(
+        query, genes=genes or None, n_genes=24, where=where, exclude=exclude, coverage=_COVERAGE
+    )
 
 
 @st.cache_data(max_entries=_KEPT, show_spinner="Decomposing")

@@ -1,38 +1,44 @@
 """Plotly charts of analyses: predicted genes, cell types, cohorts. Values come from `search`; nothing is computed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.maps import CHOSEN_COLOUR, GROUP_COLOURS, POINT_COLOUR
+from app.maps import CHOSEN_COLOUR, POINT_COLOUR
 from app.tables.view import p_text
+from search.expression.slide_prediction import SlidePrediction
 
 _ROW_PX = 24
+_SURE, _UNSURE = "rgba(15,118,110,0.75)", "rgba(148,163,184,0.55)"
 
 
-def gene_bars(table: pd.DataFrame, *, x_title: str) -> go.Figure:
+def gene_bars(table: pd.DataFrame, predictable: Sequence[bool], *, x_title: str) -> go.Figure:
     """Predicted value of each gene with its spread, the measured value beside it where it is known.
 
     Parameters
     ----------
     table : DataFrame
         Columns of `search.expression.prediction.Prediction`, in the order to be drawn, top first.
+    predictable : sequence of bool
+        Whether each gene is predicted better than chance on other patients; the others are grey.
     x_title : str
         What the values are.
     """
     figure = go.Figure()
+    told = ["r not measured" if pd.isna(r) else f"r = {r:.2f} on other patients" for r in table["r"]]
     figure.add_trace(
         go.Bar(
             y=table["gene"],
             x=table["predicted"],
             orientation="h",
             name="predicted",
-            marker_color="rgba(15,118,110,0.75)",
+            marker_color=[_SURE if sure else _UNSURE for sure in predictable],
+            customdata=told,
             error_x={"type": "data", "array": table["sd"], "thickness": 1.2, "width": 3, "color": "#64748b"},
-            hovertemplate="%{y}: %{x:.2f} ± %{error_x.array:.2f}<extra>predicted</extra>",
+            hovertemplate="%{y}: %{x:.2f} ± %{error_x.array:.2f}<br>%{customdata}<extra>predicted</extra>",
         )
     )
     figure.add_trace(
@@ -57,21 +63,57 @@ def gene_bars(table: pd.DataFrame, *, x_title: str) -> go.Figure:
             )
         )
     _horizontal(figure, n_rows=len(table), x_title=x_title)
+    figure.update_yaxes(
+        tickmode="array",
+        tickvals=list(table["gene"]),
+        ticktext=[gene if sure else f"{gene} ?" for gene, sure in zip(table["gene"], predictable, strict=True)],
+    )
     return figure
 
 
-def composition_bars(parts: Mapping[str, pd.Series]) -> go.Figure:
+def measured_beside_predicted(found: SlidePrediction) -> go.Figure:
+    """Each place of a slide: its measured value of the first gene against the predicted one, and where they agree."""
+    measured, predicted = found.measured[:, 0], found.predicted[:, 0]
+    seen = np.isfinite(measured) & np.isfinite(predicted)
+    highest = float(max(measured[seen].max(), predicted[seen].max(), 0.1))
+    figure = go.Figure()
+    figure.add_trace(
+        go.Scatter(
+            x=[0, highest], y=[0, highest], mode="lines", name="equal", line={"dash": "dot", "color": "#7b8794"},
+            hoverinfo="skip",
+        )
+    )  # fmt: skip
+    figure.add_trace(
+        go.Scatter(
+            x=measured[seen],
+            y=predicted[seen],
+            mode="markers",
+            name="places",
+            customdata=found.table.column("id").to_pandas()[seen],
+            marker={"size": 6, "color": POINT_COLOUR, "opacity": 0.55},
+            hovertemplate="%{customdata}<br>measured %{x:.2f}, predicted %{y:.2f}<extra></extra>",
+        )
+    )
+    figure.update_layout(height=340, margin={"l": 0, "r": 12, "t": 12, "b": 40}, showlegend=False)
+    figure.update_xaxes(title=f"{found.genes[0]} measured, log(1 + CP10k)")
+    figure.update_yaxes(title="predicted")
+    return figure
+
+
+def composition_bars(parts: Mapping[str, pd.Series], colours: Mapping[str, str]) -> go.Figure:
     """Stacked bars, one for each entry: shares of cell types that add up to 1.
 
     Parameters
     ----------
     parts : mapping of str to Series
         Name of the bar -> shares indexed by cell type. The order of the first decides that of all.
+    colours : mapping
+        `#RRGGBB` of each type.
     """
     names = list(parts)
     order = list(parts[names[0]].sort_values(ascending=False).index)
     figure = go.Figure()
-    for number, cell_type in enumerate(order):
+    for cell_type in order:
         shares = [float(parts[name].get(cell_type, 0.0)) for name in names]
         figure.add_trace(
             go.Bar(
@@ -79,8 +121,7 @@ def composition_bars(parts: Mapping[str, pd.Series]) -> go.Figure:
                 x=shares,
                 orientation="h",
                 name=cell_type,
-                marker_color=GROUP_COLOURS[number % len(GROUP_COLOURS)],
-                marker_pattern_shape="/" if number >= len(GROUP_COLOURS) else "",
+                marker_color=colours[cell_type],
                 text=[f"{100 * share:.0f}%" if share >= 0.07 else "" for share in shares],
                 insidetextanchor="middle",
                 hovertemplate="%{y}, " + cell_type + ": %{x:.1%}<extra></extra>",

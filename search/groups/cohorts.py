@@ -29,7 +29,7 @@ class Cohorts(Findings):
 
     Columns: `group`, `n_hits`, `hit_fraction`, `base_fraction` (among all items that might have been hits),
     `enrichment` (their ratio), `patients_hit`, `patients_in_index`, `p_value`, `fdr` (Benjamini-Hochberg over the
-    groups that could be tested).
+    groups that could be tested), `patients` (who the hits are of and how many each has, such as `B (41), C (3)`).
 
     Attributes
     ----------
@@ -52,6 +52,7 @@ class _Tally:
     """Hits and eligible items of each patient in each group, int64 `(n_patients, n_groups)`."""
 
     groups: list[str]
+    patients: list[str]
     hits: npt.NDArray[np.int64]
     eligible: npt.NDArray[np.int64]
 
@@ -134,7 +135,7 @@ def _tally(values: npt.NDArray[Any], patients: npt.NDArray[Any], hits: Rows, poo
     np.add.at(eligible, (person, group), 1)
     counted = np.zeros_like(eligible)
     np.add.at(counted, (np.searchsorted(people, patients[hits]), np.searchsorted(groups, values[hits])), 1)
-    return _Tally(groups.tolist(), counted, eligible)
+    return _Tally(groups.tolist(), people.tolist(), counted, eligible)
 
 
 def _p_values(tally: _Tally, by: By) -> tuple[list[float | None], Test]:
@@ -174,6 +175,13 @@ def _table(tally: _Tally, p_values: list[float | None]) -> pa.Table:
             "patients_in_index": pa.array((tally.eligible > 0).sum(axis=0), pa.int32()),
             "p_value": pa.array(p_values, pa.float64()),
             "fdr": pa.array(fdr, pa.float64()),
+            "patients": pa.array([_patients(tally.patients, column) for column in tally.hits.T], pa.string()),
         }
     )
     return table.sort_by([("enrichment", "descending"), ("n_hits", "descending"), ("group", "ascending")])
+
+
+def _patients(names: list[str], n_hits: npt.NDArray[np.int64]) -> str:
+    """Patients with hits, those with most first, each with its number."""
+    order = [i for i in np.argsort(-n_hits, kind="stable").tolist() if n_hits[i]]
+    return ", ".join(f"{names[i]} ({n_hits[i]})" for i in order)
