@@ -15,7 +15,7 @@ from benchmarks.analyses_agreement import agreement_rows
 from benchmarks.analyses_alignment import neighbour_rows, warp_rows
 from benchmarks.analyses_annotation import ANNOTATED_SLIDES, annotation_rows, picture_rows
 from benchmarks.analyses_calibration import calibration_rows, unseen_rows
-from benchmarks.analyses_decomposition import decomposition_rows
+from benchmarks.analyses_decomposition import decomposition_rows, tile_rows
 from benchmarks.analyses_intervals import interval_rows
 from benchmarks.analyses_prediction import prediction_rows
 from benchmarks.analyses_queries import query_rows
@@ -37,6 +37,7 @@ def _quick_rows() -> Iterator[Row]:
         yield from annotation_rows(engine, smooth=False)
         yield from warp_rows(engine)
         yield from query_rows(engine, every=3, seen=False)
+        yield from tile_rows(engine)
         yield from prediction_rows(engine)
         yield from interval_rows(engine, n_spots=100)
         yield from calibration_rows(engine, n_pairs=_N_PAIRS)
@@ -51,6 +52,7 @@ def _rows() -> Iterator[Row]:
         yield from warp_rows(engine)
         yield from neighbour_rows(engine)
         yield from query_rows(engine, every=1, seen=True)
+        yield from tile_rows(engine)
         yield from prediction_rows(engine)
         yield from interval_rows(engine, n_spots=150)
         yield from calibration_rows(engine, n_pairs=_N_PAIRS)

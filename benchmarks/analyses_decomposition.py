@@ -23,6 +23,7 @@ from search.cells.reference import CellReference, reference_from_counts
 from search.cells.spread import amount_samples, counting_covariance
 from search.cells.tangram import tangram_mapping, tangram_shares
 from search.cells.votes import votes_of
+from search.engine import Engine
 from search.profiles import PER, Doubles
 
 #: Eight types: ten cells of normal epithelium go with the others of their kind.
@@ -73,6 +74,20 @@ def decomposition_rows(*, n_spots: int, epochs: int, seed: int = 0) -> Iterator[
         reason = str(error)
     yield from _rows(found, halves.spots, reason)
     yield _many_spots(system, halves.spots)
+
+
+def tile_rows(engine: Engine) -> Iterator[Row]:
+    """Time of the cell types of places from the counts of their hits, with their spread."""
+    counts, labels, genes = labelled_cells()
+    reference = reference_from_counts(counts, genes, labels)
+    slides = engine.catalogue.codes("slide")[1]
+    n, start = 0, time.process_time()
+    for slide in slides:
+        if slide is not None and n < _MANY:
+            n += len(engine.decompose_slide(slide, reference, source="hits"))
+    took = (time.process_time() - start) / n * _MANY
+    note = "of one core, 50 hits and 20 samples a place; a slide at a time"
+    yield Row("analyses", f"decompose {_MANY:,} tiles and spots from hits", took, "s", None, n, note)
 
 
 def _many_spots(system: MarkerSystem, spots: MixedSpots) -> Row:

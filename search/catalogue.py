@@ -15,6 +15,7 @@ from encoders.contracts import Modality, Vectors
 from indexer.index import Index
 from indexer.vectors.selection import Selection
 from search.errors import ItemMissingError, QueryError
+from search.kept_counts import KeptCounts
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -82,6 +83,7 @@ class Catalogue:
         self._rows_where: OrderedDict[tuple[str, str], Rows] = OrderedDict()
         self._bases: OrderedDict[tuple[Modality, tuple[str, ...], str | None], Base] = OrderedDict()
         self._lock = Lock()
+        self.counts = KeptCounts(index)
 
     def __len__(self) -> int:
         return len(self.index)

@@ -17,18 +17,18 @@ def has_counts(catalogue: Catalogue) -> Mask:
     return np.nan_to_num(totals, nan=0.0) > 0
 
 
-def per_10k(catalogue: Catalogue, rows: Rows) -> sp.csr_matrix:
-    """Counts per 10,000 of the item's whole library, float32 csr `(len(rows), n_panel)`."""
-    counts = catalogue.index.expression(rows)
+def per_10k(catalogue: Catalogue, rows: Rows, columns: Rows | None = None) -> sp.csr_matrix:
+    """Counts per 10,000 of the item's whole library, float32 csr `(len(rows), n_genes)`, of the panel or some genes."""
+    counts = catalogue.index.expression(rows) if columns is None else catalogue.counts.of(rows, columns)
     scale = PER / catalogue.column("total_counts")[rows].astype(np.float64)
     # The counts are a read-only view of the table, so the values are written anew.
     counts.data = counts.data * np.repeat(scale, np.diff(counts.indptr)).astype(np.float32)
     return counts
 
 
-def log_per_10k(catalogue: Catalogue, rows: Rows) -> sp.csr_matrix:
-    """Natural logarithm of 1 + counts per 10,000, float32 csr `(len(rows), n_panel)`."""
-    values = per_10k(catalogue, rows)
+def log_per_10k(catalogue: Catalogue, rows: Rows, columns: Rows | None = None) -> sp.csr_matrix:
+    """Natural logarithm of 1 + counts per 10,000, float32 csr `(len(rows), n_genes)`."""
+    values = per_10k(catalogue, rows, columns)
     np.log1p(values.data, out=values.data)
     return values
 

@@ -62,7 +62,7 @@ class CountsScorer:
 
     def __call__(self, rows: Rows) -> Doubles:
         """Scores float64 `(len(rows), n_classes)`, in standard deviations."""
-        return self.of_values(log_per_10k(self.catalogue, rows)[:, self.columns].toarray().astype(np.float64))
+        return self.of_values(log_per_10k(self.catalogue, rows, self.columns).toarray().astype(np.float64))
 
     def of_values(self, values: Doubles) -> Doubles:
         """Scores of log-expression over `columns`, float64 `(n, m)`."""
@@ -119,7 +119,7 @@ def counts_scorer(
         unknown[name] = report.unknown
     every = np.stack(placed, axis=1)
     columns = np.flatnonzero(np.abs(every).sum(axis=1))
-    values = log_per_10k(catalogue, reference)[:, columns].toarray().astype(np.float64)
+    values = log_per_10k(catalogue, reference, columns).toarray().astype(np.float64)
     mean, sd = values.mean(axis=0), values.std(axis=0)
     weights = every[columns] * (sd > _FLAT)[:, None]
     totals = np.abs(weights).sum(axis=0)

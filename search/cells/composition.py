@@ -162,7 +162,7 @@ def decompose_hits(
     """Decompose the weighted mean profile of the first `k` hits; the spread is that of which hits there are."""
     hits = neighbourhood(near, k, "softmax")
     system = marker_system(reference, catalogue.index.genes, markers=manner.markers)
-    values = per_10k(catalogue, hits.rows)[:, system.columns].toarray().astype(np.float64)
+    values = per_10k(catalogue, hits.rows, system.columns).toarray().astype(np.float64)
     # The Bayesian bootstrap (Rubin, Ann Stat 1981): hits are reweighted rather than left out or doubled.
     weights = hits.weights * np.random.default_rng(0).exponential(size=(_N_BOOTSTRAP, len(hits.rows)))
     pooled = np.vstack([hits.weights, weights / weights.sum(axis=1, keepdims=True)]) @ values
@@ -188,7 +188,7 @@ def slide_scales(catalogue: Catalogue, system: MarkerSystem, slides: Sequence[st
     there = has_counts(catalogue) & np.isin(catalogue.column("slide"), slides) & (catalogue.column("kind") != "slide")
     rows: Rows = np.flatnonzero(there)
     some = rows[:: max(1, -(-len(rows) // _N_SCALE_ROWS))]
-    values = per_10k(catalogue, some)[:, system.columns].toarray().astype(np.float64) if len(some) else np.empty((0, 0))
+    values = per_10k(catalogue, some, system.columns).toarray().astype(np.float64)
     return gene_scales(system, values)
 
 

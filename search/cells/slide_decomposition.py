@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
+from encoders.contracts import Floats
 from search.catalogue import Catalogue, Rows
 from search.cells.cell_vectors import CellVectors
 from search.cells.composition import cautions, slide_scales
@@ -25,7 +25,6 @@ from search.state import State
 
 _CHUNK = 512
 _CHUNK_OF_HITS = 256  # its values are (rows, hits, genes)
-_READ_ROWS = 8_192
 _MAPPED = "All places were mapped at once, without a spread; types are assumed to fill the slide evenly."
 
 
@@ -52,7 +51,7 @@ class _OwnCounts:
 @dataclass(frozen=True, slots=True)
 class _CountsOfHits:
     values: Doubles
-    of_hits: Doubles
+    of_hits: Floats
     shares: Doubles
 
     def covariance(self, profiles: Doubles, weights: Doubles) -> Doubles:
@@ -167,24 +166,18 @@ def _own_chunks(catalogue: Catalogue, rows: Rows, system: MarkerSystem) -> Itera
     totals = catalogue.column("total_counts")[rows].astype(np.float64)
     for start in range(0, len(rows), _CHUNK):
         part = slice(start, start + _CHUNK)
-        yield _OwnCounts(_markers_of(catalogue, rows[part], system).toarray().astype(np.float64), PER / totals[part])
+        values = per_10k(catalogue, rows[part], system.columns).toarray().astype(np.float64)
+        yield _OwnCounts(values, PER / totals[part])
 
 
 def _hit_chunks(catalogue: Catalogue, hits: HitsOfPlaces, system: MarkerSystem) -> Iterator[_CountsOfHits]:
     unique, place = np.unique(hits.rows, return_inverse=True)
     place = place.reshape(hits.rows.shape)
-    values = _markers_of(catalogue, unique, system)
-    for start in range(0, len(place), _CHUNK_OF_HITS):
+    values = per_10k(catalogue, unique, system.columns)
+    n, k = hits.rows.shape
+    shares = sp.csr_matrix((hits.weights.ravel(), place.ravel(), np.arange(n + 1) * k), shape=(n, len(unique)))
+    for start in range(0, n, _CHUNK_OF_HITS):
         part = slice(start, start + _CHUNK_OF_HITS)
-        shares, own = hits.weights[part], place[part]
-        of_hits = values[own.ravel()].toarray().reshape(*own.shape, -1)
-        yield _CountsOfHits(np.einsum("nk,nkg->ng", shares, of_hits, dtype=np.float64), of_hits, shares)
-
-
-def _markers_of(catalogue: Catalogue, rows: npt.NDArray[np.int64], system: MarkerSystem) -> sp.csr_matrix:
-    """Counts per 10,000 of the marker genes, float32 csr `(len(rows), n_markers)`."""
-    parts = [
-        per_10k(catalogue, rows[start : start + _READ_ROWS])[:, system.columns]
-        for start in range(0, len(rows), _READ_ROWS)
-    ]
-    return sp.csr_matrix(sp.vstack(parts))
+        near, its = np.unique(place[part], return_inverse=True)
+        of_hits = values[near].toarray()[its.reshape(-1, k)]
+        yield _CountsOfHits((shares[part] @ values).toarray(), of_hits, hits.weights[part])

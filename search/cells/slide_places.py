@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from encoders.contracts import Modality
+from encoders.contracts import Floats, Modality
 from search.catalogue import Catalogue, Rows
 from search.cells.manner import Source
 from search.errors import QueryError
-from search.expression.weighting import weights_of
+from search.expression.weighting import TEMPERATURE
 from search.item_rows import vectors_of
 from search.profiles import Doubles, has_counts
 from search.query import ItemQuery, Query
@@ -123,10 +123,12 @@ def hits_of(state: State, rows: Rows, question: SlideQuestion) -> HitsOfPlaces:
         allowed,
         without=[rows[i : i + 1] for i in range(len(rows))] if itself and side == "expression" else None,
     )
-    weights = np.zeros(near.rows.shape)
-    for place, (found, scores) in enumerate(zip(near.rows, near.scores.astype(np.float64), strict=True)):
-        there = found >= 0
-        if there.any():
-            weights[place, there] = weights_of(scores[there], question.k, "softmax")
     notes = (f"From the counts of {near.rows.shape[1]} hits of each place, not from the places themselves.",)
-    return HitsOfPlaces(np.maximum(near.rows, 0), weights, (*notes, *scope.notes))
+    return HitsOfPlaces(np.maximum(near.rows, 0), _weights(near.scores), (*notes, *scope.notes))
+
+
+def _weights(scores: Floats) -> Doubles:
+    """Weights of descending scores `(n, k)`, -inf where there is no hit; rows sum to 1, or 0 without any."""
+    heat = scores.astype(np.float64)
+    weights = np.exp((heat - np.maximum(heat[:, :1], -1.0)) / TEMPERATURE)
+    return np.asarray(weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-300))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from encoders.contracts import Floats
 from search.cells.least_squares import NormalEquations, gram_of, solved
 from search.profiles import Doubles
 
@@ -28,23 +29,24 @@ def counting_covariance(profiles: Doubles, values: Doubles, weights: Doubles, pe
     return gram_of(profiles, weights**4 * values * per_count[:, None])
 
 
-def sampling_covariance(profiles: Doubles, values: Doubles, shares: Doubles, weights: Doubles) -> Doubles:
+def sampling_covariance(profiles: Doubles, values: Floats, shares: Doubles, weights: Doubles) -> Doubles:
     """Covariance of the same sum when each value is a weighted mean of members, and which these are is chance.
 
     Parameters
     ----------
     profiles : float64 (n_types, n_genes)
         `p`.
-    values : float64 (n, k, n_genes)
+    values : float32 (n, k, n_genes)
         Of the members of each row.
     shares : float64 (n, k)
         Their weights in the mean; rows sum to 1.
     weights : float64 (n, n_genes)
         `w`.
     """
-    along = (values * np.square(weights)[:, None, :]) @ profiles.T
-    apart = (along - np.einsum("nk,nkt->nt", shares, along)[:, None, :]) * shares[:, :, None]
-    return np.asarray(np.einsum("nks,nkt->stn", apart, apart))
+    weighted = (np.square(weights)[:, :, None] * profiles.T).astype(np.float32)
+    along = (values @ weighted).astype(np.float64)
+    apart = (along - shares[:, None, :] @ along) * shares[:, :, None]
+    return np.moveaxis(np.swapaxes(apart, 1, 2) @ apart, 0, 2)
 
 
 def amount_samples(

@@ -17,7 +17,6 @@ from search.profiles import log_per_10k
 MOST_AT_ONCE = 50_000
 _PRODUCTS = 8_000_000  # cosines held at a time
 _QUERIES = 256  # at a time, where each has neighbours of its own to be read
-_CHUNK_ROWS = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +59,8 @@ def gallery_of(catalogue: Catalogue, rows: Rows, columns: Rows) -> Gallery:
 
 
 def profiles_of(catalogue: Catalogue, rows: Rows, columns: Rows) -> Floats:
-    """Log-expression of some items over some genes of the panel, float32 `(n, n_genes)`, read in chunks."""
-    values = np.empty((len(rows), len(columns)), dtype=np.float32)
-    for start in range(0, len(rows), _CHUNK_ROWS):
-        part = slice(start, start + _CHUNK_ROWS)
-        values[part] = log_per_10k(catalogue, rows[part])[:, columns].toarray()
+    """Log-expression of some items over some genes of the panel, float32 `(n, n_genes)`."""
+    values: Floats = log_per_10k(catalogue, rows, columns).toarray()
     return values
 
 

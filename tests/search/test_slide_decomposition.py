@@ -40,6 +40,8 @@ def test_tiles_are_decomposed_from_their_hits(engine, reference):
     assert found.proportions.loc[place, "immune"] == pytest.approx(alone.loc["immune", "proportion"], abs=0.05)
     assert found.sd.loc[place].max() > 0
     assert any("not from the places themselves" in note for note in found.notes)
+    whole = found.proportions.to_numpy()
+    assert whole.sum(axis=1) == pytest.approx(np.ones(len(found)))
     everything = engine.decompose_slide("A1", reference, source="hits", k=20, exclude="none")
     assert not any("left out" in note and "slide" in note for note in everything.notes)
 
