@@ -19,7 +19,7 @@ import httpx
 from app.cell_types import ReferenceFile
 from app.errors import ShowError
 from app.exposure import LOOPBACK, is_loopback
-from app.screens.theme import theme_flags
+from app.serving.theme import theme_flags
 from app.uploads import MAX_UPLOAD_MB
 from app.viewer.assets import obtain
 from indexer.errors import FetchError

@@ -1,9 +1,10 @@
 """The app and its HTTP API under use: `python -m benchmarks.app [--db INDEX] [--json]`.
 
-Rows: seconds to the first answer, p50 and p95 of each verb, ten people at once for two minutes (errors, p95, memory),
-and 1,000 hostile uploads (answers of 500 and above, files written). `--quick` takes less of each, within 50 s on the
-small generated index that is made where `--db` names none. `--fuzz` asks all that the schema allows, and what it does
-not, for `--minutes`.
+Rows of the screens in headless Chromium: seconds from the command to the first page, from a click on a tile to its hits
+on the screen, ten people at once, milliseconds of a tile of a slide. Rows of the HTTP API: seconds to the first answer,
+p50 and p95 of each verb, ten people at once for two minutes (errors, p95, memory), and 1,000 hostile uploads (answers
+of 500 and above, files written). `--quick` takes less of each, within 50 s on the small generated index that is made
+where `--db` names none. `--fuzz` asks all that the schema allows, and what it does not, for `--minutes`.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import httpx
 
 from benchmarks.app_fuzz import fuzz
 from benchmarks.app_people import BENCH, people_rows, verb_rows
+from benchmarks.app_screens import screen_rows
 from benchmarks.app_server import Served, make_index, serving
 from benchmarks.app_uploads import hostile_uploads
 from benchmarks.report import Row, markdown, show, write_between_marks
@@ -25,16 +27,19 @@ from benchmarks.report import Row, markdown, show, write_between_marks
 class Size:
     """How much is asked."""
 
+    clicks: int = 50
+    tabs_s: float = 30.0
     questions: int = 50
     seconds: float = 120.0
     uploads: int = 1_000
 
 
-_QUICK = Size(questions=5, seconds=10.0, uploads=32)
+_QUICK = Size(clicks=10, tabs_s=0.0, questions=5, seconds=5.0, uploads=32)
 
 
 def measure(db: Path, folder: Path, size: Size) -> Iterator[Row]:
-    """All rows of the API."""
+    """All rows."""
+    yield from screen_rows(db, folder, clicks=size.clicks, people_s=size.tabs_s)
     with serving(db, folder) as served:
         yield Row(BENCH, "HTTP first answer after the command", served.started_s, "s", "bar 5 s", 1)
         yield from verb_rows(served, size.questions)

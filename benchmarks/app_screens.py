@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from benchmarks.app_server import Served, serving
 from benchmarks.report import Row
@@ -76,7 +76,7 @@ def screen_rows(db: Path, folder: Path, *, clicks: int, people_s: float) -> Iter
         yield from _tile_rows(db, served.url, page.evaluate(f"{_VIEWER}.data.base"))
 
 
-def _browser(driver: Any, path: str) -> Browser:
+def _browser(driver: Playwright, path: str) -> Browser:
     return driver.chromium.launch(executable_path=path, args=list(_QUIET))
 
 

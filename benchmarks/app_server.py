@@ -77,9 +77,10 @@ def make_index(folder: Path) -> Path:
     from indexer.building.build import build_index
     from indexer.datasets.manifest import load_manifest
     from indexer.generated.sections import generated_sections
+    from indexer.slides import SlideSource
     from indexer.sources import open_sources
 
-    sources = [*generated_sections(n_patients=2, side_px=1000)]
+    sources: list[SlideSource] = [*generated_sections(n_patients=2, side_px=1000)]
     with contextlib.suppress(HistoSeekError):  # no network: the rows of its tiles say so
         sources += open_sources("cmu1", manifest=load_manifest())
     build_index(folder, sources, open_space("mini"), tile_stride_um=100.0)

@@ -6,15 +6,17 @@ They go through the environment, which other users of the machine cannot read; k
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
-from starlette.routing import Mount
 
-from app.api.application import create_api
 from app.api.keys import KeyRing
 from app.api.settings import ApiSettings, Limits
 from app.cell_types import ReferenceFile
 from search.engine import Engine
+
+if TYPE_CHECKING:
+    from starlette.routing import Mount
 
 VARIABLE = "HISTOSEEK_MOUNTED_API"
 PATH = "/api"
@@ -44,11 +46,15 @@ def environment_of(settings: ApiSettings) -> dict[str, str]:
     return {VARIABLE: handed.model_dump_json()}
 
 
-def mounted(open_engine: Callable[[], Engine], reference: ReferenceFile | None) -> list[Mount]:
+def mounted(open_engine: Callable[[], Engine], reference: ReferenceFile | None) -> "list[Mount]":
     """The API below `/api`, if settings were handed over; its engine is that of the screens."""
     given = os.environ.get(VARIABLE)
     if not given:
         return []
+    from starlette.routing import Mount
+
+    from app.api.application import create_api  # the command that hands over does without FastAPI
+
     handed = _Handed.model_validate_json(given)
     settings = ApiSettings(
         db=handed.db,

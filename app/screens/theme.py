@@ -1,30 +1,6 @@
-"""How the screens look: Streamlit's theme as flags, which hold from any working directory, and one style sheet."""
+"""How the screens look: their mark and one style sheet; colours are flags (`app.serving.theme`)."""
 
 import streamlit as st
-
-PRIMARY = "#0f766e"
-
-_SHARED = {
-    "baseRadius": "8px",
-    "baseFontSize": "15",
-    "headingFontWeights": "[600, 600, 600]",
-    "headingFontSizes": '["1.7rem", "1.25rem", "1.05rem"]',
-    "showWidgetBorder": "true",
-}
-_LIGHT = {
-    "primaryColor": PRIMARY,
-    "backgroundColor": "#ffffff",
-    "secondaryBackgroundColor": "#f5f6f7",
-    "textColor": "#1f2933",
-    "borderColor": "#dfe3e8",
-}
-_DARK = {
-    "primaryColor": "#2dd4bf",
-    "backgroundColor": "#14181d",
-    "secondaryBackgroundColor": "#1e242b",
-    "textColor": "#e5e9ee",
-    "borderColor": "#333c46",
-}
 
 #: Icon of the page, inline: a named one would be loaded from another host.
 ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 46 46" width="46" height="46">
@@ -73,14 +49,6 @@ a.hs-card:hover, a.hs-card:focus-visible {border-color: #0f766e; box-shadow: 0 0
 .hs-dim {opacity: .75; white-space: nowrap; overflow: hidden; text-overflow: ellipsis;}
 .st-key-map-side {position: sticky; top: 4.6rem;}
 </style>"""
-
-
-def theme_flags() -> dict[str, str]:
-    """Streamlit options of the theme, light and dark."""
-    flags = {f"theme.{name}": value for name, value in _SHARED.items()}
-    for mode, colours in (("light", _LIGHT), ("dark", _DARK)):
-        flags |= {f"theme.{mode}.{name}": value for name, value in colours.items()}
-    return flags
 
 
 def apply_style() -> None:

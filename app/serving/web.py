@@ -7,7 +7,9 @@ from streamlit.starlette import App
 from app.routes import routes
 from app.serving.arenas import share_heaps
 from app.serving.connections import send_at_once
+from app.serving.warming import warm_up
 
 share_heaps()
 send_at_once()
+warm_up()
 streamlit_app = App(Path(__file__).parents[1] / "screens" / "main.py", routes=routes())

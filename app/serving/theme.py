@@ -1,0 +1,33 @@
+"""Colours and shapes of the screens as flags of Streamlit, which hold from any working directory."""
+
+PRIMARY = "#0f766e"
+
+_SHARED = {
+    "baseRadius": "8px",
+    "baseFontSize": "15",
+    "headingFontWeights": "[600, 600, 600]",
+    "headingFontSizes": '["1.7rem", "1.25rem", "1.05rem"]',
+    "showWidgetBorder": "true",
+}
+_LIGHT = {
+    "primaryColor": PRIMARY,
+    "backgroundColor": "#ffffff",
+    "secondaryBackgroundColor": "#f5f6f7",
+    "textColor": "#1f2933",
+    "borderColor": "#dfe3e8",
+}
+_DARK = {
+    "primaryColor": "#2dd4bf",
+    "backgroundColor": "#14181d",
+    "secondaryBackgroundColor": "#1e242b",
+    "textColor": "#e5e9ee",
+    "borderColor": "#333c46",
+}
+
+
+def theme_flags() -> dict[str, str]:
+    """Streamlit options of the theme, light and dark."""
+    flags = {f"theme.{name}": value for name, value in _SHARED.items()}
+    for mode, colours in (("light", _LIGHT), ("dark", _DARK)):
+        flags |= {f"theme.{mode}.{name}": value for name, value in colours.items()}
+    return flags
