@@ -86,6 +86,56 @@ class PredictAnswer(Finding):
     rows: list[PredictedGene]
 
 
+class GeneOfSlide(BaseModel):
+    """Mean prediction of a gene over a slide, and its correlation with counts: on other patients, and here."""
+
+    gene: str
+    mean_predicted: float | None
+    r: float | None
+    r_here: float | None
+
+
+class PredictSlideAnswer(Finding):
+    """Predicted expression of the places of a slide; a row has a column `predicted_GENE` for each gene."""
+
+    slide: str
+    modality: str
+    mode: str
+    temperature: float | None
+    r_chance: float | None
+    n_neighbours: int
+    excluded_patients: list[str]
+    genes: list[GeneOfSlide]
+    rows: list[dict[str, Any]]
+
+
+class MixingRow(BaseModel):
+    """How often neighbours are of the own site, over all items, at one site or of one label."""
+
+    stratum: str
+    group: str
+    n_items: int
+    n_units: int
+    same_site: float
+    expected: float
+    enrichment: float | None
+    p_value: float | None
+    fdr: float | None
+    effective_sites: float
+    expected_effective: float
+
+
+class MixingAnswer(Finding):
+    """Whether neighbours share a site."""
+
+    site: str
+    label: str | None
+    unit: str
+    modality: str
+    k: int
+    rows: list[MixingRow]
+
+
 class CellType(BaseModel):
     """Share of a cell type, with its 90 % interval."""
 

@@ -14,6 +14,7 @@ from search.cells.decomposition import ShareOf
 from search.cells.manner import Method, Source
 from search.expression.weighting import Mode
 from search.groups.cohorts import By
+from search.groups.mixing import Label, Site
 from search.retrieval.filters import Exclude
 from search.retrieval.hits import GroupBy
 from search.retrieval.slide_matching import Match
@@ -165,3 +166,28 @@ class DecomposeSlideRequest(DecomposeOptions):
 
     slide: Name = Field(examples=["C2"])
     items: list[Name] | None = Field(None, min_length=1, max_length=10_000, description="By default all.")
+
+
+class PredictSlideRequest(Asked):
+    """Expression of every place of a slide."""
+
+    slide: Name = Field(examples=["C2"])
+    genes: list[Name] | None = Field(None, min_length=1, max_length=500, description="By default the most expressed.")
+    n_genes: int = Field(20, ge=1, le=500, description="Genes when none is named.")
+    using: Modality | None = Field(None, description="Side of the places asked with; by default their image.")
+    mode: Mode = "softmax"
+    k: Annotated[int, Field(ge=1, le=10_000)] | None = Field(None, description="Neighbours averaged.")
+    where: Where | None = None
+    exclude: Exclude = Field("patient", description="Leave out the slide or its patient.")
+    predictability: bool = Field(default=True, description="Measure how well each gene is told on other patients.")
+
+
+class MixingRequest(Asked):
+    """Whether neighbours share a site rather than a biology."""
+
+    site: Site = Field("cohort", description="What should not matter.")
+    label: Label | None = Field(None, description="What may matter; by default the first column that varies.")
+    target: Modality = "expression"
+    kind: list[Kind] | None = Field(None, min_length=1, max_length=5)
+    k: int = Field(10, ge=1, le=1_000, description="Neighbours of each item.")
+    where: Where | None = None

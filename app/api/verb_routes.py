@@ -16,7 +16,9 @@ from app.api.answers import (
     DecomposeSlideAnswer,
     ExplainAnswer,
     MapAnswer,
+    MixingAnswer,
     PredictAnswer,
+    PredictSlideAnswer,
     SearchAnswer,
 )
 from app.api.formats import MEDIA_TYPES
@@ -30,7 +32,9 @@ from app.api.requests import (
     DecomposeSlideRequest,
     ExplainRequest,
     MapRequest,
+    MixingRequest,
     PredictRequest,
+    PredictSlideRequest,
     SearchRequest,
 )
 from app.api.services import Services, json_only
@@ -106,6 +110,16 @@ def _add_slide_verbs(router: APIRouter, services: Services) -> None:
     async def decompose_slide(request: Request, asked: DecomposeSlideRequest) -> Response:
         """Tell the cell types of every place of a slide."""
         return await services.answer(request, "decompose", lambda _: verbs.decompose_slide(services.holder, asked))
+
+    @router.post("/predict/slide", **_of(PredictSlideAnswer))
+    async def predict_slide(request: Request, asked: PredictSlideRequest) -> Response:
+        """Predict expression at every place of a slide."""
+        return await services.answer(request, "predict", lambda e: verbs.predict_slide(e, asked))
+
+    @router.post("/mixing", **_of(MixingAnswer))
+    async def mixing(request: Request, asked: MixingRequest) -> Response:
+        """Tell whether neighbours share a site (cohort, technology, patient) beyond what their labels explain."""
+        return await services.answer(request, "mixing", lambda e: verbs.mixing(e, asked))
 
     @router.post("/align", **_of(AlignAnswer))
     async def align(request: Request, asked: AlignRequest) -> Response:

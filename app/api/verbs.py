@@ -1,6 +1,7 @@
 """The verbs as one call each: options of a request to arguments of the engine."""
 
 from app.api.engines import EngineHolder
+from app.api.predicted_places import PredictedPlaces
 from app.api.requests import (
     AlignRequest,
     AnnotateRequest,
@@ -9,7 +10,9 @@ from app.api.requests import (
     DecomposeSlideRequest,
     ExplainOptions,
     MapOptions,
+    MixingRequest,
     PredictOptions,
+    PredictSlideRequest,
     SearchOptions,
 )
 from encoders.contracts import Modality
@@ -24,6 +27,7 @@ from search.errors import AnnotationError
 from search.explanation.explain import Explanation
 from search.expression.prediction import Prediction
 from search.groups.cohorts import Cohorts
+from search.groups.mixing import Mixing, MixingQuestion
 from search.query import GenesQuery, Query, SentenceQuery, SlideQuery
 from search.result import SearchResult
 from search.retrieval.similarity import SimilarityMap
@@ -108,6 +112,16 @@ def decompose_slide(holder: EngineHolder, asked: DecomposeSlideRequest) -> Slide
 def explain(engine: Engine, query: Query, options: ExplainOptions) -> Explanation:
     """`histoseek explain`."""
     return engine.explain(query, options.item, target=options.target, pictures=options.pictures)
+
+
+def predict_slide(engine: Engine, asked: PredictSlideRequest) -> PredictedPlaces:
+    """`histoseek predict --slide`: every place of a slide."""
+    return PredictedPlaces.of(engine.predict_slide(**dict(asked)))
+
+
+def mixing(engine: Engine, asked: MixingRequest) -> Mixing:
+    """`histoseek mixing`."""
+    return engine.mixing(MixingQuestion(**dict(asked)))
 
 
 def cohorts(engine: Engine, query: Query, options: CohortsOptions) -> Cohorts:

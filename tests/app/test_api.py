@@ -1,12 +1,17 @@
 import io
 import json
+from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
 from app.api import answers
+from encoders.given_space import given_space
+from indexer.building.given_vectors import GivenVectors, index_vectors
+from indexer.slides import SlideFacts
 from search.engine import Engine
 from search.query import GenesQuery, ItemQuery, PatchQuery
 from tests.app.api_client import client_of
@@ -68,6 +73,37 @@ def test_an_analysis_has_the_published_shape(api, spot, verb, options, model):
     assert model.model_validate(found.json()).rows
 
 
+def test_expression_of_a_slide_is_a_row_a_place(api, engine, spot):
+    slide = spot.split("/")[0]
+    ask = {"slide": slide, "n_genes": 3, "predictability": False}
+    found = answers.PredictSlideAnswer.model_validate(api.post("/v1/predict/slide", json=ask).json())
+    wanted = engine.predict_slide(slide, n_genes=3, predictability=False)
+    assert [row["id"] for row in found.rows] == wanted.table.column("id").to_pylist()
+    values = [[row[f"predicted_{gene}"] for gene in wanted.genes] for row in found.rows]
+    assert np.allclose(values, wanted.predicted)
+    assert [one.gene for one in found.genes] == list(wanted.genes)
+    table = api.post("/v1/predict/slide", json=ask, headers={"Accept": "text/csv"}).text
+    assert table.startswith('"id","kind","x_px","y_px","n_effective","predicted_')
+
+
+def test_mixing_needs_enough_slides_and_has_the_published_shape(api, tmp_path):
+    refused = api.post("/v1/mixing", json={"site": "patient"})
+    assert refused.status_code == 422
+    assert "mixing needs at least 3" in refused.json()["detail"]
+    random = np.random.default_rng(0)
+    facts = SlideFacts("", "", "c", "breast", "d", "t", "human", "CC0-1.0", "generated", generated=True)
+    slides = [
+        GivenVectors(replace(facts, slide=f"S{i}", patient=f"P{i // 2}"), ["a", "b", "c"], random.normal(size=(3, 8)))
+        for i in range(6)
+    ]
+    index_vectors(tmp_path, slides, given_space("given", 8).card)
+    other = client_of(tmp_path, lambda: Engine.open(tmp_path))
+    found = answers.MixingAnswer.model_validate(
+        other.post("/v1/mixing", json={"site": "patient", "target": "image", "k": 2}).json()
+    )
+    assert (found.site, found.unit, found.rows[0].n_items) == ("patient", "slide", 18)
+
+
 def test_cell_types_without_labelled_cells_are_refused_in_one_sentence(api, spot):
     found = api.post("/v1/decompose", json={"query": {"type": "item", "id": spot}})
     assert found.status_code == 422
@@ -79,7 +115,6 @@ def test_an_uploaded_patch_is_searched_as_pixels_are(api, engine, spot):
     assert picture.headers["content-type"] == "image/jpeg"
     fields = {"mpp": "2", "k": "3", "kind": ["tile", "spot"], "target": "image"}
     found = api.post("/v1/search/patch", files={"image": ("a.jpg", picture.content)}, data=fields).json()
-    import numpy as np
     from PIL import Image
 
     pixels = np.asarray(Image.open(io.BytesIO(picture.content)).convert("RGB"))
