@@ -9,7 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from app.api import problems
-from app.api.audit import AuditLog
+from app.api.audit import log_at
 from app.api.bodies import BoundedBody
 from app.api.engines import EngineHolder, warm
 from app.api.guarded import Guarded
@@ -52,7 +52,7 @@ def create_api(settings: ApiSettings, open_engine: Callable[[], Engine] | None =
     holder = EngineHolder(open_engine or (lambda: opened(settings.db)), settings.reference)
     workers = Workers(settings.limits)
     metrics = Metrics(lambda: workers.n_admitted, lambda: len(holder.opened.index) if holder.opened else 0)
-    services = Services(settings, holder, workers, AuditLog(settings.audit_log), metrics)
+    services = Services(settings, holder, workers, log_at(settings.audit_log), metrics)
     api = FastAPI(
         title="HistoSeek",
         version=version("histoseek"),

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 from datetime import UTC, datetime
+from functools import cache
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -16,6 +17,8 @@ from app.errors import ShowError
 _MAX_BYTES = 10 * 1024 * 1024
 _KEPT_FILES = 5
 _MAX_TEXT = 1_000
+_READ_BYTES = 256 * 1024
+_HANDED = "HISTOSEEK_SCREENS_AUDIT_LOG"  # tells the process of the screens where the log is
 
 
 class AuditLog:
@@ -52,6 +55,44 @@ class AuditLog:
         """Close the file."""
         if self._handler is not None:
             self._handler.close()
+
+
+@cache
+def log_at(path: Path | None) -> AuditLog:
+    """The log of this process at a path: one, since two would put the file aside each for itself.
+
+    Raises `ShowError` as `AuditLog` does.
+    """
+    return AuditLog(path)
+
+
+def environment_of_log(path: Path | None) -> dict[str, str]:
+    """The variable that hands the log's place to the process of the screens; none without a log."""
+    return {} if path is None else {_HANDED: str(path.resolve())}
+
+
+def handed_log() -> Path | None:
+    """Where the screens note questions, if the command handed a place over."""
+    return Path(os.environ[_HANDED]) if os.environ.get(_HANDED) else None
+
+
+def last_questions(path: Path, most: int) -> list[dict[str, Any]]:
+    """The latest lines of a log, the newest first; of its end alone, however long it is."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - _READ_BYTES))
+            lines = stream.read().splitlines()
+    except OSError:
+        return []
+    found: list[dict[str, Any]] = []
+    for line in reversed(lines):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue  # the line that the end begins in the middle of
+        if isinstance(entry, dict) and len(found) < most:
+            found.append(entry)
+    return found
 
 
 class _Private(RotatingFileHandler):

@@ -33,7 +33,7 @@ Rate = Annotated[
 ]
 Audit = Annotated[
     Path | None,
-    typer.Option("--audit-log", help="File that questions to the API are noted in; default: in the user's cache."),
+    typer.Option("--audit-log", help="File that questions are noted in; default: in the user's cache."),
 ]
 NoAudit = Annotated[bool, typer.Option("--no-audit-log", help="Note no questions.")]
 Insecure = Annotated[bool, typer.Option("--insecure", help="Listen to others though nothing asks who they are.")]

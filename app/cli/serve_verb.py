@@ -50,6 +50,7 @@ def serve(
 
 
 def _serve_screens(db: str, port: int, address: str, cells: ReferenceFile | None, options: ApiOptions) -> None:
+    from app.api.audit import environment_of_log, log_at
     from app.api.handover import PATH, environment_of
     from app.server import serve as run
     from search.engine import Engine
@@ -58,13 +59,14 @@ def _serve_screens(db: str, port: int, address: str, cells: ReferenceFile | None
     warning = check_exposure(address, guarded_by=login_of(), insecure=options.insecure, what=_LOGIN)
     # What cannot be read fails here, in one sentence, rather than in the browser.
     Engine.open(db)
+    log_at(settings.audit_log)
     if warning:
         say(warning)
     # A login protects the screens alone, so that others reach the API by keys or not at all.
     with_api = bool(settings.keys) or is_loopback(address) or options.insecure
     also = f", its API below {PATH}" if with_api else "; without API, which needs --api-keys there"
     say(f"Serving {db} on http://{address}:{port}{also} - stop with Ctrl+C.")
-    handed = environment_of(settings) if with_api else {}
+    handed = environment_of_log(settings.audit_log) | (environment_of(settings) if with_api else {})
     raise typer.Exit(run(db, port, address, reference=cells, handed=handed))
 
 

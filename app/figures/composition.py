@@ -1,5 +1,6 @@
 """Picture of a slide's cell types: its thumbnail under a pie of each place, or the colour of its most common type."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -38,11 +39,13 @@ class _Drawn(NamedTuple):
     xy_um: Doubles
 
 
-def composition_figure(found: SlideComposition, engine: Engine, *, kind: Map = "auto") -> "Figure":
+def composition_figure(
+    found: SlideComposition, engine: Engine, *, kind: Map = "auto", colours: Mapping[str, str] | None = None
+) -> "Figure":
     """Draw the cell types of a slide.
 
     The coarser types of the reference are drawn where it has some and more than seven finer ones; beyond seven, the
-    rarest are one grey.
+    rarest are one grey. `colours` are `#RRGGBB` of the types, by default told apart by every eye.
 
     Raises
     ------
@@ -51,7 +54,7 @@ def composition_figure(found: SlideComposition, engine: Engine, *, kind: Map = "
     """
     facts = next(row for row in engine.index.slides().to_pylist() if row["slide"] == found.slide)
     um = float(facts["mpp"] or 1.0)
-    drawn = _drawn(found, um)
+    drawn = _drawn(found, um, colours)
     pitch = pitch_of(drawn.xy_um)
     low, high = drawn.xy_um.min(axis=0) - pitch, drawn.xy_um.max(axis=0) + pitch
     aspect = float((high[1] - low[1]) / (high[0] - low[0]))
@@ -78,7 +81,7 @@ def composition_figure(found: SlideComposition, engine: Engine, *, kind: Map = "
     return figure
 
 
-def _drawn(found: SlideComposition, um: float) -> _Drawn:
+def _drawn(found: SlideComposition, um: float, given: Mapping[str, str] | None) -> _Drawn:
     kinds = np.array(found.table.column("kind").to_pylist())
     xy = np.column_stack([found.table.column(name).to_numpy() for name in ("x_px", "y_px")]).astype(np.float64)
     names, counts = np.unique(kinds, return_counts=True)
@@ -94,7 +97,8 @@ def _drawn(found: SlideComposition, um: float) -> _Drawn:
     order = np.argsort(-values.mean(axis=0), kind="stable")
     first = order[:_MOST_COLOURS]
     named = tuple(shares.types[t] for t in first)
-    colours = tuple(class_colours(named)[name] for name in named)
+    palette = given if given is not None and set(named) <= given.keys() else class_colours(named)
+    colours = tuple(palette[name] for name in named)
     columns = values[:, first]
     if len(order) > len(first):
         named, colours = (*named, _OTHERS), (*colours, _OTHERS_COLOUR)

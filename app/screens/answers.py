@@ -1,9 +1,12 @@
 """Cached questions to the engine, so that moving a slider asks nothing twice."""
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
 from app.cell_types import generated_reference, reference_of_index
+from app.screens.asked_log import noted
 from app.screens.session import Options, engine, items_of, options, slides, stamp
 from encoders.contracts import Modality
 from encoders.gene_lists import WeightedGenes
@@ -22,6 +25,7 @@ from search.groups.cohorts import By, Cohorts
 from search.query import ItemQuery, Query
 from search.result import SearchResult
 from search.retrieval.filters import Exclude
+from search.retrieval.slide_parts import SlideParts
 from search.sections.alignment import Model
 from search.sections.section_alignment import SlideAlignment
 
@@ -39,7 +43,9 @@ def hits(
     exclude: Exclude = "auto",
 ) -> SearchResult:
     """Answer of `Engine.search`."""
-    return _hits(options().db, stamp(), query, target, k, kind, where, exclude)
+    asked = query.describe() | {"target": target, "k": k, "kind": kind, "where": where, "exclude": exclude}
+    work = partial(_hits, options().db, stamp(), query, target, k, kind, where, exclude)
+    return noted("search", asked, work)
 
 
 def similarity(query: Query, slide: str) -> pd.DataFrame:
@@ -79,37 +85,49 @@ def current_genes(genes: WeightedGenes) -> tuple[WeightedGenes, tuple[tuple[str,
 
 def similar_slides(slide: str, k: int) -> SearchResult:
     """Answer of `Engine.similar_slides`."""
-    return _similar_slides(options().db, stamp(), slide, k)
+    work = partial(_similar_slides, options().db, stamp(), slide, k)
+    return noted("search", {"type": "slide", "slide": slide, "k": k}, work)
+
+
+def slide_parts(slide: str, other: str, side: Modality) -> SlideParts:
+    """Answer of `Engine.slide_parts`."""
+    return _slide_parts(options().db, stamp(), slide, other, side)
 
 
 def prediction(query: Query, *, genes: tuple[str, ...], where: str | None, exclude: Exclude) -> Prediction:
     """Answer of `Engine.predict_expression` with intervals and predictability; without genes, those that stand out."""
-    return _prediction(options().db, stamp(), query, genes, where, exclude)
+    asked = query.describe() | {"genes": genes, "where": where, "exclude": exclude}
+    return noted("predict", asked, partial(_prediction, options().db, stamp(), query, genes, where, exclude))
 
 
 def compositions(query: Query, *, where: str | None, exclude: Exclude) -> tuple[Composition, ...]:
     """Answers of `Engine.decompose` with this server's reference: from own counts if there are any, and from hits."""
-    return _compositions(options(), stamp(), query, where, exclude)
+    asked = query.describe() | {"where": where, "exclude": exclude}
+    return noted("decompose", asked, partial(_compositions, options(), stamp(), query, where, exclude))
 
 
 def cohorts(query: Query, *, by: By, target: Modality, where: str | None, exclude: Exclude) -> Cohorts:
     """Answer of `Engine.cohorts`."""
-    return _cohorts(options().db, stamp(), query, by, target, where, exclude)
+    asked = query.describe() | {"by": by, "target": target, "where": where, "exclude": exclude}
+    return noted("cohorts", asked, partial(_cohorts, options().db, stamp(), query, by, target, where, exclude))
 
 
 def annotation(slide: str, classes: str, *, using: Using | None, rate: float, smooth: bool) -> Annotation:
     """Answer of `Engine.annotate` by marker genes, a line a class: its name, a colon, its genes."""
-    return _annotation(options().db, stamp(), slide, classes, using, rate, smooth)
+    asked = {"slide": slide, "classes": classes, "using": using, "rate": rate, "smooth": smooth}
+    return noted("annotate", asked, partial(_annotation, options().db, stamp(), slide, classes, using, rate, smooth))
 
 
 def alignment(slide: str, other: str, *, using: Modality | None, model: Model, mirror: bool) -> SlideAlignment:
     """Answer of `Engine.align`."""
-    return _alignment(options().db, stamp(), slide, other, using, model, mirror)
+    asked = {"slide": slide, "other": other, "using": using, "model": model, "mirror": mirror}
+    return noted("align", asked, partial(_alignment, options().db, stamp(), slide, other, using, model, mirror))
 
 
 def explanation(query: Query, item: str, *, target: Modality) -> Explanation:
     """Answer of `Engine.explain`."""
-    return _explanation(options().db, stamp(), query, item, target)
+    asked = query.describe() | {"item": item, "target": target}
+    return noted("explain", asked, partial(_explanation, options().db, stamp(), query, item, target))
 
 
 @st.cache_data(max_entries=_KEPT, show_spinner="Searching")
@@ -165,6 +183,11 @@ def _gene_aliases(db: str, version: str) -> dict[str, tuple[str, ...]]:  # noqa:
 @st.cache_data(max_entries=_KEPT, show_spinner="Comparing slides")
 def _similar_slides(db: str, version: str, slide: str, k: int) -> SearchResult:  # noqa: ARG001
     return engine().similar_slides(slide, k=k)
+
+
+@st.cache_data(max_entries=_KEPT, show_spinner="Matching parts")
+def _slide_parts(db: str, version: str, slide: str, other: str, side: Modality) -> SlideParts:  # noqa: ARG001
+    return engine().slide_parts(slide, other, using=side)
 
 
 @st.cache_data(max_entries=_KEPT, show_spinner="Predicting")

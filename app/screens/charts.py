@@ -12,7 +12,9 @@ from app.tables.view import p_text
 from search.expression.slide_prediction import SlidePrediction
 
 _ROW_PX = 24
-_SURE, _UNSURE = "rgba(15,118,110,0.75)", "rgba(148,163,184,0.55)"
+#: Seen on a light page and on a dark one.
+_SURE, _UNSURE = "rgba(20,144,127,0.85)", "rgba(148,163,184,0.55)"
+_BAR, _FAINT_BAR = "#14907f", "rgba(20,144,127,0.5)"
 
 
 def gene_bars(table: pd.DataFrame, predictable: Sequence[bool], *, x_title: str) -> go.Figure:
@@ -100,7 +102,7 @@ def measured_beside_predicted(found: SlidePrediction) -> go.Figure:
     return figure
 
 
-def composition_bars(parts: Mapping[str, pd.Series], colours: Mapping[str, str]) -> go.Figure:
+def composition_bars(parts: Mapping[str, pd.Series], colours: Mapping[str, str], *, of: str) -> go.Figure:
     """Stacked bars, one for each entry: shares of cell types that add up to 1.
 
     Parameters
@@ -109,6 +111,8 @@ def composition_bars(parts: Mapping[str, pd.Series], colours: Mapping[str, str])
         Name of the bar -> shares indexed by cell type. The order of the first decides that of all.
     colours : mapping
         `#RRGGBB` of each type.
+    of : str
+        What they are shares of.
     """
     names = list(parts)
     order = list(parts[names[0]].sort_values(ascending=False).index)
@@ -128,7 +132,7 @@ def composition_bars(parts: Mapping[str, pd.Series], colours: Mapping[str, str])
             )
         )
     figure.update_layout(barmode="stack")
-    _horizontal(figure, n_rows=len(names), x_title="share of the transcripts", row_px=64, extra_px=140)
+    _horizontal(figure, n_rows=len(names), x_title=f"share of {of}", row_px=64, extra_px=140)
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
     return figure
 
@@ -147,9 +151,7 @@ def enrichment_bars(table: pd.DataFrame) -> go.Figure:
             x=table["hit_fraction"],
             orientation="h",
             name="among the hits",
-            marker_color=[
-                POINT_COLOUR if rate < 0.05 else "rgba(15,118,110,0.45)" for rate in table["fdr"].astype(float)
-            ],
+            marker_color=[_BAR if rate < 0.05 else _FAINT_BAR for rate in table["fdr"].astype(float)],
             hovertemplate="%{y}: %{x:.1%} of the hits<extra></extra>",
         )
     )

@@ -33,11 +33,11 @@ def _choose_shipped() -> None:
     sets, names = st.columns(2)
     with sets:
         name = str(st.selectbox("Marker set", known_sets(), key="marker_set", format_func=_title))
-    markers = marker_set(name)
+        markers = marker_set(name)
+        for source in markers.sources:
+            st.caption(source)
     with names:
         _choose_set(markers.genes, key="marker_class")
-    for source in markers.sources:
-        st.caption(source)
 
 
 def _choose_own() -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.screens.runs_view import show_failed, show_health, show_runs
 from app.screens.session import engine, errors_as_sentences, options, slides
+from app.screens.upkeep_view import show_encoders, show_questions, show_versions
 from encoders.space import SpaceCard
 
 _SLIDE_COLUMNS = [
@@ -40,11 +41,18 @@ def show() -> None:
     with left:
         st.subheader("How good the space is")
         _show_space(engine().space.card)
+        st.subheader("Encoders")
+        show_encoders(engine().index)
     with right:
         st.subheader("Licences and citations")
         _show_licences()
-        st.subheader("Versions")
+        st.subheader("Programs")
         _show_versions()
+    st.subheader("Versions of the data")
+    with errors_as_sentences():
+        show_versions(engine().index)
+    st.subheader("Last questions")
+    show_questions()
     st.subheader("Runs")
     with errors_as_sentences():
         show_runs(engine().index)

@@ -6,7 +6,7 @@ from app.screens.answers import cohorts, compositions, panel, prediction
 from app.screens.charts import composition_bars, enrichment_bars, gene_bars
 from app.screens.links import keep, restore, several
 from app.screens.notes import show_notes
-from app.screens.overlay import type_colours
+from app.screens.overlay import SHARED, type_colours
 from app.screens.question import Terms
 from app.screens.slide_views import show_gene_over_slide, show_types_over_slide
 from app.tables.analyses import prediction_said, unpredictable_said
@@ -63,7 +63,11 @@ def show_cell_types(query: Query, terms: Terms) -> None:
     tables = {_SOURCES[answer.source]: answer.to_pandas().set_index("type") for answer in answers}
     types = tuple(dict.fromkeys(name for table in tables.values() for name in table.index))
     st.plotly_chart(
-        composition_bars({source: table["proportion"] for source, table in tables.items()}, type_colours(types)),
+        composition_bars(
+            {source: table["proportion"] for source, table in tables.items()},
+            type_colours(types),
+            of=SHARED[answers[0].of],
+        ),
         key="types-chart",
         config={"displayModeBar": False},
         alt="Shares of cell types",

@@ -31,6 +31,7 @@ BY: dict[By, str] = {
     "classes": "Classes by marker genes",
     "label": "Annotation",
 }
+SHARED = {"cells": "the cells", "rna": "the RNA"}
 DOMINANT = "most common type"
 _SOURCES = {"counts": "from the counts of the places", "hits": "from their hits", "vectors": "from their vectors"}
 
@@ -166,8 +167,7 @@ def told(found: SlidePrediction) -> str:
 
 def _types(slide: str, points: pd.DataFrame, overlay: Overlay) -> Painted:
     found = slide_types(slide)
-    shared = {"cells": "cells", "rna": "RNA"}[found.of]
-    said = f"Shares of {shared} {_SOURCES[found.source]}, {found.n_markers:,} marker genes."
+    said = f"Shares of {SHARED[found.of]} {_SOURCES[found.source]}, {found.n_markers:,} marker genes."
     if overlay.name == DOMINANT:
         dominant = found.to_pandas().set_index("id")["dominant"].reindex(points["id"])
         palette = type_colours(found.shares.types)

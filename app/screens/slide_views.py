@@ -9,7 +9,7 @@ from app.figures.composition import composition_figure
 from app.figures.style import as_png
 from app.screens.charts import measured_beside_predicted
 from app.screens.links import keep, restore, switched
-from app.screens.overlay import DOMINANT, By, told
+from app.screens.overlay import DOMINANT, By, told, type_colours
 from app.screens.session import engine
 from app.screens.slide_answers import predicted_places, slide_types
 
@@ -48,7 +48,7 @@ def show_types_over_slide(slide: str) -> None:
         shown = str(st.selectbox("On the map", [DOMINANT, *overall["type"]], key="slide_type", width=240))
         _map_button("Show", "types", "overlay_type", shown)
     st.image(
-        as_png(composition_figure(found, engine(), kind="pies")),
+        as_png(composition_figure(found, engine(), kind="pies", colours=type_colours(found.shares.types))),
         width="stretch",
         alt=f"Pies of the cell types at each place of {slide}",
     )

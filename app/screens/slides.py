@@ -7,7 +7,9 @@ import streamlit as st
 
 from app.screens.answers import similar_slides
 from app.screens.item_views import show_cohorts
+from app.screens.links import keep, restore, whole
 from app.screens.notes import show_notes
+from app.screens.parts_view import show_matched_parts
 from app.screens.question import Terms
 from app.screens.session import errors_as_sentences, slide_picture, slide_sides, slides
 from app.screens.slide_picker import choose_slide
@@ -15,6 +17,7 @@ from encoders.contracts import Modality
 from search.query import SlideQuery
 from search.result import SearchResult
 
+_K = 8
 _COLUMNS = ["picture", "rank", "slide", "score", "p_value", "fdr", "patient", "organ", "diagnosis", "cohort", "licence"]
 #: Stands for a slide without an image, grey on nothing, so that it suits light and dark.
 _NOT_IMAGED = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64" width="64" height="64">
@@ -36,13 +39,16 @@ def show() -> None:
         row = slides().loc[slide]
         st.caption(f"{row['citation'].rstrip('.')}. Licence: {row['licence']}.")
     with right, errors_as_sentences():
-        k = int(st.slider("How many", 3, 30, 8, key="slides_k", width=260))
+        restore("slides_k", read=whole(3, 30), first=_K)
+        k = int(st.slider("How many", 3, 30, key="slides_k", width=260))
+        keep("slides_k", k, first=_K)
         result = similar_slides(slide, k)
         st.subheader("Similar slides")
         _show_similar(slide, result)
-        st.subheader("Nearest cohorts")
-        # The side that the slides above were compared on.
+        # The side that the slides were compared on.
         side = cast("Modality", result.query["using"])
+        show_matched_parts(slide, result.table.column("slide").to_pylist(), side)
+        st.subheader("Nearest cohorts")
         show_cohorts(SlideQuery(slide, side), Terms(k=k, where=None, exclude="auto"), target=side)
 
 
