@@ -3,10 +3,9 @@
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,6 +15,9 @@ from encoders.contracts import Modality, Vectors
 from search.catalogue import Rows
 from search.engine import Engine
 from search.item_rows import vectors_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write_csv(hits: AskedHits, path: Path) -> None:
@@ -49,6 +51,7 @@ def write_h5ad(hits: AskedHits, path: Path) -> None:
     `uns['histoseek']` what was asked and under which licences.
     """
     import anndata as ad
+    import pandas as pd
 
     frame = hits.result.to_pandas().set_index("id", drop=False).rename_axis(None)
     index, catalogue = hits.engine.index, hits.engine.catalogue
@@ -68,7 +71,7 @@ def write_h5ad(hits: AskedHits, path: Path) -> None:
     made.write_h5ad(path, compression="gzip")
 
 
-def _written(frame: pd.DataFrame) -> pd.DataFrame:
+def _written(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Columns of text with nothing missing: h5ad keeps no text that is not there."""
     texts = frame.select_dtypes(include="object").columns
     return frame.assign(**{name: frame[name].fillna("").astype(str) for name in texts})

@@ -4,7 +4,6 @@ import json
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from search.annotation.annotate import Annotation
 from search.catalogue import Catalogue
@@ -23,6 +22,7 @@ def annotation_anndata(found: Annotation, catalogue: Catalogue) -> "anndata.AnnD
     pixels `(x, y)`; `var['gene_id']` Ensembl ids; `uns['histoseek']` what was asked, and the notes, as JSON.
     """
     import anndata as ad
+    import pandas as pd  # the command line does without, unless it writes this file
 
     frame = found.to_pandas().set_index("id").rename_axis(None)
     index = catalogue.index

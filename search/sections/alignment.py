@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from search.errors import AlignmentError
 from search.profiles import Doubles
@@ -118,6 +117,8 @@ class _Problem:
     """Both sections in the units of the fixed one's spread, with how alike every pair of items is."""
 
     def __init__(self, moving: PointSet, fixed: PointSet) -> None:
+        from scipy.spatial import cKDTree  # takes as long to import as all of search
+
         self._centre, self._unit = fixed.xy_um.mean(axis=0), float(fixed.xy_um.std())
         self._own_centre = moving.xy_um.mean(axis=0)
         self._x = (fixed.xy_um - self._centre) / self._unit
@@ -131,6 +132,8 @@ class _Problem:
 
     def starts(self, *, mirror: bool) -> list[tuple[float, Doubles]]:
         """Rotations about the centres, each with the mean likeness of neighbours."""
+        from scipy.spatial import cKDTree
+
         tree = cKDTree(self._x)
         found = []
         for angle in np.arange(_N_ANGLES) * 2 * np.pi / _N_ANGLES:
