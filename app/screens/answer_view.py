@@ -27,6 +27,8 @@ def show_hits(result: SearchResult, asked: Query, *, card: Card | None = None, m
     """
     show_notes(result.notes)
     if not len(result):
+        if markable is not None:
+            choose_refining(markable)  # what was marked may be why, and can be forgotten
         st.info("No item passes these filters. Widen the filter, or leave less out.", icon=":material/search_off:")
         return
     frame = result.to_pandas()
