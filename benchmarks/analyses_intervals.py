@@ -51,5 +51,5 @@ def _share_inside(engine: Engine, known: Misses, genes: Rows, rows: Rows) -> flo
     patients = tuple(np.unique(engine.catalogue.column("patient")[rows].astype(str)).tolist())
     asked = VectorsAsked("image", names, patients=patients)
     found = engine.predict_vectors(vectors_of(engine.catalogue, rows, "image"), asked)
-    half = np.stack([known.half_widths(sd, COVERAGE) for sd in found.sd.astype(np.float64)])
+    half = np.stack([known.half_widths(one, COVERAGE) for one in found.predicted.astype(np.float64)])
     return float(np.mean(np.abs(true - found.predicted) <= half))

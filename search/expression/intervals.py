@@ -1,9 +1,9 @@
 """How far predictions miss, gene by gene: measured on spots whose counts are known.
 
 Split conformal prediction with normalised residuals (Lei et al., JASA 2018): spots with counts are predicted from other
-patients only, and the residual of a gene, in units of the spread of its neighbours, that a stated
-share of them stays within is the half-width that the same share of new spots stays within, if new patients are like
-those measured.
+patients only, and the residual of a gene, relative to what is predicted, that a stated share of them stays within is
+the half-width that the same share of new spots stays within, if new patients are like those measured. Relative to the
+spread of the neighbours, coverage differs more from patient to patient: they differ most where much is expressed.
 """
 
 import math
@@ -28,7 +28,7 @@ from search.retrieval.filters import DEFAULT_KINDS
 _MOST_SPOTS = 240
 _MOST_GALLERY = 50_000  # items the measured spots are predicted from; evenly taken of larger indexes
 NO_INTERVALS = f"No intervals: fewer than {MIN_SPOTS} spots of known counts that another patient could answer for."
-_FLOOR = 0.05  # log units added to the spread: neighbours that agree to the digit are not that certain
+_FLOOR = 0.5  # log units added to what is predicted: misses do not vanish where next to nothing is
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Misses:
     Attributes
     ----------
     residuals : float64 (n_spots, n_genes)
-        `|measured - predicted| / (sd + 0.05)`, sorted along each gene.
+        `|measured - predicted| / (predicted + 0.5)`, sorted along each gene.
     r : float64 (n_genes,)
         Pearson correlation of predicted and measured within a section, mean over the sections; nan for a gene without
         variation.
@@ -60,16 +60,16 @@ class Misses:
         """Correlation that a gene nothing can be told of exceeds one time in twenty."""
         return 1.645 / math.sqrt(max(self.n_told - 3, 1))
 
-    def half_widths(self, sd: Doubles, coverage: float) -> Doubles:
-        """Half-width of the interval of each gene that covers a share of new spots, float64 `(n_genes,)`.
+    def half_widths(self, predicted: Doubles, coverage: float) -> Doubles:
+        """Half-width of the interval around each predicted gene that covers a share of new spots, float64 `(n_genes,)`.
 
         Infinite where so few spots cannot promise that share.
         """
         n = len(self.residuals)
         rank = math.ceil((n + 1) * coverage)
         if rank > n:
-            return np.full(len(sd), np.inf)
-        return np.asarray(self.residuals[rank - 1] * (sd + _FLOOR))
+            return np.full(len(predicted), np.inf)
+        return np.asarray(self.residuals[rank - 1] * (predicted + _FLOOR))
 
     def said(self, coverage: float) -> str:
         """What the intervals rest on."""
@@ -101,7 +101,7 @@ def with_intervals(
     if known is None:
         return replace(found, notes=(*found.notes, NO_INTERVALS))
     predicted = found.table.column("predicted").to_numpy().astype(np.float64)
-    half = known.half_widths(found.table.column("sd").to_numpy().astype(np.float64), coverage)
+    half = known.half_widths(predicted, coverage)
     table = found.table
     for name, values in (("low", np.maximum(predicted - half, 0.0)), ("high", predicted + half), ("r", known.r)):
         place_of = table.column_names.index(name)
@@ -155,7 +155,7 @@ def misses(catalogue: Catalogue, columns: Rows, *, fit: Fit, without: tuple[str,
         others = gallery.but(patient[rows] != name)
         if len(others.rows):
             found = averaged(vectors_of(catalogue, own, side), others, weighting)
-            parts.append(_Part(own, found.mean, found.sd, profiles_of(catalogue, own, columns), side))
+            parts.append(_Part(own, found.mean, profiles_of(catalogue, own, columns), side))
     if sum(len(part.rows) for part in parts) < MIN_SPOTS:
         return None
     share = max(1, _MOST_SPOTS // len(parts))
@@ -176,14 +176,13 @@ class _Part:
 
     rows: Rows
     predicted: Floats
-    sd: Floats
     measured: Floats
     side: Modality
 
     def residuals(self, most: int) -> Doubles:
         """Of some of them, evenly taken, so that each patient has the same say."""
         some = evenly(np.arange(len(self.rows)), most)
-        missed = np.abs(self.measured[some] - self.predicted[some]) / (self.sd[some] + _FLOOR)
+        missed = np.abs(self.measured[some] - self.predicted[some]) / (self.predicted[some] + _FLOOR)
         return np.asarray(missed, dtype=np.float64)
 
 

@@ -16,9 +16,10 @@ SPOT = "A1/spot/s0"
 def test_half_widths_are_order_statistics_with_the_finite_sample_correction():
     residuals = np.arange(1.0, 100.0)[:, None]  # 99 spots
     known = Misses(residuals, np.ones(1), 5, 5)
-    assert known.half_widths(np.array([0.95]), 0.9) == pytest.approx([90.0])  # sd and floor make 1
-    assert known.half_widths(np.array([0.95]), 0.5) == pytest.approx([50.0])
-    assert known.half_widths(np.array([0.95]), 0.995) == np.inf
+    assert known.half_widths(np.array([0.5]), 0.9) == pytest.approx([90.0])  # with the floor, 1 is predicted
+    assert known.half_widths(np.array([0.5]), 0.5) == pytest.approx([50.0])
+    assert known.half_widths(np.array([0.5]), 0.995) == np.inf
+    assert known.half_widths(np.array([1.5]), 0.9) == pytest.approx([180.0])  # where more is expressed, more is missed
 
 
 def test_new_values_like_those_measured_are_covered_at_the_stated_rate():
@@ -26,7 +27,7 @@ def test_new_values_like_those_measured_are_covered_at_the_stated_rate():
     covered = []
     for _ in range(60):
         residuals = np.sort(np.abs(rng.standard_t(4, (150, 20))), axis=0)
-        half = Misses(residuals, np.ones(20), 5, 5).half_widths(np.full(20, 0.95), 0.9)
+        half = Misses(residuals, np.ones(20), 5, 5).half_widths(np.full(20, 0.5), 0.9)
         covered.append((np.abs(rng.standard_t(4, (100, 20))) <= half).mean())
     assert np.mean(covered) == pytest.approx(0.9, abs=0.01)
 
