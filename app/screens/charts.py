@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.maps import CHOSEN_COLOUR, POINT_COLOUR
+from app.maps import CHOSEN_COLOUR
 from app.tables.view import p_text
 from search.expression.slide_prediction import SlidePrediction
 
@@ -92,7 +92,7 @@ def measured_beside_predicted(found: SlidePrediction) -> go.Figure:
             mode="markers",
             name="places",
             customdata=found.table.column("id").to_pandas()[seen],
-            marker={"size": 6, "color": POINT_COLOUR, "opacity": 0.55},
+            marker={"size": 6, "color": _BAR, "opacity": 0.7},
             hovertemplate="%{customdata}<br>measured %{x:.2f}, predicted %{y:.2f}<extra></extra>",
         )
     )

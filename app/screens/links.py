@@ -30,7 +30,7 @@ def restore(
     if value is None and key in st.query_params:
         try:
             value = read(st.query_params[key])
-        except ValueError:
+        except (ValueError, OverflowError):  # such as the whole number of infinity
             value = None
     if value is None or (known is not None and value not in known):
         value = st.session_state.get(_KEPT + key)

@@ -11,7 +11,7 @@ from app.exports.annotation_files import write_annotation
 from app.figures.class_colours import class_colours
 from app.screens.answers import annotation
 from app.screens.charts import class_bars
-from app.screens.links import keep, restore
+from app.screens.links import keep, restore, switched
 from app.screens.notes import show_notes
 from app.screens.session import engine, errors_as_sentences
 from app.screens.slide_map import draw_classes
@@ -23,6 +23,7 @@ from search.annotation.items import Using
 _OWN = "Markers of your own"
 _EXAMPLE = "Tumour: EPCAM KRT8 KRT18 ERBB2\nStroma: COL1A1 COL1A2 VIM\nImmune: CD3D CD8A MS4A1 IGKC"
 _COMPARED: dict[str, Using | None] = {"Best there is": None, "Own counts": "counts", "Image": "image"}
+_FIRST, _RATE = "Best there is", 0.5
 _FILES = {
     ".geojson": "Regions for QuPath (GeoJSON)",
     ".csv": "Table (CSV)",
@@ -78,15 +79,25 @@ def _choose_classes() -> str:
 
 
 def _choose_manner() -> tuple[Using | None, float, bool]:
+    restore("annotate_using", _COMPARED, first=_FIRST)
+    restore("annotate_rate", read=_share, first=_RATE)
+    restore("annotate_smooth", read=switched, first=False)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        compared = st.segmented_control("Compare", list(_COMPARED), default="Best there is", key="annotate_using",
-                                        required=True)  # fmt: skip
+        compared = st.segmented_control("Compare", list(_COMPARED), key="annotate_using", required=True) or _FIRST
         rate = st.slider(
-            "Given a class by chance", 0.05, 1.0, 0.5, 0.05, key="annotate_rate", width=200,
+            "Given a class by chance", 0.05, 1.0, step=0.05, key="annotate_rate", width=200,
             help="Share of other patients' items that would be given a class; 1 gives every item its best class.",
         )  # fmt: skip
         smooth = st.toggle("Smooth", key="annotate_smooth", help="Average scores over neighbours.")
+    keep("annotate_using", compared, first=_FIRST)
+    keep("annotate_rate", rate, first=_RATE)
+    keep("annotate_smooth", smooth, first=False)
     return _COMPARED[compared], float(rate), bool(smooth)
+
+
+def _share(text: str) -> float:
+    """A share in a link, on a step of the slider."""
+    return min(max(round(20 * float(text)), 1), 20) / 20
 
 
 def _show_answer(found: Annotation) -> None:

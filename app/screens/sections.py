@@ -7,7 +7,7 @@ import streamlit as st
 from app.figures.alignment import alignment_figure
 from app.figures.style import as_png
 from app.screens.answers import alignment
-from app.screens.links import keep, restore
+from app.screens.links import keep, restore, switched
 from app.screens.notes import show_notes
 from app.screens.session import engine, errors_as_sentences, slides
 from app.screens.slide_map import draw_linked
@@ -23,23 +23,34 @@ _SIDES: dict[str, Modality | None] = {"Shared side": None, "Image": "image", "Ex
 def show() -> None:
     """Draw the page."""
     slide, other = _choose_slides()
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        model = st.segmented_control(
-            "The first may",
-            MODELS,
-            format_func=lambda one: _MODELS[one],
-            default="warp",
-            key="align_model",
-            required=True,
-        )
-        side = st.segmented_control("Compare by", list(_SIDES), default="Shared side", key="align_using", required=True)
-        mirror = st.toggle("It may lie the other side up", key="align_mirror")
+    model, side, mirror = _choose_manner()
     if slide == other:
         st.info("Choose two different slides of the same tissue, such as neighbours.", icon=":material/layers:")
         return
     with errors_as_sentences():
         found = alignment(slide, other, using=_SIDES[side], model=model, mirror=mirror)
         _show(found)
+
+
+def _choose_manner() -> tuple[Model, str, bool]:
+    first_model: Model = "warp"
+    first_side = "Shared side"
+    restore("align_model", MODELS, first=first_model)
+    restore("align_using", _SIDES, first=first_side)
+    restore("align_mirror", read=switched, first=False)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        model: Model = (
+            st.segmented_control(
+                "The first may", MODELS, format_func=lambda one: _MODELS[one], key="align_model", required=True
+            )
+            or first_model
+        )
+        side = st.segmented_control("Compare by", list(_SIDES), key="align_using", required=True) or first_side
+        mirror = st.toggle("It may lie the other side up", key="align_mirror")
+    keep("align_model", model, first=first_model)
+    keep("align_using", side, first=first_side)
+    keep("align_mirror", mirror, first=False)
+    return model, side, mirror
 
 
 def _choose_slides() -> tuple[str, str]:
