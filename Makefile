@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help venv demo readme test check unit clean mini
+.PHONY: help venv demo readme screenshots test check unit clean mini
 
 help:
 	@echo "make demo   set up, build the demo index, ask one query of each kind, serve the app on 127.0.0.1:8501"
@@ -10,6 +10,7 @@ help:
 	@echo "make venv   set up only"
 	@echo "make mini   train the default space again and print its quality"
 	@echo "make readme make the README's picture and outputs again from the demo"
+	@echo "make screenshots take the README's pictures of the app again, on the demo's index"
 
 venv: $(VENV)/.done
 
@@ -29,6 +30,10 @@ readme: venv
 	$(BIN)/histoseek demo --out demo --no-serve
 	cp demo/gallery/overview.png docs/demo.png
 	$(BIN)/python docs/refresh.py
+
+screenshots: venv
+	$(BIN)/histoseek demo --out demo --no-serve
+	$(BIN)/python docs/screenshots.py demo/index
 
 # Two workers of one thread each, a file at a time: what a file sets up is set up once, and the app, the longest, starts first.
 test: check
