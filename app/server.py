@@ -114,6 +114,7 @@ def _command(db: str | Path, port: int, address: str, reference: ReferenceFile |
         "server.headless": "true",
         "server.maxUploadSize": str(MAX_UPLOAD_MB),
         "server.fileWatcherType": "none",
+        "runner.magicEnabled": "false",  # no page shows a bare value
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",  # a traceback tells a user nothing and a stranger too much

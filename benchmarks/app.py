@@ -4,7 +4,8 @@ Rows of the screens in headless Chromium: seconds from the command to the first 
 on the screen, ten people at once, milliseconds of a tile of a slide. Rows of the HTTP API: seconds to the first answer,
 p50 and p95 of each verb, ten people at once for two minutes (errors, p95, memory), and 1,000 hostile uploads (answers
 of 500 and above, files written). `--quick` takes less of each, within 50 s on the small generated index that is made
-where `--db` names none. `--fuzz` asks all that the schema allows, and what it does not, for `--minutes`.
+where `--db` names none. `--items 1000000` measures the screens on an index of that size. `--fuzz` asks all that the
+schema allows, and what it does not, for `--minutes`.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import httpx
 from benchmarks.app_fuzz import fuzz
 from benchmarks.app_people import BENCH, people_rows, verb_rows
 from benchmarks.app_screens import screen_rows
-from benchmarks.app_server import Served, make_index, serving
+from benchmarks.app_server import Served, make_index, make_large_index, serving
 from benchmarks.app_uploads import hostile_uploads
 from benchmarks.report import Row, markdown, show, write_between_marks
 
@@ -79,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.app", description=__doc__)
     parser.add_argument("--db", type=Path, help="index to ask; a small generated one if not given")
+    parser.add_argument("--items", type=int, help="the screens alone, on a generated index of so many tiles")
     parser.add_argument("--quick", action="store_true", help="less of everything, within 50 s")
     parser.add_argument("--fuzz", action="store_true", help="ask what the schema allows and what it does not")
     parser.add_argument("--minutes", type=float, default=10.0, help="of --fuzz")
@@ -87,12 +89,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        db = chosen.db or make_index(folder / "index")
-        rows = (
-            fuzz_rows(db, folder, chosen.minutes)
-            if chosen.fuzz
-            else measure(db, folder, _QUICK if chosen.quick else Size())
-        )
+        size = _QUICK if chosen.quick else Size()
+        if chosen.items is not None:
+            db = make_large_index(folder / "index", chosen.items)
+            rows = screen_rows(db, folder, clicks=size.clicks, people_s=size.tabs_s)
+        else:
+            db = chosen.db or make_index(folder / "index")
+            rows = fuzz_rows(db, folder, chosen.minutes) if chosen.fuzz else measure(db, folder, size)
         shown = show(rows, as_json=chosen.as_json)
     if chosen.write is not None:
         write_between_marks(chosen.write, markdown(shown))

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 
 _WAIT_S = 120.0
+_TILES, _COLUMNS, _TILE_PX = 2_000, 45, 256.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,33 @@ def make_index(folder: Path) -> Path:
     with contextlib.suppress(HistoSeekError):  # no network: the rows of its tiles say so
         sources += open_sources("cmu1", manifest=load_manifest())
     build_index(folder, sources, open_space("mini"), tile_stride_um=100.0)
+    return folder
+
+
+def make_large_index(folder: Path, n_items: int) -> Path:
+    """An index of that many tiles on slides of 2,000, with random vectors and places and without pictures."""
+    import numpy as np
+
+    from encoders.given_space import given_space
+    from indexer.building.given_vectors import GivenVectors, index_vectors
+    from indexer.slides import SlideFacts
+
+    def slides() -> Iterator[GivenVectors]:
+        random = np.random.default_rng(0)
+        for number in range(-(-n_items // _TILES)):
+            place = np.arange(min(_TILES, n_items - number * _TILES))
+            x, y = place % _COLUMNS, place // _COLUMNS
+            columns = {"x_px": _TILE_PX * x + _TILE_PX / 2, "y_px": _TILE_PX * y + _TILE_PX / 2}
+            columns |= {"side_px": np.full(len(place), _TILE_PX), "side_um": np.full(len(place), _TILE_PX / 2)}
+            slide, patient, cohort = f"S{number:05}", f"P{number // 2:05}", f"cohort {number % 7}"
+            facts = SlideFacts(
+                slide, patient, cohort, "breast", "none", "none", "none", "CC0-1.0", "generated", generated=True
+            )
+            names = [f"{column}x{row}" for column, row in zip(x.tolist(), y.tolist(), strict=True)]
+            vectors = random.normal(size=(len(place), 512)).astype(np.float32)
+            yield GivenVectors(facts, names, vectors, columns=columns)
+
+    index_vectors(folder, slides(), given_space("generated vectors", 512).card)
     return folder
 
 

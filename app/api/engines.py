@@ -8,6 +8,7 @@ from encoders.contracts import Modality
 from search.catalogue import Catalogue
 from search.cells.reference import CellReference
 from search.engine import Engine
+from search.query import ItemQuery
 
 
 class EngineHolder:
@@ -62,6 +63,9 @@ def warm(engine: Engine) -> None:
     catalogue = engine.catalogue
     sides: tuple[Modality, ...] = ("image", "expression")
     for side in sides:
-        catalogue.has(side)
+        there = catalogue.has(side)
+        if there.any():  # a first search opens the lists that all others use
+            item = str(catalogue.value(int(there.argmax()), "id"))
+            engine.search(ItemQuery(item, side), target=side, k=1)
     for column in ("kind", "slide", "patient"):
         catalogue.codes(column)

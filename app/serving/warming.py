@@ -15,6 +15,8 @@ def warm_up() -> Thread:
 
 
 def _read() -> None:
+    import app.screens.tissue  # noqa: F401  # the first page, which Streamlit would import when it is asked for
+
     try:
         slides()
         warm(engine())
