@@ -58,7 +58,6 @@ def test_a_link_restores_every_control_and_stays_as_it_is(open_page, file, link)
     ("key", "value"),
     [
         ("k", "many"),
-        ("overlay_gene", "NOSUCHGENE"),
         ("exclude", "everything"),
         ("pictured", "perhaps"),
         ("colour_by", "magic"),
