@@ -37,6 +37,7 @@ def choose_genes() -> str:
             key="genes_picked",
             on_change=_add_picked,
             placeholder="Symbol or alias, such as HER2",
+            select_all=False,
         )
     with weighed, st.popover("Weights", icon=":material/balance:", disabled=not genes, width="stretch"):
         _weigh(genes)
