@@ -192,7 +192,7 @@ def _named(name: str | None) -> tuple[str, ...]:
 
 
 def _section_of(slide: str, catalogue: Catalogue) -> SectionStats | None:
-    slides = catalogue.index.slides()
+    slides = catalogue.index.slide_facts()
     place = slides.column("slide").to_pylist().index(slide)
     values = slides.column("section_stats")[place].as_py()
     return SectionStats.from_list(values) if values else None

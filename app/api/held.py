@@ -21,9 +21,9 @@ _OF_ENCODER = ("name", "modality", "dim", "side_px", "side_um", "mpp", "licence"
 
 def slides(engine: Engine, limit: int, offset: int) -> dict[str, Any]:
     """A page of the slides, without their pictures and without where they lie on the server."""
-    table = engine.index.slides()
+    table = engine.index.slide_facts()
     rows = table.select([*_OF_SLIDE]).slice(offset, limit).to_pylist()
-    pictures = table.column("thumbnail").slice(offset, limit).is_valid().to_pylist()
+    pictures = table.column("thumbnail_scale").slice(offset, limit).is_valid().to_pylist()
     found = [row | {"has_picture": has} for row, has in zip(rows, pictures, strict=True)]
     return {"n": table.num_rows, "slides": found}
 
@@ -37,8 +37,9 @@ def slide(engine: Engine, name: str) -> dict[str, Any]:
 
 def slide_picture(engine: Engine, name: str) -> bytes:
     """JPEG of a slide; raises `ItemMissingError`."""
-    picture = engine.index.slides().column("thumbnail")[_place_of(engine, name)].as_py()
-    if not isinstance(picture, bytes):
+    _place_of(engine, name)
+    picture = engine.index.slide_picture(name)
+    if picture is None:
         raise ItemMissingError(f"Slide {name!r} has no picture in this index; it came without an image.")
     return picture
 
@@ -81,7 +82,7 @@ def genes(engine: Engine, contains: str | None, limit: int, offset: int) -> dict
 
 def index(engine: Engine) -> dict[str, Any]:
     """What the index holds, and in which space."""
-    card, table = engine.index.card, engine.index.slides()
+    card, table = engine.index.card, engine.index.slide_facts()
     return {
         "version": card.version,
         "n_slides": card.n_slides,
@@ -108,7 +109,7 @@ def encoders(_: Engine) -> dict[str, Any]:
 
 def _place_of(engine: Engine, name: str) -> int:
     engine.catalogue.slide_row(name)  # says what there is instead
-    names: list[str] = engine.index.slides().column("slide").to_pylist()
+    names: list[str] = engine.index.slide_facts().column("slide").to_pylist()
     if name not in names:
         raise Refusal(404, f"No slide {name!r} in this index any more; it was taken out meanwhile.")
     return names.index(name)

@@ -179,7 +179,7 @@ def _off_slide(area: "BaseGeometry", size: tuple[float, float]) -> bool:
 
 def _frame(slide: str, catalogue: Catalogue) -> tuple[float | None, tuple[float, float] | None]:
     """Micrometres per pixel of a slide, and its size in level-0 pixels, where they are known."""
-    slides = catalogue.index.slides()
+    slides = catalogue.index.slide_facts()
     row = slides.slice(slides.column("slide").to_pylist().index(slide), 1).select(["mpp", "width_px", "height_px"])
     mpp, width, height = (row.column(name)[0].as_py() for name in row.column_names)
     return mpp, None if width is None or height is None else (float(width), float(height))

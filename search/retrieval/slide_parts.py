@@ -60,7 +60,7 @@ class PartsOfSlides:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._known: dict[str, dict[Modality, SlideAggregate]] = {}
-        slides = index.slides()
+        slides = index.slide_facts()
         names, digests = slides.column("slide").to_pylist(), slides.column("content_sha256").to_pylist()
         self._digest_of: dict[str, str] = dict(zip(names, digests, strict=True))
 
