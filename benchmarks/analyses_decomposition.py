@@ -72,7 +72,7 @@ def decomposition_rows(*, n_spots: int, epochs: int, seed: int = 0) -> Iterator[
         found["Tangram"] = _tangram(halves, system, epochs)
     except PeerError as error:
         reason = str(error)
-    yield from _rows(found, halves.spots, reason)
+    yield from _rows(found, halves.spots, reason, f"Tangram for {epochs:,} rounds")
     yield _many_spots(system, halves.spots)
 
 
@@ -170,7 +170,7 @@ def _tangram(halves: Halves, system: MarkerSystem, epochs: int) -> tuple[Doubles
         return np.load(target), float(json.loads(done.stdout.splitlines()[-1])["seconds"])
 
 
-def _rows(found: dict[str, tuple[Doubles, float]], spots: MixedSpots, reason: str) -> Iterator[Row]:
+def _rows(found: dict[str, tuple[Doubles, float]], spots: MixedSpots, reason: str, how: str) -> Iterator[Row]:
     n = len(spots.cells)
     for name, unit, measure in (("JSD", "bits", _jsd), ("RMSE", "share", _rmse), ("PCC", "r", _pcc)):
         for method, (shares, _) in found.items():
@@ -190,7 +190,7 @@ def _rows(found: dict[str, tuple[Doubles, float]], spots: MixedSpots, reason: st
         yield Row("analyses", row, took, "s", None, n, "the reference's markers chosen before")
     if "Tangram" in seconds:
         ratio = seconds["HistoSeek"] / seconds["Tangram"]
-        yield Row("analyses", "decompose time / Tangram time", ratio, "times", "decompose time (Tangram)", n)
+        yield Row("analyses", "decompose time / Tangram time", ratio, "times", "decompose time (Tangram)", n, how)
 
 
 def _jsd(found: Doubles, true: Doubles) -> float:
