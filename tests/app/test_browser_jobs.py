@@ -180,7 +180,7 @@ def test_a_slide_is_compared_and_laid_over_another_one(page, real_url, engine, k
     found = engine.align("B4", "C2", model="warp")
     expect(page.get_by_text(f"median residual {found.residual_um:.0f}")).to_be_visible()
     page.wait_for_function(f"() => {_VIEWS}.length == 2 && {_VIEWS}.every(view => view?.frame())")
-    await_viewer(page)
+    page.wait_for_timeout(900)
     page.locator(".hs-v-tools").first.get_by_label("Zoom in").click()
     page.wait_for_timeout(900)
     here, there = page.evaluate(f"{_VIEWS}.map(view => view.centre())")
