@@ -92,6 +92,9 @@ def hest_ridge(features: Doubles, expression: Doubles) -> Callable[[Doubles], Do
 def retrieved(scores: npt.NDArray[np.floating], expression: Doubles, mode: Mode) -> Doubles:
     """Mean expression of the best answers of each query, weighted as `Engine.predict_expression` does.
 
+    `raw` is measured as it was published: where cosines sum to less than nothing, which the engine refuses, it turns
+    the answer over.
+
     Parameters
     ----------
     scores : float (n, n_gallery)
@@ -99,6 +102,9 @@ def retrieved(scores: npt.NDArray[np.floating], expression: Doubles, mode: Mode)
     expression : float64 (n_gallery, n_genes)
         log1p counts of the gallery.
     """
+    if mode == "raw":
+        S = scores.astype(np.float64)
+        return np.asarray(S @ expression / S.sum(axis=1, keepdims=True))
     predicted = np.empty((len(scores), expression.shape[1]))
     for row, cosines in enumerate(scores):
         order = np.argsort(-cosines, kind="stable")
