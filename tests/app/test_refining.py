@@ -71,3 +71,17 @@ def test_a_hit_is_explained_when_it_is_chosen(genes_page, small_db):
     told = engine.explain(GenesQuery("ERBB2:2 KRT19"), best, target="image").to_pandas()
     shown = next(one.value for one in page.dataframe if "gene" in one.value)
     assert shown["gene"].tolist() == told["gene"].tolist()
+
+
+def test_slides_of_marked_hits_may_answer_but_not_the_own_slide(small_db, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["main.py", "--db", str(small_db)])
+    page = AppTest.from_file(str(MAIN), default_timeout=60).run()
+    own = page.selectbox(key="item").value.split("/")[0]
+    page.toggle(key="refine").set_value(True).run()
+    before = len(page.feedback)
+    page.feedback[0].set_value(1)
+    page.run()
+    assert not page.exception
+    # Of two slides none would be left without those of the marks; what was marked is no answer itself.
+    assert len(page.feedback) == before - 1
+    assert f"item={own}%2F" not in _shown(page)
