@@ -13,9 +13,9 @@ import numpy.typing as npt
 from encoders.contracts import Floats, Vectors
 from indexer.errors import StoreError
 from indexer.store.lance_index import LanceIndex
-from indexer.vectors.ann import dots
 from indexer.vectors.columns import RowIds
 from indexer.vectors.found import Found
+from indexer.vectors.inner_products import dots
 from indexer.vectors.probing import Trace
 from indexer.vectors.selection import Rows, Selection
 from indexer.vectors.table_vector_set import TableVectorSet

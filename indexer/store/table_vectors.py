@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from encoders.contracts import Floats, Modality, Vectors
 from indexer.store.tables import Store
-from indexer.vectors.ann import dots
 from indexer.vectors.columns import RowIds
+from indexer.vectors.inner_products import dots
 
 Rows = npt.NDArray[np.int64]
 _TAKEN_ROWS = 8_192

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.contracts import Floats, Vectors
-from indexer.vectors.ann import dots_at
 from indexer.vectors.code_errors import code_errors
+from indexer.vectors.inner_products import dots_at
 from indexer.vectors.probing import Prober, Trace
 from indexer.vectors.selection import Selection
 from indexer.vectors.threads import n_cores

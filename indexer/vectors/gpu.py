@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.contracts import Floats, Vectors
-from indexer.vectors.ann import Lists
+from indexer.vectors.lists import Lists
 
 Positions = npt.NDArray[np.int64]
 #: Most hits, and most lists, that FAISS gives for one query on a GPU.

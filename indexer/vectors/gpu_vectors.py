@@ -17,9 +17,9 @@ import numpy as np
 from encoders.contracts import Vectors
 from indexer.access import SearchDevice
 from indexer.errors import StoreError
-from indexer.vectors.ann import dots_at
 from indexer.vectors.found import Found, Neighbours
 from indexer.vectors.gpu import FLAT_VALUES, MOST, Gpu, GpuIndex, n_gpus
+from indexer.vectors.inner_products import dots_at
 from indexer.vectors.probing import Trace
 from indexer.vectors.selection import Rows, Selection
 from indexer.vectors.vector_set import VectorSet

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.contracts import Floats, Vectors
-from indexer.vectors.ann import dots_at
+from indexer.vectors.inner_products import dots_at
 from indexer.vectors.threads import n_cores
 
 Rows = npt.NDArray[np.int64]
