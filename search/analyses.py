@@ -179,7 +179,7 @@ class Analyses(Predictions):
         state, manner = self._current(), manner or Manner()
         if isinstance(reference, CellVectors):
             return decompose_by_votes(state.encode(query), reference, manner)
-        profile = None if source == "hits" else own_profile(state, query, forced=source == "counts")
+        profile = None if source == "hits" else own_profile(state, query, reference.genes, forced=source == "counts")
         if profile is not None:
             return decompose_counts(state.catalogue, profile, reference, manner)
         near = state.with_counts(state.encode(query), k=k, where=where, exclude=exclude)

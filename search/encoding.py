@@ -1,7 +1,8 @@
 """Queries to vectors: what is stored is taken from the index, what is not is encoded by its space."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from encoders.sentences import GeneSentence
 from encoders.space import Space
 from search.catalogue import Catalogue
 from search.errors import QueryError
+from search.gene_names import GeneNames, NamesRead, names_of
 from search.query import (
     GenesQuery,
     ItemQuery,
@@ -107,7 +109,7 @@ def encode_query(query: SimpleQuery, catalogue: Catalogue, space: Callable[[], S
         case VectorQuery():
             return _from_vector(query, catalogue)
         case _:
-            return _from_expression(query, space())
+            return _from_expression(query, catalogue, space())
 
 
 def _stored(catalogue: Catalogue, row: int, query: ItemQuery | SlideQuery) -> EncodedQuery:
@@ -128,27 +130,66 @@ def _stored(catalogue: Catalogue, row: int, query: ItemQuery | SlideQuery) -> En
     )
 
 
-def _from_expression(query: GenesQuery | SentenceQuery | ProfileQuery, space: Space) -> EncodedQuery:
+def _from_expression(
+    query: GenesQuery | SentenceQuery | ProfileQuery, catalogue: Catalogue, space: Space
+) -> EncodedQuery:
+    encoder = space.expression
     match query:
         case GenesQuery():
-            return _from_genes(query, space.expression.encode_list(WeightedGenes.parse(query.text)), "genes")
+            genes, notes = list_of(query, catalogue, space)
+            return _from_genes(query, encoder.encode_list(genes), "genes", notes)
         case SentenceQuery():
-            return _from_genes(query, space.expression.encode_sentence(GeneSentence.parse(query.text)), "sentence")
+            sentence, notes = sentence_of(query, catalogue, space)
+            return _from_genes(query, encoder.encode_sentence(sentence), "sentence", notes)
         case ProfileQuery():
-            return _from_genes(query, _encode_profile(query, space), "expression")
+            names = names_of(encoder.genes or catalogue.index.genes).read(query.genes, lambda: catalogue.index.genes)
+            return _from_genes(query, _encode_profile(query, names.names, space), "expression", names.notes())
 
 
-def _from_genes(query: SimpleQuery, encoding: ExpressionEncoding, null: str) -> EncodedQuery:
+def list_of(query: GenesQuery, catalogue: Catalogue, space: Space) -> tuple[WeightedGenes, tuple[str, ...]]:
+    """The genes of a list by the names that the space knows them by, and what the user should know of that.
+
+    Raises
+    ------
+    GeneQueryError
+        If the list does not parse, cancels out, or has no gene that the space knows.
+    """
+    known = space.expression.query_genes
+    names = names_of(known or catalogue.index.genes)
+    genes, read = names.read_list(WeightedGenes.parse(query.text), lambda: catalogue.index.genes)
+    return genes, _said(names, read, any_symbol=not known)
+
+
+def sentence_of(query: SentenceQuery, catalogue: Catalogue, space: Space) -> tuple[GeneSentence, tuple[str, ...]]:
+    """The same of a gene sentence."""
+    known = space.expression.genes
+    names = names_of(known or catalogue.index.genes)
+    sentence = GeneSentence.parse(query.text)
+    read = names.read(sentence.symbols, lambda: catalogue.index.genes)
+    symbols = tuple(dict.fromkeys(read.names))
+    return replace(sentence, symbols=symbols), _said(names, read, any_symbol=not known)
+
+
+def _said(names: GeneNames, read: NamesRead, *, any_symbol: bool) -> tuple[str, ...]:
+    """Notes on the names of a query; a text tower without a list of genes reads any symbol."""
+    if any_symbol:
+        return read.notes()
+    names.check_any(read, "this space")
+    return (*read.notes(), *names.missing(read))
+
+
+def _from_genes(query: SimpleQuery, encoding: ExpressionEncoding, null: str, notes: tuple[str, ...]) -> EncodedQuery:
     return EncodedQuery(
         vector=encoding.vectors[0],
         modality="expression",
         null=null,
         description=query.describe(),
         genes=encoding.genes,
+        notes=notes,
     )
 
 
-def _encode_profile(query: ProfileQuery, space: Space) -> ExpressionEncoding:
+def _encode_profile(query: ProfileQuery, genes: Sequence[str], space: Space) -> ExpressionEncoding:
     counts = np.asarray(query.counts, dtype=np.float32)
     if counts.shape != (len(query.genes),):
         raise QueryError(
@@ -156,7 +197,7 @@ def _encode_profile(query: ProfileQuery, space: Space) -> ExpressionEncoding:
         )
     if not np.isfinite(counts).all() or (counts < 0).any() or not counts.any():
         raise QueryError("The profile holds negative, missing or only zero counts; give the raw counts of one sample.")
-    return space.expression.encode_counts(sp.csr_matrix(counts[None, :]), query.genes)
+    return space.expression.encode_counts(sp.csr_matrix(counts[None, :]), genes)
 
 
 def _from_patch(query: PatchQuery, catalogue: Catalogue, space: Space) -> EncodedQuery:
@@ -170,10 +211,11 @@ def _from_patch(query: PatchQuery, catalogue: Catalogue, space: Space) -> Encode
 def _from_vector(query: VectorQuery, catalogue: Catalogue) -> EncodedQuery:
     dim = catalogue.index.card.space.dim
     given = np.asarray(query.vector)
-    if given.shape != (dim,) or not np.issubdtype(given.dtype, np.floating):
+    if given.shape != (dim,) or given.dtype.kind != "f":
         raise QueryError(f"Got a vector {given.dtype} {given.shape}; expected floats ({dim},), the dim of the space.")
-    length = float(np.linalg.norm(given.astype(np.float64)))
-    if not 0 < length < np.inf:
+    precise = given.astype(np.float64)
+    length = math.sqrt(np.vdot(precise, precise))
+    if not 0 < length < math.inf:
         raise QueryError("The vector is zero or holds NaN or infinity; expected a direction of finite numbers.")
     if query.modality not in ("image", "expression"):
         raise QueryError(f"modality={query.modality!r} is not known; choose image or expression.")

@@ -1,4 +1,4 @@
-"""Gene lists out of what people have: tables of differential expression, gene sets of a GMT file, names of long ago."""
+"""Gene lists out of what people have: tables of differential expression and gene sets of a GMT file."""
 
 import csv
 import math
@@ -10,8 +10,6 @@ import numpy as np
 
 from encoders.errors import GeneQueryError
 from encoders.gene_lists import WeightedGenes
-from indexer.genes.names import name_genes
-from indexer.genes.tables import GeneTables
 from search.profiles import Doubles
 from search.retrieval.calibration import benjamini_hochberg
 
@@ -175,48 +173,6 @@ def read_gene_sets(text: str, name: str) -> dict[str, WeightedGenes]:
     if not found:
         raise GeneQueryError(f"{name} is empty; expected a GMT file: a name, a source and genes a line.")
     return found
-
-
-def current_names(
-    genes: WeightedGenes, known: Sequence[str], tables: GeneTables
-) -> tuple[WeightedGenes, tuple[tuple[str, str], ...]]:
-    """The list with aliases, old symbols, Ensembl ids and mouse genes as the known symbols; what is not found stays.
-
-    Returns
-    -------
-    genes : WeightedGenes
-        Weights of names of one gene are added up.
-    renamed : tuple of (str, str)
-        As written and as read, of those that were renamed.
-
-    Raises
-    ------
-    GeneQueryError
-        If the weights of the names of one gene, and so of the whole list, cancel out.
-    """
-    there = frozenset(known)
-    folded = {symbol.casefold() for symbol in there}
-    strange = [symbol for symbol in genes.symbols if symbol.casefold() not in folded]
-    names, _ = name_genes(strange, None, tables.spelt_as(there)) if strange else ((), None)
-    name_of = {old: new for old, new in zip(strange, names, strict=True) if new in there}
-    weights: dict[str, float] = {}
-    for symbol, weight in zip(genes.symbols, genes.weights, strict=True):
-        name = name_of.get(symbol, symbol)
-        weights[name] = weights.get(name, 0.0) + weight
-    kept = {symbol: weight for symbol, weight in weights.items() if weight}
-    if not kept:
-        raise GeneQueryError(f"The weights of {' and '.join(genes.symbols[:3])} cancel to zero: they are one gene.")
-    return WeightedGenes(tuple(kept), tuple(kept.values())), tuple(name_of.items())
-
-
-def aliases_of(known: Sequence[str], tables: GeneTables) -> dict[str, tuple[str, ...]]:
-    """Names that lead to each known symbol and to no other, the shortest first; symbols without one are left out."""
-    written = {symbol: symbol for symbol in known} | dict(tables.spelt_as(known).spelling)
-    found: dict[str, list[str]] = {}
-    for alias, symbols in tables.symbols_of_alias.items():
-        if len(symbols) == 1 and symbols[0] in written and alias not in written:
-            found.setdefault(written[symbols[0]], []).append(alias)
-    return {symbol: tuple(sorted(names, key=lambda one: (len(one), one))) for symbol, names in found.items()}
 
 
 def _cells(text: str) -> tuple[list[str], list[list[str]]]:

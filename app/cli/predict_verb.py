@@ -100,6 +100,6 @@ def _every_place(
         predictability=intervals,
     )
     for path in out:
-        say(f"Written: {write_maps(found, engine, path, genes=genes)}")
+        say(f"Written: {write_maps(found, engine, path, genes=list(found.genes) if genes else None)}")
     table = slide_prediction_table(found, provenance=index_provenance(engine))
     show(found.to_dict(), [table], as_json=options.as_json)

@@ -20,7 +20,7 @@ from search.cells.reference import CellReference
 from search.explanation.explain import Explanation
 from search.expression.prediction import Prediction
 from search.expression.standouts import StandoutGene
-from search.gene_tables import aliases_of, current_names
+from search.gene_names import aliases_of, names_of
 from search.groups.cohorts import By, Cohorts
 from search.query import ItemQuery, Query
 from search.result import SearchResult
@@ -79,8 +79,9 @@ def gene_aliases() -> dict[str, tuple[str, ...]]:
 
 
 def current_genes(genes: WeightedGenes) -> tuple[WeightedGenes, tuple[tuple[str, str], ...]]:
-    """Answer of `search.gene_tables.current_names` over the panel of the index."""
-    return current_names(genes, engine().index.genes, shipped_tables())
+    """The list under the symbols of the panel, and what was read as what; see `search.gene_names`."""
+    current, read = names_of(engine().index.genes).read_list(genes)
+    return current, read.renamed
 
 
 def similar_slides(slide: str, k: int) -> SearchResult:

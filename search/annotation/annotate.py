@@ -1,7 +1,7 @@
 """Classes of tiles and spots, each held against what the tissue of other patients scores."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from search.annotation.scores import Scorer, SpaceScorer, class_vectors, counts_
 from search.annotation.smoothing import places_of, smoothed
 from search.catalogue import Catalogue
 from search.errors import AnnotationError
+from search.gene_names import names_of
 from search.item_rows import vectors_of
 from search.profiles import Doubles
 from search.result import Findings
@@ -116,6 +117,19 @@ def annotate_items(
     """Annotate items; see `Engine.annotate`."""
     _check(classes, manner)
     chosen = choose_items(catalogue, where, classes, manner.using, manner.kind)
+    if not isinstance(classes, MarkerClasses):
+        return _annotated(catalogue, space, chosen, classes, manner)
+    panel = catalogue.index.genes
+    by_counts = chosen.using == "counts" and manner.mode == "calibrated"
+    known = () if by_counts else space().expression.query_genes
+    classes, renamed = classes.under(names_of(known or panel), lambda: panel)
+    found = _annotated(catalogue, space, chosen, classes, manner)
+    return replace(found, notes=(*renamed, *found.notes))
+
+
+def _annotated(
+    catalogue: Catalogue, space: Callable[[], Space], chosen: Chosen, classes: Classes, manner: Annotating
+) -> Annotation:
     if manner.mode != "calibrated":
         return _published(catalogue, space, chosen, classes, manner)
     others = null_items(catalogue, chosen)

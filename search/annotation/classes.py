@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ import yaml
 from encoders.errors import GeneQueryError
 from encoders.gene_lists import WeightedGenes
 from search.errors import AnnotationError
+from search.gene_names import GeneNames, Panel
 
 UNASSIGNED = "unassigned"
 _SETS = "marker_sets"
@@ -45,6 +46,18 @@ class MarkerClasses:
     def names(self) -> tuple[str, ...]:
         """Names of the classes."""
         return tuple(self.genes)
+
+    def under(self, names: GeneNames, panel: Panel) -> "tuple[MarkerClasses, tuple[str, ...]]":
+        """The classes with the genes as they are known, and what was read as what. Raises `AnnotationError`."""
+        found: dict[str, WeightedGenes] = {}
+        notes: dict[str, None] = {}
+        for name, genes in self.genes.items():
+            try:
+                found[name], read = names.read_list(genes, panel)
+            except GeneQueryError as error:
+                raise AnnotationError(f"Class {name!r}: {error}") from error
+            notes |= {f"{name}: {note}": None for note in read.notes()}
+        return replace(self, genes=found), tuple(notes)
 
     def describe(self) -> dict[str, Any]:
         """JSON-ready form."""

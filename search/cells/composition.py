@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import scipy.sparse as sp
 
+from indexer.genes.panel import sum_duplicates
 from search.catalogue import Catalogue, Rows
 from search.cells.decomposition import (
     MIN_SCALE_ROWS,
@@ -21,6 +23,7 @@ from search.cells.manner import Manner, Method
 from search.cells.reference import CellReference
 from search.errors import QueryError
 from search.expression.prediction import neighbourhood
+from search.gene_names import names_of
 from search.profiles import PER, Doubles, has_counts, per_10k
 from search.query import GroupQuery, ItemQuery, ProfileQuery, Query, RegionQuery, SlideQuery
 from search.result import Findings
@@ -95,7 +98,7 @@ class OwnProfile:
     notes: tuple[str, ...] = ()
 
 
-def own_profile(state: State, query: Query, *, forced: bool) -> OwnProfile | None:
+def own_profile(state: State, query: Query, known: tuple[str, ...], *, forced: bool) -> OwnProfile | None:
     """Counts of the query itself, or `None` if its hits are to speak for it.
 
     Parameters
@@ -104,6 +107,8 @@ def own_profile(state: State, query: Query, *, forced: bool) -> OwnProfile | Non
         The index.
     query : Query
         Items and slides of the index, regions and groups of items, and profiles, may have counts.
+    known : tuple of str
+        Symbols that the genes of a profile are to be read as, where it has them by other names.
     forced : bool
         Whether counts are wanted even of a query that asks with its image; without any, `QueryError`.
     """
@@ -111,7 +116,7 @@ def own_profile(state: State, query: Query, *, forced: bool) -> OwnProfile | Non
         counts = np.asarray(query.counts, dtype=np.float64)
         if counts.shape != (len(query.genes),) or not np.isfinite(counts).all() or counts.min() < 0 or not counts.any():
             raise QueryError("The profile needs one raw count per gene, none negative, and not all zero.")
-        return OwnProfile(PER * counts / counts.sum(), float(counts.sum()), query.genes, query.describe())
+        return _given(query, counts, known)
     catalogue = state.catalogue
     if isinstance(query, RegionQuery | GroupQuery) and (forced or query.using != "image"):
         rows = np.unique(np.array(state.encode(query).rows, dtype=np.int64))
@@ -129,6 +134,14 @@ def own_profile(state: State, query: Query, *, forced: bool) -> OwnProfile | Non
     if forced:
         raise QueryError("The query has no counts of its own; use source='hits' to decompose those of its hits.")
     return None
+
+
+def _given(query: ProfileQuery, counts: Doubles, known: tuple[str, ...]) -> OwnProfile:
+    """The counts of a profile from outside the index, those of names of one gene added up."""
+    read = names_of(known).read(query.genes)
+    summed, genes, _ = sum_duplicates(sp.csr_matrix(counts[None]), read.names)
+    total = float(counts.sum())
+    return OwnProfile(PER * summed.toarray()[0] / total, total, genes, query.describe(), notes=read.notes())
 
 
 def _pooled(catalogue: Catalogue, query: Query, rows: Rows) -> OwnProfile:

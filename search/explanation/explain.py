@@ -10,12 +10,13 @@ from encoders.contracts import Modality, Vectors
 from encoders.given_space import FAMILY as GIVEN_VECTORS
 from encoders.space import Space
 from search.catalogue import Catalogue
-from search.encoding import EncodedQuery
+from search.encoding import EncodedQuery, list_of, sentence_of
 from search.errors import QueryError
 from search.explanation.genes import Drivers, Profile, of_list, of_profile, of_sentence
 from search.explanation.labelled import nearest_labelled, nearest_of_query
 from search.explanation.pictures import Occlusion, Patch, occlusion, patch_of_item, patch_of_query
 from search.expression.standouts import standout_genes
+from search.gene_names import names_of
 from search.item_rows import is_item
 from search.profiles import PER, Doubles, has_counts
 from search.query import GenesQuery, PatchQuery, ProfileQuery, Query, SentenceQuery
@@ -151,7 +152,8 @@ def _query_counts(catalogue: Catalogue, query: Query, encoded: EncodedQuery) -> 
     if isinstance(query, ProfileQuery):
         place = {gene: column for column, gene in enumerate(catalogue.index.genes)}
         counts = np.zeros(len(place))
-        for gene, count in zip(query.genes, np.asarray(query.counts, dtype=np.float64).tolist(), strict=True):
+        names = names_of(catalogue.index.genes).read(query.genes).names
+        for gene, count in zip(names, np.asarray(query.counts, dtype=np.float64).tolist(), strict=True):
             if gene in place:
                 counts[place[gene]] += count
         return counts if counts.any() else None
@@ -170,9 +172,9 @@ def _counts(catalogue: Catalogue, row: int) -> Doubles | None:
 def _drivers(state: State, pair: _Pair, space: Space) -> Drivers | None:
     match pair.query:
         case GenesQuery():
-            return of_list(pair.query.text, space, pair.hit_vector)
+            return of_list(list_of(pair.query, state.catalogue, space)[0], space, pair.hit_vector)
         case SentenceQuery():
-            return of_sentence(pair.query.text, space, pair.hit_vector)
+            return of_sentence(sentence_of(pair.query, state.catalogue, space)[0], space, pair.hit_vector)
     genes = state.index.genes
     if pair.encoded.modality == "expression" and pair.query_counts is not None:
         profile = _profile(state, pair.query_counts, pair.encoded.slides if pair.encoded.rows else ())

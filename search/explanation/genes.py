@@ -44,9 +44,8 @@ class Drivers:
     score: float
 
 
-def of_list(text: str, space: Space, hit: Vectors) -> Drivers:
+def of_list(asked: WeightedGenes, space: Space, hit: Vectors) -> Drivers:
     """Terms of a gene list, each left out in turn; a list of one term loses all it has."""
-    asked = WeightedGenes.parse(text)
     whole = _cosine(space.expression.encode_list(asked), hit)
     pairs = list(zip(asked.symbols, asked.weights, strict=True))[:_MOST_TERMS]
 
@@ -58,9 +57,8 @@ def of_list(text: str, space: Space, hit: Vectors) -> Drivers:
     return Drivers("query genes", tuple(symbol for symbol, _ in pairs), whole - np.array(rest), whole)
 
 
-def of_sentence(text: str, space: Space, hit: Vectors) -> Drivers:
+def of_sentence(asked: GeneSentence, space: Space, hit: Vectors) -> Drivers:
     """Words of a gene sentence, each left out in turn; those after it move up a rank."""
-    asked = GeneSentence.parse(text)
     whole = _cosine(space.expression.encode_sentence(asked), hit)
     words = asked.symbols[:_MOST_TERMS]
 

@@ -13,6 +13,7 @@ from search.errors import QueryError
 from search.expression.ridge import Ridge
 from search.expression.temperature import Fit
 from search.expression.weighting import MODES, NEIGHBOURS, TEMPERATURE, Mode, weights_of
+from search.gene_names import names_of
 from search.profiles import Doubles, has_counts, log_per_10k, weighted_moments
 from search.result import Findings
 from search.retrieval.retrieve import Retrieval
@@ -216,15 +217,19 @@ def chosen_genes(
         order = np.argsort(-contrast, kind="stable")[:n_genes]
         return order, (f"The {len(order)} genes furthest above their mean over the index are shown.",)
     place = {symbol: column for column, symbol in enumerate(symbols)}
-    known = [place[gene] for gene in dict.fromkeys(genes) if gene in place]
-    unknown = [gene for gene in dict.fromkeys(genes) if gene not in place]
+    names = names_of(symbols)
+    read = names.read(list(dict.fromkeys(genes)))
+    known = [place[gene] for gene in dict.fromkeys(read.names) if gene in place]
+    unknown = [gene for gene in read.names if gene not in place]
+    hints = (*read.notes(), *names.missing(read))
     if not known:
         raise QueryError(
             f"None of the genes asked for ({', '.join(unknown[:5]) or 'an empty list'}) is in the panel of "
-            f"{len(symbols):,} genes, which holds {', '.join(symbols[:3])} and others. Give symbols of the panel."
+            f"{len(symbols):,} genes, which holds {', '.join(symbols[:3])} and others. "
+            f"{' '.join(hints) or 'Give symbols of the panel.'}"
         )
     notes = (f"Not in the panel: {', '.join(unknown)}.",) if unknown else ()
-    return np.array(known, dtype=np.int64), notes
+    return np.array(known, dtype=np.int64), (*notes, *hints)
 
 
 def _measured(catalogue: Catalogue, query: EncodedQuery, columns: Rows) -> pa.Array:

@@ -50,7 +50,7 @@ def similarity_map(
     return SimilarityMap(
         table=table.select(["x_px", "y_px", "score", "kind", "id"]),
         query=query.description | {"target": modality, "slide_mapped": slide},
-        notes=(f"Compared with the {modality} side of {n:,} tiles and spots of slide {slide!r}.",),
+        notes=(*query.notes, f"Compared with the {modality} side of {n:,} tiles and spots of slide {slide!r}."),
         slide=slide,
         modality=modality,
     )

@@ -1,4 +1,4 @@
-"""Gene lists out of tables of differential expression, GMT files and old names."""
+"""Gene lists out of tables of differential expression and GMT files."""
 
 from contextlib import suppress
 
@@ -9,15 +9,8 @@ from hypothesis import strategies as st
 
 from encoders.errors import GeneQueryError
 from encoders.gene_lists import WeightedGenes
-from indexer.genes.tables import GeneTables
-from search.gene_tables import aliases_of, current_names, read_expression_table, read_gene_sets
+from search.gene_tables import read_expression_table, read_gene_sets
 
-TABLES = GeneTables(
-    symbols_of_alias={"HER2": ("ERBB2",), "CD45": ("PTPRC",), "P53": ("TP53", "TP53BP1"), "GLTSCR2": ("NOP53",)},
-    symbol_of_id={"ENSG00000141736": "ERBB2"},
-    approved=frozenset({"ERBB2", "PTPRC", "TP53", "TP53BP1", "NOP53", "VIM"}),
-)
-KNOWN = ("ERBB2", "PTPRC", "TP53", "VIM", "GLTSCR2")
 ROWS = [("ERBB2", 4.0, 1e-9), ("GRB7", 2.0, 1e-4), ("VIM", -1.0, 1e-3), ("ACTB", 5.0, 0.9), ("ESR1", -3.0, 1e-6)]
 SEURAT = '"","p_val","avg_log2FC","pct.1","pct.2","p_val_adj"\n' + "\n".join(
     f'"{gene}",{rate / 9},{fold},0.9,0.1,{rate}' for gene, fold, rate in ROWS
@@ -116,15 +109,3 @@ def test_gene_sets():
 def test_files_that_hold_no_gene_sets(text, said):
     with pytest.raises(GeneQueryError, match=said):
         read_gene_sets(text, "sets.gmt")
-
-
-def test_old_names_are_read_as_the_current_ones_and_added_up():
-    genes, renamed = current_names(WeightedGenes.parse("HER2:2 ERBB2 -CD45 P53 vim FOO NOP53"), KNOWN, TABLES)
-    assert str(genes) == "ERBB2:3 -PTPRC P53 vim FOO GLTSCR2"
-    assert renamed == (("HER2", "ERBB2"), ("CD45", "PTPRC"), ("NOP53", "GLTSCR2"))
-    with pytest.raises(GeneQueryError, match="HER2 and ERBB2 cancel"):
-        current_names(WeightedGenes.parse("HER2 -ERBB2"), KNOWN, TABLES)
-
-
-def test_aliases_lead_to_one_gene():
-    assert aliases_of(KNOWN, TABLES) == {"ERBB2": ("HER2",), "PTPRC": ("CD45",)}
