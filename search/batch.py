@@ -107,10 +107,10 @@ class _Shared:
     def __init__(self, state: State, encoded: Sequence[EncodedQuery], request: Request) -> None:
         self._state, self._encoded, self._request = state, encoded, request
         self._base = _base(state, encoded[0], request)
-        known: dict[tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]], LeftOut] = {}
+        known: dict[tuple[object, ...], LeftOut] = {}
         left = []
         for query in encoded:
-            key = (query.slides, query.patients, query.rows)
+            key = (query.modality, query.slides, query.patients, query.rows)
             if key not in known:
                 known[key] = left_out_of(state.catalogue, query, request.target, self._base, request.exclude)
             left.append(known[key].rows)

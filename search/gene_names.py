@@ -123,7 +123,7 @@ class GeneNames:
         said = [f"{name} is {gene}, which is not known here." for name, gene in read.absent if name != gene]
         for name in read.unknown[:_MOST_HINTS]:
             close = difflib.get_close_matches(name.upper(), self._known, n=3, cutoff=0.6)
-            said += [f"{name} is not known; did you mean {_one_of(close)}?"] if close else []
+            said += [f"{name} is not known; spelled alike: {', '.join(close)}."] if close else []
         return tuple(said[:_MOST_HINTS])
 
     def check_any(self, read: NamesRead, where: str) -> None:

@@ -30,7 +30,11 @@ Where = Annotated[
 ]
 LeftOut = Annotated[
     Exclude,
-    typer.Option("--exclude", help="Leave out the query's own slide or patient; auto: slide, patient for slides."),
+    typer.Option(
+        "--exclude",
+        help="Leave out the query's own slide or patient; auto: slide, patient for slides. The slides of --like "
+        "and --unlike may answer.",
+    ),
 ]
 Out = Annotated[
     list[Path] | None,

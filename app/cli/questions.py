@@ -37,7 +37,10 @@ Region = Annotated[Path | None, typer.Option("--region", help="GeoJSON drawn on 
 Named = Annotated[str | None, typer.Option("--class", help="Only annotations of this class in the GeoJSON.")]
 Unit = Annotated[LengthUnit, typer.Option("--unit", help="Of the GeoJSON's numbers: level-0 pixels, or um.")]
 Group = Annotated[str | None, typer.Option("--group", help="SQL condition: all items it allows, by their mean.")]
-Like = Annotated[list[str] | None, typer.Option("--like", help="Id of an item that is right; may be repeated.")]
+Like = Annotated[
+    list[str] | None,
+    typer.Option("--like", help="Id of an item that is right; may be repeated. Its slide may answer."),
+]
 Unlike = Annotated[list[str] | None, typer.Option("--unlike", help="Id of an item that is wrong; may be repeated.")]
 Weight = Annotated[
     list[str] | None, typer.Option("--weight", help="Of one part of several, such as genes=2; may be repeated.")

@@ -3,14 +3,11 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from app.screens.gallery import Card, hit_card, query_card
-from app.screens.question import Terms
-from app.screens.session import engine
 from encoders.contracts import Modality
 from search.query import ExamplesQuery, ItemQuery, Query
 
@@ -28,17 +25,6 @@ def refined(query: Query, target: Modality) -> Query:
         tuple(ItemQuery(item, target) for item, mark in marks.items() if mark == wanted) for wanted in (1, 0)
     )
     return ExamplesQuery(query, like, unlike) if marks else query
-
-
-def refined_terms(query: Query, terms: Terms) -> Terms:
-    """Terms of a refined question: its own slide or patient is left out, those of what was marked may answer."""
-    if not _marks(query) or not isinstance(query, ItemQuery) or terms.exclude == "none":
-        return terms
-    column = "patient" if terms.exclude == "patient" else "slide"
-    catalogue = engine().catalogue
-    own = str(catalogue.value(catalogue.row_of(query.id), column)).replace("'", "''")
-    others = f"{column} <> '{own}'"
-    return replace(terms, where=others if terms.where is None else f"({terms.where}) AND {others}", exclude="none")
 
 
 def choose_refining(query: Query) -> bool:

@@ -14,7 +14,7 @@ from app.screens.item_views import show_cell_types, show_cohorts, show_predicted
 from app.screens.links import keep, restore
 from app.screens.overlay import choose_overlay
 from app.screens.question import Terms, asked_side, choose_direction, choose_side, choose_terms
-from app.screens.refining import refined, refined_terms
+from app.screens.refining import refined
 from app.screens.region_view import region_query
 from app.screens.session import engine, errors_as_sentences, items_of, slide_picture, slide_sides, slides
 from app.screens.slide_map import draw_map
@@ -177,7 +177,7 @@ def _show_answer(view: str, outside: PatchQuery | RegionQuery | None, card: Card
     asked = replace(card, facts={**card.facts, "modality": using})
     if target is not None:
         with errors_as_sentences():
-            moved, terms = refined(query, target), refined_terms(query, terms)
+            moved = refined(query, target)
             found = hits(moved, target=target, k=terms.k, where=terms.where, exclude=terms.exclude)
             show_hits(found, moved, card=asked, markable=query)
         return

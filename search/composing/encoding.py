@@ -66,7 +66,11 @@ def _from_examples(query: ExamplesQuery, catalogue: Catalogue, space: OpenSpace)
     examples = {"like": len(query.like), "unlike": len(query.unlike)}
     told = ", ".join(f"{n} {name}" for name, n in examples.items() if n)
     note = f"Moved by examples ({told}; weights {a:g}, {b:g}, {c:g})." if told else ""
-    return _joined(parts, query.describe(), catalogue, (note,) if note else ())
+    moved = _joined(parts, query.describe(), catalogue, (note,) if note else ())
+    if query.start is None:  # the examples are the question
+        return moved
+    own = parts[0].encoded
+    return replace(moved, slides=own.slides, patients=own.patients)
 
 
 def _from_parts(query: ComposedQuery, catalogue: Catalogue, space: OpenSpace) -> EncodedQuery:

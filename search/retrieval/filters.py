@@ -127,16 +127,19 @@ def left_out_of(catalogue: Catalogue, query: EncodedQuery, target: Modality, bas
     """Find what no answer to a query may be."""
     resolved = _resolve(exclude, query)
     names = {"none": (), "slide": query.slides, "patient": query.patients}[resolved]
-    if names:
-        each = [catalogue.rows_where(resolved, name) for name in names]
-        own = each[0] if len(each) == 1 else np.unique(np.concatenate(each))
-        gone = own[base.mask[own]]
-        return LeftOut(resolved, names, gone, (f"Own {_told(resolved, names)} left out ({len(gone):,} items).",))
-    if query.rows and query.modality == target:
-        own = np.unique(query.rows)
-        what = "The query item itself is" if len(own) == 1 else f"The {len(own):,} items of the query are"
-        return LeftOut(resolved, (), own[base.mask[own]], (f"{what} left out.",))
-    return LeftOut(resolved, (), np.empty(0, dtype=np.int64), ())
+    itself = np.unique(np.array(query.rows if query.modality == target else (), dtype=np.int64))
+    if not names:
+        what = "The query item itself is" if len(itself) == 1 else f"The {len(itself):,} items of the query are"
+        return LeftOut(resolved, (), itself[base.mask[itself]], (f"{what} left out.",) if len(itself) else ())
+    each = [catalogue.rows_where(resolved, name) for name in names]
+    own = each[0] if len(each) == 1 else np.unique(np.concatenate(each))
+    gone = own[base.mask[own]]
+    said = f"Own {_told(resolved, names)} left out ({len(gone):,} items)"
+    examples = np.setdiff1d(itself, own)  # of other slides; they only moved the query
+    if len(examples):
+        said += f", and {'the example' if len(examples) == 1 else f'the {len(examples):,} examples'} elsewhere"
+        gone = np.union1d(gone, examples[base.mask[examples]])
+    return LeftOut(resolved, names, gone, (f"{said}.",))
 
 
 def _told(what: str, names: tuple[str, ...]) -> str:

@@ -44,6 +44,16 @@ def test_a_search_says_what_the_engine_says(api, engine):
     answers.SearchAnswer.model_validate(answer)
 
 
+def test_genes_by_other_names_ask_the_same(api):
+    asked = ("HER2:2 KRT19 -VIM", "ENSG00000141736.14:2 KRT19 -VIM", GENES["text"])
+    found = [api.post("/v1/search", json={"query": {"type": "genes", "text": text}, "k": 3}).json() for text in asked]
+    assert found[0]["hits"] == found[1]["hits"] == found[2]["hits"]
+    assert [answer["notes"][0].partition(" was read")[0] for answer in found[:2]] == ["HER2", "ENSG00000141736.14"]
+    refused = api.post("/v1/search", json={"query": {"type": "genes", "text": "ERBBB2"}})
+    assert refused.status_code == 422
+    assert "spelled alike: ERBB2" in refused.json()["detail"]
+
+
 def test_the_second_page_goes_on_where_the_first_ends(api, spot):
     ask = {"query": {"type": "item", "id": spot}, "exclude": "none", "k": 6}
     whole = api.post("/v1/search", json=ask).json()["hits"]

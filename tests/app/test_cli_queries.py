@@ -33,6 +33,20 @@ def answered(ran):
     return json.loads(ran.stdout)
 
 
+def test_genes_are_asked_for_by_any_of_their_names_and_it_is_said(histoseek, small_db, spots):
+    found = answered(histoseek("search", "genes", "HER2:2", "KRT19", "ERBBB2", "--db", small_db, "--json"))
+    assert found["notes"][0] == "HER2 was read as ERBB2."
+    assert found["genes"]["used"] == ["ERBB2", "KRT19"]
+    predicted = answered(
+        histoseek("predict", "--item", spots[0]["id"], "--gene", "HER2", "--no-intervals", "--db", small_db, "--json")
+    )
+    assert [row["gene"] for row in predicted["rows"]] == ["ERBB2"]
+    assert "HER2 was read as ERBB2." in predicted["notes"]
+    refused = histoseek("search", "genes", "ERBBB2", "--db", small_db)
+    assert refused.code == 1
+    assert "ERBBB2 is not known; spelled alike: ERBB2" in refused.stderr
+
+
 def test_examples_a_region_a_group_and_parts_at_once_are_searched(histoseek, small_db, spots, drawn):
     item, like, unlike = (row["id"] for row in spots[:3])
     path, slide = drawn

@@ -56,17 +56,28 @@ def test_examples_move_the_query_as_rocchio_says(engine):
     assert encoded(engine, query).vector == pytest.approx(expected, abs=1e-6)
 
 
-def test_slides_of_query_and_examples_answer_only_if_asked_to_and_then_without_the_examples(engine):
-    query = ExamplesQuery(ItemQuery(TUMOUR, "expression"), (ItemQuery("B1/spot/s0", "expression"),))
-    found = engine.search(query, k=100)
+def test_examples_are_no_answers_but_others_of_their_slides_are(engine):
+    example = ItemQuery("B1/spot/s0", "expression")
+    query = ExamplesQuery(ItemQuery(TUMOUR, "expression"), (example,))
+    for exclude, gone in {"auto": "A1/", "patient": "A", "none": TUMOUR}.items():
+        found = engine.search(query, k=400, exclude=exclude)
+        ids = found.table["id"].to_pylist()
+        assert "B1/spot/s1" in ids
+        assert "B1/spot/s0" not in ids
+        assert not [name for name in ids if name.startswith(gone)]
+    assert "Own slide 'A1' left out (8 items), and the example elsewhere." in engine.search(query).notes
+    # From the picture to expression items may answer themselves, and so may examples.
+    crossed = engine.search(ExamplesQuery(ItemQuery(TUMOUR, "image"), (example,)), k=400)
+    assert "B1/spot/s0" in crossed.table["id"].to_pylist()
+    batched = engine.search_many([query, ItemQuery("B1/spot/s1")], k=5)
+    for one, alone in zip(batched.results, (query, ItemQuery("B1/spot/s1")), strict=True):
+        assert one.table["id"].to_pylist() == engine.search(alone, k=5).table["id"].to_pylist()
+
+
+def test_examples_alone_are_the_question_and_their_slides_are_left_out(engine):
+    found = engine.search(ExamplesQuery(None, (ItemQuery(TUMOUR), ItemQuery("B1/spot/s0"))), k=100)
     assert not {"A1", "B1"} & set(found.table["slide"].to_pylist())
     assert found.query["left_out"] == ["A1", "B1"]
-    assert "Own slides 'A1', 'B1' left out" in " ".join(found.notes)
-    patients = set(engine.search(query, k=100, exclude="patient").table["patient"].to_pylist())
-    assert patients == set("CDEFGH")
-    ids = engine.search(query, k=200, exclude="none").table["id"].to_pylist()
-    assert "A1/spot/s1" in ids
-    assert not {TUMOUR, "B1/spot/s0"} & set(ids)
 
 
 def test_many_queries_at_once_are_answered_as_each_alone(engine):

@@ -41,7 +41,8 @@ def test_what_was_read_as_what_and_what_could_not_be_is_said():
         "HER2 was read as ERBB2, CD45 as PTPRC.",
         "P53 may be TP53 or TP53BP1: left out, write the gene that is meant.",
     )
-    assert NAMES.missing(read) == ("NGR is RTN4R, which is not known here.", "ERBBB2 is not known; did you mean ERBB2?")
+    hints = ("NGR is RTN4R, which is not known here.", "ERBBB2 is not known; spelled alike: ERBB2.")
+    assert NAMES.missing(read) == hints
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_what_was_read_as_what_and_what_could_not_be_is_said():
     [
         (["P53", "FOO"], r"None of the 2 genes is known to this space \(P53, FOO\). P53 may be TP53 or TP53BP1"),
         (["NGR"], "NGR is RTN4R, which is not known here"),
-        (["ERBBB2"], "did you mean ERBB2"),
+        (["ERBBB2"], "spelled alike: ERBB2"),
         (["FOO"], "Give symbols such as ERBB2, PTPRC, TP53"),
     ],
 )
