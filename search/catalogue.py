@@ -133,10 +133,7 @@ class Catalogue:
 
     def is_one_of(self, name: str, values: Sequence[str]) -> Mask:
         """Which items have one of some values in a text column, bool `(n_items,)`."""
-        codes, code_of = self.codes(name)
-        wanted = np.zeros(len(code_of) + 1, dtype=np.bool_)
-        wanted[[code_of[value] for value in values if value in code_of]] = True
-        return wanted[codes]
+        return self.index.columns.is_one_of(name, values)
 
     def base(
         self,
@@ -227,8 +224,13 @@ class Catalogue:
 
     def generated_note(self, rows: Rows) -> tuple[str, ...]:
         """A sentence for the user if some of these items are generated, not measured."""
-        n = sum(self.index.columns.values_of("generated", rows))
-        return (f"{n:,} of {len(rows):,} items here are generated data, not measured tissue.",) if n else ()
+        return note_on_generated(self.index.columns.values_of("generated", rows))
+
+
+def note_on_generated(values: Sequence[Any] | pa.Array) -> tuple[str, ...]:
+    """The same of items whose values of that column are at hand."""
+    n = sum(values.to_pylist()) if isinstance(values, pa.Array) else sum(values)
+    return (f"{n:,} of {len(values):,} items here are generated data, not measured tissue.",) if n else ()
 
 
 def _keep(kept: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> None:

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.contracts import Floats, Vectors
-from indexer.vectors.ann import pair_dots
 from indexer.vectors.evidence import Approach, approach_of
+from indexer.vectors.inner_products import pair_dots
 from indexer.vectors.probing import Prober
 from indexer.vectors.products import nearest_of_all
 from indexer.vectors.selection import Selection
@@ -240,7 +240,7 @@ class _Batch:
         near = self._near
         if len(its) == len(self._queries):
             return near
-        return Approach(near.scores[its], near.mean[its], near.sd[its], near.spread[its], near.radii)
+        return Approach(near.scores[its], near.mean[its], near.sd[its], near.weight[its], near.radii)
 
     def _errors(self, near: Approach, rows: Rows, least: Floats) -> Floats:
         """How far the score of each row may lie above its estimate, where the last hit scores `least`."""

@@ -1,6 +1,6 @@
 """The metadata of all items beside the vectors: one Arrow file to map into memory, text as dictionary codes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,16 +10,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from indexer.schema import ITEM_COLUMNS, ITEM_METADATA
+from indexer.schema import ITEM_COLUMNS, ITEM_METADATA, SHARED_FACTS
 
 COLUMNS_FILE, ROW_IDS_FILE = "items.arrow", "row_ids.npy"
 #: Up to so many rows are taken value by value.
 _NPY_HEAD = 128
 FEW_ROWS = 256
+_COMPARED_CODES = 8
 RowIds = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 _Taker = Callable[[Rows], list[Any]]
+#: What the items of a slide repeat, its name first; and of how many slides it is kept.
+_FACTS = tuple(field.name for field in SHARED_FACTS)
+_OWN = tuple(name for name in ITEM_COLUMNS if name not in _FACTS)
+_KEPT_SLIDES = 2**16
 
 
 @dataclass(frozen=True)
@@ -30,15 +35,24 @@ class ItemColumns:
     ----------
     table : pyarrow.Table
         `ITEM_COLUMNS`; text is dictionary-encoded but for the ids, which are all different.
-    row_ids : uint64 (n_items,)
+    known_ids : uint64 (n,)
         LanceDB's row ids, ascending.
+    later_ids : uint64 (n_items - n,), optional
+        Those of the items that came after, all larger.
     """
 
     table: pa.Table
-    row_ids: RowIds
+    known_ids: RowIds
+    later_ids: RowIds | None = None
 
     def __len__(self) -> int:
-        return len(self.row_ids)
+        return len(self.known_ids) + (0 if self.later_ids is None else len(self.later_ids))
+
+    @cached_property
+    def row_ids(self) -> RowIds:
+        """LanceDB's row ids of all items, ascending, uint64 `(n_items,)`."""
+        # They are joined when asked for: searches ask for none.
+        return self.known_ids if self.later_ids is None else np.concatenate([self.known_ids, self.later_ids])
 
     @classmethod
     def of_table(cls, table: pa.Table, row_ids: RowIds) -> "ItemColumns":
@@ -73,7 +87,7 @@ class ItemColumns:
         if not len(tail_ids):
             return ItemColumns(kept, ids)
         # Columns are joined one by one, as they are asked for, and the values of a hit are found where they lie.
-        return ItemColumns(pa.concat_tables([kept, encoded(tail)]), np.concatenate([ids, tail_ids]))
+        return ItemColumns(pa.concat_tables([kept, encoded(tail)]), ids, tail_ids)
 
     def array(self, name: str) -> pa.Array:
         """One column as one array."""
@@ -91,6 +105,12 @@ class ItemColumns:
         array = self.array(name)
         return np.asarray(array.indices.fill_null(-1)), array.dictionary.to_pylist()
 
+    def is_one_of(self, name: str, values: Collection[str]) -> Mask:
+        """Which items have one of some values in a text column, bool `(n_items,)`."""
+        wanted = frozenset(values)
+        found = [_is_one_of(chunk, wanted) for chunk in self.table.column(name).chunks]  # not joined for this
+        return found[0] if len(found) == 1 else np.concatenate([np.empty(0, dtype=np.bool_), *found])
+
     @cached_property
     def batch(self) -> pa.RecordBatch:
         """All columns as one batch, from which rows are taken quickest."""
@@ -98,7 +118,21 @@ class ItemColumns:
 
     def values(self, rows: Rows) -> dict[str, list[Any]]:
         """Columns of some rows as plain Python values, `None` where there are none: for a few rows, quickest so."""
-        return {name: take(rows) for name, take in self._takers.items()}
+        takers = self._takers
+        # Rows lie far apart, so each value read is one more wait for memory; what a slide repeats is read once.
+        known = self._facts_of
+        facts = []
+        for slide, row in zip(takers["slide"](rows), rows.tolist(), strict=True):
+            its = known.get(slide)
+            if its is None:
+                its = known[slide] = tuple(takers[name](np.array([row]))[0] for name in _FACTS)
+            facts.append(its)
+        if len(known) > _KEPT_SLIDES:
+            known.clear()
+        repeated = zip(*facts, strict=True) if facts else ((),) * len(_FACTS)
+        found: dict[str, list[Any]] = dict(zip(_FACTS, map(list, repeated), strict=True))
+        found |= {name: takers[name](rows) for name in _OWN}
+        return {name: found[name] for name in ITEM_COLUMNS}
 
     def values_of(self, name: str, rows: Rows) -> list[Any]:
         """The same of one column."""
@@ -111,6 +145,10 @@ class ItemColumns:
             return {name: _plain(found.column(i)) for i, name in enumerate(ITEM_COLUMNS)}
         values = self.values(rows)
         return {field.name: pa.array(values[field.name], field.type) for field in ITEM_METADATA}
+
+    @cached_property
+    def _facts_of(self) -> dict[str, tuple[Any, ...]]:
+        return {}
 
     @cached_property
     def _takers(self) -> dict[str, _Taker]:
@@ -140,6 +178,19 @@ def load_row_ids(folder: Path) -> RowIds:
     path = folder / ROW_IDS_FILE
     is_empty = path.stat().st_size <= _NPY_HEAD  # the system maps no empty array
     found: RowIds = np.load(path, mmap_mode=None if is_empty else "r")
+    return found
+
+
+def _is_one_of(array: pa.DictionaryArray, values: frozenset[str]) -> Mask:
+    codes = np.asarray(array.indices.fill_null(-1))
+    wanted = [code for code, value in enumerate(array.dictionary.to_pylist()) if value in values]
+    if len(wanted) > _COMPARED_CODES:
+        is_wanted = np.zeros(len(array.dictionary) + 1, dtype=np.bool_)
+        is_wanted[wanted] = True
+        return is_wanted[codes]
+    found = np.zeros(len(codes), dtype=np.bool_)
+    for code in wanted:  # a comparison of all takes a tenth of looking each up
+        found |= codes == code
     return found
 
 
@@ -207,10 +258,11 @@ def _text_taker(array: pa.DictionaryArray) -> _Taker:
 
 def _id_taker(array: pa.LargeStringArray) -> _Taker:
     _, offsets, data = array.buffers()
-    starts, letters = memoryview(offsets).cast("q"), memoryview(data)
+    starts, letters = np.frombuffer(offsets, dtype=np.int64, count=len(array) + 1), memoryview(data)
 
     def take(rows: Rows) -> list[Any]:
-        return [str(letters[starts[row] : starts[row + 1]], "utf-8") for row in rows.tolist()]
+        its = zip(starts[rows].tolist(), starts[rows + 1].tolist(), strict=True)
+        return [str(letters[start:end], "utf-8") for start, end in its]
 
     return take
 

@@ -12,7 +12,7 @@ lie close together, is like any other: mean and spread shrink alike.
 
 from bisect import bisect_right
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,7 +98,7 @@ class Evidence(BaseModel):
         """`code_error` for neighbours that stand out so far."""
         return _between(standing, self.standing, self.code_error)
 
-    @property
+    @cached_property
     def _margins(self) -> tuple[float, ...]:
         return self.margins[sum(one > self.tolerance for one in _TOLERANCES[:-1])]
 
@@ -112,8 +112,8 @@ class Approach(NamedTuple):
         Inner product with each centroid.
     mean, sd : float
         Of those scores.
-    spread : float32 (n_lists,)
-        What one unit of `behind` is worth in each list.
+    weight : float32 (n_lists,)
+        One over what one unit of `behind` is worth in each list.
     radii : Radii
         Of the lists.
     """
@@ -121,7 +121,7 @@ class Approach(NamedTuple):
     scores: Floats
     mean: Any
     sd: Any
-    spread: Floats
+    weight: Floats
     radii: "Radii"
 
     def error_in(self, lists: Any) -> Floats:
@@ -134,6 +134,16 @@ class Approach(NamedTuple):
         squares = np.maximum(self.radii.squared_norms[lists] - 2 * scores, np.float32(1e-6 - 1)) + 1
         return np.asarray(self.radii.error[lists] * np.sqrt(squares))
 
+    def errors(self) -> Floats:
+        """`error_in` of every list, in their order: of one query, where most are asked for one after the other."""
+        squares = self.scores * np.float32(-2)
+        squares += self.radii.squared_norms
+        np.maximum(squares, np.float32(1e-6 - 1), out=squares)
+        squares += 1
+        np.sqrt(squares, out=squares)
+        squares *= self.radii.error
+        return squares
+
     def standing(self, score: Any) -> Any:
         """How far a score stands out."""
         return (score - self.mean) / self.sd
@@ -144,24 +154,24 @@ class Approach(NamedTuple):
 
     def behind(self, least: Any) -> Floats:
         """How far each list lies behind a score, float32 `(n_lists,)`."""
-        return np.asarray((least - self.scores) / self.spread, dtype=np.float32)
+        return np.asarray((least - self.scores) * self.weight, dtype=np.float32)
 
 
 class Radii(NamedTuple):
     """What `approach` needs of the lists besides their centroids; the same for every query."""
 
-    relative: Floats
+    weight: Floats
     error: Floats
     squared_norms: Floats
 
 
 def radii_of(lists: Lists) -> Radii:
-    """Radii in units of their mean, over sqrt(dim), and squared norms of the centroids."""
+    """One over the radii in units of their mean, radii over sqrt(dim), and squared norms of the centroids."""
     mean = float((lists.radii * lists.sizes).sum() / max(1, lists.sizes.sum())) or 1.0
     dim = lists.centroids.shape[1]
     norms = np.einsum("ij,ij->i", lists.centroids, lists.centroids)
     radii = np.maximum(lists.radii, np.float32(_LEAST_RADIUS * mean))  # a list of equal rows is no point either
-    return Radii((radii / mean).astype(np.float32), (radii / np.sqrt(dim)).astype(np.float32), norms)
+    return Radii((mean / radii).astype(np.float32), (radii / np.sqrt(dim)).astype(np.float32), norms)
 
 
 def approach(lists: Lists, radii: Radii, query: Vectors) -> Approach:
@@ -179,11 +189,11 @@ def approach_of(scores: Floats, radii: Radii) -> Approach:
         mean = float(np.add.reduce(scores)) / n
         centred = scores - np.float32(mean)
         sd = max(float(np.sqrt(np.vdot(centred, centred) / n)), 1e-6)
-        return Approach(scores, mean, sd, radii.relative * np.float32(sd), radii)
+        return Approach(scores, mean, sd, radii.weight * np.float32(1 / sd), radii)
     means = scores.sum(axis=-1, keepdims=True) / np.float32(n)
     centred = scores - means
     sds = np.maximum(np.sqrt(np.einsum("ij,ij->i", centred, centred)[:, None] / np.float32(n)), 1e-6)
-    return Approach(scores, means, sds, radii.relative * sds, radii)
+    return Approach(scores, means, sds, radii.weight / sds, radii)
 
 
 class _Case(NamedTuple):

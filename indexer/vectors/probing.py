@@ -6,8 +6,9 @@ are added until none could. Likewise candidates are compared as long as the erro
 score. A search never stops because it has found k rows.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from encoders.contracts import Floats, Vectors
 from indexer.vectors.ann import AnnIndex, Unmapped, dots_at
 from indexer.vectors.evidence import Approach, Evidence, Radii, approach
 from indexer.vectors.selection import Selection
-from indexer.vectors.threads import n_cores
+from indexer.vectors.threads import faiss_threads, n_cores
 
 Rows = npt.NDArray[np.int64]
 _FIRST_LISTS = 3  # scanned at first, whatever the evidence says
@@ -28,6 +29,7 @@ _BORDER, _FEW_BORDERS = 64, 16
 _FEWEST_DOUBLINGS, _MOST_DOUBLINGS = 0.5, 3.0
 _CODES_A_ROW = 4  # where one code in so many is a candidate, comparing every row takes no longer
 _GROWTH = 8
+_FEW_LOWEST = 8
 #: Where a filter leaves no more than one list in so many, all that are worth a scan are scanned at once: their rows are
 #: far from most queries, and then it takes most of them.
 _FEW_LISTS = 4
@@ -39,8 +41,7 @@ _SLACK = 1.2
 _ANYWHERE = float(np.finfo(np.float32).max)  # what all lists lie less far behind that may hold a hit
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(NamedTuple):
     """What a search over lists looked at.
 
     Attributes
@@ -53,8 +54,8 @@ class Trace:
         Rows compared on full-precision vectors.
     rounds : int
         Scans it took.
-    stopped : str
-        Why it stopped, as a sentence.
+    why : str or callable
+        Why it stopped, as a sentence; words are put together only if they are read.
     """
 
     lists_probed: int
@@ -62,7 +63,12 @@ class Trace:
     n_scanned: int
     n_compared: int
     rounds: int
-    stopped: str
+    why: str | Callable[[], str]
+
+    @property
+    def stopped(self) -> str:
+        """Why it stopped, as a sentence."""
+        return self.why if isinstance(self.why, str) else self.why()
 
 
 NOTHING = Trace(0, 0, 0, 0, 0, "Nothing was scanned.")
@@ -85,6 +91,11 @@ class Prober:
         self.evidence = evidence
         self.radii = radii
         self._is_filled = ann.lists.sizes > 0
+        self._n_filled = int(np.count_nonzero(self._is_filled))
+        #: Whether lists hold whole vectors, whose scores err by their rounding alone.
+        self.is_whole = ann.kind == "ivf_flat"
+        #: Of each list, how many rows are compared in the time its codes are scanned.
+        self.worth_rows = (_LIST_US + _CODE_US * ann.lists.sizes) / _ROW_US
 
     def search(
         self, query: Vectors, k: int, selection: Selection, floor: float = -np.inf
@@ -94,38 +105,42 @@ class Prober:
         Returns
         -------
         int64 (m,), float32 (m,), Trace
-            At least `k` rows if there are as many above the floor, with their cosines, in no order.
+            The best `k` rows if there are as many above the floor, and those that tie with the last, with their
+            cosines, in no order.
         """
+        with faiss_threads(1):
+            return self._search(query, k, selection, floor)
+
+    def _search(self, query: Vectors, k: int, selection: Selection, floor: float) -> tuple[Rows, Floats, Trace]:
         lists = self.ann.lists
         near = approach(lists, self.radii, query)
         allowed, is_open = self.allowed_in(selection)
+        n_open = self._n_filled if is_open is self._is_filled else int(np.count_nonzero(is_open))
         run = _Run(self, query, k, near, selection, floor)
-        n_open = int(np.count_nonzero(is_open))
         behind = self._behind(near, near.at_standing(self.evidence.typical_standing), is_open, n_open)
         growth = _GROWTH if _FEW_LISTS * n_open > len(is_open) else len(is_open)
-        take = _lowest(behind, self.first_lists(n_open))
-        taken = np.empty(0, dtype=np.int64)
+        take = taken = _lowest(behind, self.first_lists(n_open))
         rounds, reach = 0, _ANYWHERE
         while len(take):
             run.scan(take, allowed[take])
-            taken, rounds = np.concatenate([taken, take]), rounds + 1
+            taken, rounds = take if rounds == 0 else np.concatenate([taken, take]), rounds + 1
             if len(taken) == n_open:
                 break
             if run.least > -np.inf:
                 behind = self._behind(near, run.least, is_open, n_open)
-                furthest_hit = float(behind[run.lists_of_hits()].max(initial=-np.inf))
-                reach = float(self.evidence.reach(float(behind.min()), furthest_hit))
+                furthest_hit = float(behind[lists.list_of[run.hits()[0]]].max(initial=-np.inf))
+                reach = self.evidence.reach(float(behind.min()), furthest_hit)
             behind[taken] = np.inf
-            take = np.flatnonzero(behind <= reach)
+            take = (behind <= reach).nonzero()[0]
             if len(take) and run.least > -np.inf:
                 # No row of those whose largest radius does not reach the last hit can be better.
                 take = take[near.scores[take] + lists.max_radii[take] >= run.least]
             if len(take) > growth * len(taken):
                 take = take[_lowest(behind[take], growth * len(taken))]
         every = len(taken) == n_open
-        stopped = "Every list that holds an allowed row was scanned." if every else self._why(run.least)
+        why = "Every list that holds an allowed row was scanned." if every else partial(self._why, run.least)
         scanned = int(lists.sizes[taken].sum())
-        return run.rows, run.scores, Trace(len(taken), n_open, scanned, len(run.rows), rounds + run.rescans, stopped)
+        return *run.hits(), Trace(len(taken), n_open, scanned, len(run.rows), rounds + run.rescans, why)
 
     def _behind(self, near: Approach, least: float, is_open: npt.NDArray[np.bool_], n_open: int) -> Floats:
         behind = near.behind(least)
@@ -138,7 +153,7 @@ class Prober:
         lists = self.ann.lists
         if selection.is_all:
             return lists.sizes, self._is_filled
-        allowed = selection.list_counts(lists.list_of, len(lists.sizes))
+        allowed = selection.list_counts(lists.list_of, lists.sizes)
         return allowed, allowed > 0
 
     def first_lists(self, n_open: int) -> int:
@@ -186,7 +201,7 @@ class Prober:
 
     def code_errors(self, near: Approach, least: Floats) -> Floats:
         """Error of a code that few exceed, in units of `Approach.error_in`; of many queries one each."""
-        if self.ann.kind == "ivf_flat":
+        if self.is_whole:
             return np.full(np.shape(least), _ROUNDING, dtype=np.float32)
         standing = near.standing(least[:, None])[:, 0]
         return np.asarray(np.interp(standing, self.evidence.standing, self.evidence.code_error), dtype=np.float32)
@@ -208,35 +223,37 @@ class _Run:
         self._ann, self._vectors = prober.ann, prober.vectors
         self._prober = prober
         self._query, self._k, self._near, self._selection = np.ascontiguousarray(query), k, near, selection
+        self._errors = near.errors()
         self._depth = 0
         self.rows: Rows = np.empty(0, dtype=np.int64)
         self.scores: Floats = np.empty(0, dtype=np.float32)
         self.least = self._floor = floor
         self.rescans = 0
 
-    def lists_of_hits(self) -> Rows:
-        """List of each hit so far."""
-        return np.asarray(self._ann.lists.list_of[self.rows[self.scores >= self.least]], dtype=np.int64)
+    def hits(self) -> tuple[Rows, Floats]:
+        """The best so far, in no order."""
+        best = (self.scores >= self.least).nonzero()[0]
+        return self.rows[best], self.scores[best]
 
     def scan(self, lists: Rows, allowed: Rows) -> None:
         """Scan some lists, of which `allowed` rows each may answer."""
         n_allowed = int(allowed.sum())
         at_once = self._compared_at_once(lists, allowed)
-        if at_once.any():
+        if at_once is not None:
             self._add_all(lists[at_once])
             lists, n_allowed = lists[~at_once], n_allowed - int(allowed[at_once].sum())
         if len(lists):
             self._scan_codes(lists, n_allowed)
 
-    def _compared_at_once(self, lists: Rows, allowed: Rows) -> npt.NDArray[np.bool_]:
+    def _compared_at_once(self, lists: Rows, allowed: Rows) -> npt.NDArray[np.bool_] | None:
         """Which lists hold so few rows that may answer that comparing them takes no longer than a scan of the codes."""
         if not isinstance(self._vectors, np.ndarray):
-            return np.zeros(len(lists), dtype=np.bool_)
-        gains = _LIST_US + _CODE_US * self._ann.lists.sizes[lists] - _ROW_US * allowed
-        at_once = gains > 0
-        if _SCAN_US + float(np.minimum(gains, 0).sum()) > 0:  # what is left is not worth a scan
-            at_once[:] = True
-        return at_once
+            return None
+        too_many = allowed - self._prober.worth_rows[lists]
+        if _ROW_US * float(np.maximum(too_many, 0).sum()) < _SCAN_US:  # what is left is not worth a scan
+            return np.ones(len(lists), dtype=np.bool_)
+        at_once = too_many < 0
+        return at_once if at_once.any() else None
 
     def _scan_codes(self, lists: Rows, n_allowed: int) -> None:
         """Scan the codes of some lists, deeper and deeper until what is left in them cannot be better."""
@@ -244,7 +261,7 @@ class _Run:
         order = np.argsort(-coarse)  # good candidates first, so that fewer displace others
         lists, coarse = lists[order], coarse[order]
         kept = (self.rows, self.scores)
-        errors = self._near.error_in(lists)
+        errors = self._errors[lists]
         widest = float(errors.max())
         self._depth = max(self._depth, self._prober.depth(self._k, n_allowed))
         while True:
@@ -255,8 +272,8 @@ class _Run:
             self._compare(found.estimates, found.rows, widest)
             if found.least == -np.inf:
                 return
-            border = float(errors.mean()) if len(lists) <= _FEW_BORDERS else self._border(found.rows)
-            to_go = found.least + self._error() * border - self.least
+            border = float(errors.sum()) / len(lists) if len(lists) <= _FEW_BORDERS else self._border(found.rows)
+            to_go = found.least + self._code_error() * border - self.least
             if to_go < 0:
                 return
             self.rescans += 1
@@ -269,11 +286,11 @@ class _Run:
 
     def _add_all(self, lists: Rows) -> None:
         of_lists = self._ann.lists
-        self._add(self._selection.in_lists(lists, of_lists.list_of, len(of_lists.sizes)))
+        self._add(self._selection.in_lists(lists, of_lists.list_of, of_lists.sizes))
 
     def _border(self, found: Rows) -> float:
         """What one unit of the error of a code is worth for those that come just after the candidates."""
-        return float(self._near.error_in(self._ann.lists.list_of[found[-_BORDER:]]).mean())
+        return float(self._errors[self._ann.lists.list_of[found[-_BORDER:]]].mean())
 
     def _compare(self, estimates: Floats, found: Rows, widest: float) -> None:
         """Compare the best of the candidates, then those that may be better than the last hit.
@@ -284,13 +301,13 @@ class _Run:
         if len(self.rows) < self._k or estimates[:1] > self.least:
             first = max(4 * self._k, 32)
             self._add(found[:first])
-        rest, guesses = found[first:], estimates[first:]
-        error = self._error()
-        most = int(np.searchsorted(-guesses, error * widest - self.least, side="right"))
-        rest, guesses = rest[:most], guesses[:most]  # estimates descend: those behind cannot be better
-        if len(rest):
-            errors = self._near.error_in(self._ann.lists.list_of[rest]) * np.float32(error)
-            self._add(rest[guesses + errors >= self.least])
+        error = self._code_error()
+        # Estimates descend: those behind the first that is too low cannot be better.
+        most = int(np.count_nonzero(estimates >= self.least - error * widest))
+        if most > first:
+            rest = found[first:most]
+            highest = self._errors[self._ann.lists.list_of[rest]] * np.float32(error) + estimates[first:most]
+            self._add(rest[highest >= self.least])
 
     def _add(self, rows: Rows) -> None:
         if not len(rows):
@@ -300,12 +317,13 @@ class _Run:
         if len(self.rows):
             rows, scores = np.concatenate([self.rows, rows]), np.concatenate([self.scores, scores])
         self.rows, self.scores = rows, scores
-        if len(self.rows) >= self._k:
-            place = len(self.scores) - self._k
-            self.least = max(self._floor, float(np.partition(self.scores, place)[place]))
+        place = len(scores) - self._k
+        if place >= 0:
+            self.least = max(self._floor, float(np.partition(scores, place)[place]))
 
-    def _error(self) -> float:
-        if self._ann.kind == "ivf_flat":
+    def _code_error(self) -> float:
+        """Error of a code that few exceed, in units of `Approach.error_in`, for what scores like the last hit."""
+        if self._prober.is_whole:
             return _ROUNDING
         return self._prober.evidence.code_error_at(self._near.standing(self.least))
 
@@ -335,4 +353,10 @@ def _lowest(values: Floats, n: int) -> Rows:
     """Places of the `n` lowest values, in no order."""
     if n >= len(values):
         return np.arange(len(values))
+    if n <= _FEW_LOWEST:  # so few are found one after the other in less time
+        left, places = values.copy(), []
+        for _ in range(n):
+            places.append(int(left.argmin()))
+            left[places[-1]] = np.inf
+        return np.array(places)
     return np.argpartition(values, n)[:n]

@@ -97,24 +97,28 @@ class Selection:
         """Allowed places from `n` on, ascending, int64."""
         return n + np.flatnonzero(self.mask[n:])
 
-    def list_counts(self, list_of: npt.NDArray[np.integer], n_lists: int) -> Counts:
-        """Allowed vectors of each inverted list, int64 `(n_lists,)`; `list_of` is the list of each place."""
+    def list_counts(self, list_of: npt.NDArray[np.integer], sizes: Counts) -> Counts:
+        """Allowed vectors of each inverted list, int64 `(n_lists,)`; of which list each place is, and their sizes."""
         if self._counts is None:
-            of_allowed = list_of if self.is_all else list_of[self.mask[: len(list_of)]]
-            self._counts = np.bincount(of_allowed, minlength=n_lists)
+            mask = self.mask[: len(list_of)]
+            if 2 * self.count > self.size:  # those left out are fewer
+                left_out = list_of[np.flatnonzero(~mask)]
+                self._counts = sizes - np.bincount(left_out, minlength=len(sizes)) if len(left_out) else sizes
+            else:
+                self._counts = np.bincount(list_of[mask], minlength=len(sizes))
         return self._counts
 
-    def in_lists(self, lists: Rows, list_of: npt.NDArray[np.integer], n_lists: int) -> Rows:
+    def in_lists(self, lists: Rows, list_of: npt.NDArray[np.integer], sizes: Counts) -> Rows:
         """Allowed places in some inverted lists, int64, list by list; other arguments as in `list_counts`."""
         if self._by_list is None:
             its = self.places if len(list_of) == self.size else self.head(len(list_of)).places
             # Numbers of 16 bits are sorted in linear time.
-            numbers = list_of[its].astype(np.uint16 if n_lists <= _NUMBERS_OF_16_BITS else np.int32)
-            ends = np.cumsum(self.list_counts(list_of, n_lists))
+            numbers = list_of[its].astype(np.uint16 if len(sizes) <= _NUMBERS_OF_16_BITS else np.int32)
+            ends = np.cumsum(self.list_counts(list_of, sizes))
             self._by_list = its[np.argsort(numbers, kind="stable")], [0, *ends.tolist()]
         places, ends_of = self._by_list
         if len(lists) > _MANY_LISTS:
-            wanted = np.zeros(n_lists, dtype=np.bool_)
+            wanted = np.zeros(len(sizes), dtype=np.bool_)
             wanted[lists] = True
             return places[np.repeat(wanted, np.diff(ends_of))]
         return np.concatenate([places[ends_of[one] : ends_of[one + 1]] for one in lists.tolist()])
@@ -125,15 +129,15 @@ class Selection:
         same.where = condition if self.where is None else f"({self.where}) AND ({condition})"
         return same
 
-    def without(self, places: Rows, lists: tuple[npt.NDArray[np.integer], int] | None = None) -> "Selection":
+    def without(self, places: Rows, lists: tuple[npt.NDArray[np.integer], Counts] | None = None) -> "Selection":
         """The same without some places; what the lists need is mended, not made again.
 
         Parameters
         ----------
         places : int64 (m,)
             Places, each once.
-        lists : (integer (n,), int), optional
-            List of each place, and the number of lists.
+        lists : (integer (n,), int64 (n_lists,)), optional
+            List of each place, and the sizes of the lists.
         """
         gone = places[self.mask[places]]
         return _Without(self, gone, lists) if len(gone) else self
@@ -142,7 +146,9 @@ class Selection:
 class _Without(Selection):
     """A selection less some of its places; its mask is made only if it is asked for."""
 
-    def __init__(self, whole: Selection, gone: Rows, lists: tuple[npt.NDArray[np.integer], int] | None = None) -> None:
+    def __init__(
+        self, whole: Selection, gone: Rows, lists: tuple[npt.NDArray[np.integer], Counts] | None = None
+    ) -> None:
         self.size, self.count, self.where = whole.size, whole.count - len(gone), whole.where
         self._whole, self._gone = whole, gone
         self._head = None
@@ -150,9 +156,9 @@ class _Without(Selection):
         self._by_list = None
         self._parameters = {}
         if lists is not None:
-            list_of, n_lists = lists
+            list_of, sizes = lists
             inside = gone[gone < len(list_of)]
-            self._counts = whole.list_counts(list_of, n_lists) - np.bincount(list_of[inside], minlength=n_lists)
+            self._counts = whole.list_counts(list_of, sizes) - np.bincount(list_of[inside], minlength=len(sizes))
 
     @cached_property
     def mask(self) -> Mask:
@@ -166,9 +172,9 @@ class _Without(Selection):
         """The mask as bits."""
         return _cleared(self._whole.packed, self._gone)
 
-    def in_lists(self, lists: Rows, list_of: npt.NDArray[np.integer], n_lists: int) -> Rows:
+    def in_lists(self, lists: Rows, list_of: npt.NDArray[np.integer], sizes: Counts) -> Rows:
         """As of the whole, less those that are gone."""
-        places = self._whole.in_lists(lists, list_of, n_lists)
+        places = self._whole.in_lists(lists, list_of, sizes)
         return np.asarray(places[(self.packed[places >> 3] >> (places & 7) & 1).astype(np.bool_)])
 
 

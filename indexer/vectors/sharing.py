@@ -4,6 +4,7 @@ A sidecar never changes. An engine that takes a newer commit therefore goes on w
 with the pages that are mapped.
 """
 
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
@@ -11,23 +12,47 @@ from typing import TypeVar
 from weakref import WeakValueDictionary
 
 Shared = TypeVar("Shared")
+_Key = tuple[str, int, int, int]
 
-_OPENED: WeakValueDictionary[tuple[str, int, int, int], object] = WeakValueDictionary()
+_OPENED: WeakValueDictionary[_Key, object] = WeakValueDictionary()
+_LOADING: dict[_Key, Lock] = {}
 _LOCK = Lock()
+_KEPT: deque[object] = deque(maxlen=2)  # one of each modality
 
 
 def shared(file: Path, load: Callable[[], Shared], kind: type[Shared]) -> Shared:
     """What `load` makes of a file, or what it made before of this very file and something still holds.
 
-    A file that was put in the place of another, or written to, is another one.
+    A file that was put in the place of another, or written to, is another one. Threads that ask at once load it once.
     """
     found = file.stat()
     key = (str(file.resolve()), found.st_ino, found.st_mtime_ns, found.st_size)
     with _LOCK:
         there = _OPENED.get(key)
-    if isinstance(there, kind):
-        return there
-    loaded = load()
-    with _LOCK:
-        _OPENED[key] = loaded
+        loading = _LOADING.setdefault(key, Lock()) if there is None else None
+    if loading is None:
+        return _of_kind(there, kind, load)
+    with loading:
+        with _LOCK:
+            there = _OPENED.get(key)
+        if there is not None:
+            return _of_kind(there, kind, load)
+        try:
+            loaded = load()
+            with _LOCK:
+                _OPENED[key] = loaded
+        finally:
+            with _LOCK:
+                _LOADING.pop(key, None)
     return loaded
+
+
+def keep(opened: object) -> None:
+    """Hold what was opened though nothing uses it yet, in place of what was held before the last."""
+    with _LOCK:
+        if all(one is not opened for one in _KEPT):
+            _KEPT.append(opened)
+
+
+def _of_kind(there: object, kind: type[Shared], load: Callable[[], Shared]) -> Shared:
+    return there if isinstance(there, kind) else load()

@@ -27,17 +27,26 @@ def within(n: int) -> Iterator[None]:
         _HERE.cores = before
 
 
-@contextmanager
-def faiss_threads(n: int) -> Iterator[None]:
+class faiss_threads:  # noqa: N801  # read as the function it was; a generator would take longer than what it wraps
     """Let FAISS use `n` threads in this block, and as many as before after it."""
-    import faiss
 
-    before = int(faiss.omp_get_max_threads())
-    faiss.omp_set_num_threads(n)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)
+    __slots__ = ("_before", "_n")
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+
+    def __enter__(self) -> None:
+        import faiss
+
+        self._before = int(faiss.omp_get_max_threads())
+        if self._before != self._n:
+            faiss.omp_set_num_threads(self._n)
+
+    def __exit__(self, *_: object) -> None:
+        if self._before != self._n:
+            import faiss
+
+            faiss.omp_set_num_threads(self._before)
 
 
 def n_cores() -> int:
@@ -52,4 +61,5 @@ def n_cores() -> int:
 
 def threads_for(n_queries: int) -> int:
     """Threads for so many queries at once: one for a single query, which waits on memory and gains nothing by two."""
-    return max(1, min(n_cores(), n_queries // _QUERIES_PER_THREAD))
+    wanted = n_queries // _QUERIES_PER_THREAD
+    return min(n_cores(), wanted) if wanted > 1 else 1

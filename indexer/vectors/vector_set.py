@@ -27,6 +27,9 @@ _SCATTERED = 8
 #: So many exact queries are answered one after the other as soon as by products with every row.
 _FEW_QUERIES = 24
 _CHUNK_ROWS = 32_768
+_SORTED_AT_ONCE = 64
+_NO_ROWS: Rows = np.empty(0, dtype=np.int64)
+_NO_SCORES: Floats = np.empty(0, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -118,9 +121,9 @@ class VectorSet:
         return self._opened[1]
 
     @property
-    def list_places(self) -> tuple[npt.NDArray[np.int32], int] | None:
-        """List of each row of `base`, and the number of lists; `None` where there are none."""
-        return None if self.ann.kind == "flat" else (self.ann.lists.list_of, len(self.ann.lists.sizes))
+    def list_places(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]] | None:
+        """List of each row of `base`, and the sizes of the lists; `None` where there are none."""
+        return None if self.ann.kind == "flat" else (self.ann.lists.list_of, self.ann.lists.sizes)
 
     def use(self, evidence: Evidence) -> None:
         """Search with other bounds from now on."""
@@ -231,14 +234,14 @@ class VectorSet:
         strategy: Strategy = "exact" if exact else usual
         found = None
         n_base = len(self.base)
-        late, late_scores = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+        late, late_scores = _NO_ROWS, _NO_SCORES
         if len(self.tail):
             late = selection.after(n_base)
             late_scores = dots_at(self.tail, query, late - n_base)
         if usual == "ann" and self.evidence is not None:
             head = selection.head(n_base)
             if strategy == "ann":
-                found = self._prober.search(query, k, head, _kth(late_scores, k))
+                found = self._prober.search(query, k, head, _kth(late_scores, k) if len(late) else -np.inf)
             else:
                 found = self._full_search(query, k, head)
         if found is None:
@@ -250,7 +253,7 @@ class VectorSet:
             if len(late):
                 places, scores = np.concatenate([places, late]), np.concatenate([scores, late_scores])
         best, its = _best(places, scores, k)
-        return Found(self.item_of[best], its, strategy, trace)
+        return Found(best if self._is_identity else self.item_of[best], its, strategy, trace)
 
     def _full_search(self, query: Vectors, k: int, selection: Selection) -> tuple[Rows, Floats, Trace] | None:
         return None if self._full_scan is None else self._full_scan.search(query, k, selection)
@@ -364,7 +367,7 @@ def _kth(scores: Floats, k: int) -> float:
 
 def _best(places: Rows, scores: Floats, k: int) -> tuple[Rows, Floats]:
     """The best `k`, ties in the order of the places."""
-    if k < len(places):
+    if _SORTED_AT_ONCE < len(places) > k:
         worst = np.partition(scores, len(scores) - k)[len(scores) - k]
         kept = np.flatnonzero(scores >= worst)
         places, scores = places[kept], scores[kept]

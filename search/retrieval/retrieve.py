@@ -9,7 +9,7 @@ import numpy as np
 from encoders.contracts import Modality, Vectors
 from encoders.space import Calibration
 from indexer.vectors.selection import Selection
-from search.catalogue import Catalogue, Mask
+from search.catalogue import Catalogue, Mask, note_on_generated
 from search.encoding import EncodedQuery
 from search.errors import QueryError
 from search.result import Plan, SearchResult
@@ -116,7 +116,7 @@ def answered(
     timer.ends("rank")
     hits = hits_columns(scored, places, worth, catalogue, request.target, first_rank=request.offset + 1)
     timer.ends("metadata")
-    generated = catalogue.generated_note(scored.rows[places])
+    generated = note_on_generated(hits["generated"])
     notes = (*scope.notes, *_count_notes(len(places), scored, request), *worth.notes, *generated)
     described = query.description | {
         "target": request.target,
@@ -175,6 +175,8 @@ def _score(catalogue: Catalogue, vector: Vectors, request: Request, selection: S
     )
     if grouped and len(scored.rows) < scored.n_allowed and not _groups_are_full(scored, catalogue, request):
         scored = score(catalogue, vector, request.target, selection, k=n_hits, keep_all=True)
+    if request.min_score is None and request.max_score is None:
+        return scored
     keep = np.ones(len(scored.rows), dtype=np.bool_)
     if request.min_score is not None:
         keep &= scored.scores >= request.min_score

@@ -85,13 +85,13 @@ def test_hits_are_rows_that_may_answer_with_the_scores_of_exact_search(built, se
 def test_rows_of_lists_are_the_allowed_ones_of_those_lists(built):
     _, prober = built
     of_lists = prober.ann.lists
-    n_lists = len(of_lists.sizes)
+    n_lists, sizes = len(of_lists.sizes), of_lists.sizes
     rng = np.random.default_rng(2)
     whole = Selection(rng.random(N) < 0.4)
     gone = rng.permutation(N)[:500]
-    for selection in (whole, whole.without(gone, (of_lists.list_of, n_lists))):
+    for selection in (whole, whole.without(gone, (of_lists.list_of, sizes))):
         for lists in (rng.permutation(n_lists)[:3], np.sort(rng.permutation(n_lists)[: n_lists - 1])):
-            rows = selection.in_lists(lists, of_lists.list_of, n_lists)
+            rows = selection.in_lists(lists, of_lists.list_of, sizes)
             expected = np.flatnonzero(selection.mask & np.isin(of_lists.list_of, lists))
             np.testing.assert_array_equal(np.sort(rows), expected)
 
@@ -105,12 +105,12 @@ def test_a_scan_passes_over_what_is_left_out_of_a_selection(built, seed, share, 
     whole = Selection(rng.random(N) < share)
     start, n = int(rng.integers(N - 1)), int(rng.integers(1, 200))
     gone = np.arange(start, min(N, start + n)) if in_a_row else rng.permutation(N)[:n]
-    left = whole.without(gone, (of_lists.list_of, len(of_lists.sizes)))
+    left = whole.without(gone, (of_lists.list_of, of_lists.sizes))
     some = np.unique(np.concatenate([gone, rng.integers(0, N, 100)])).tolist()
     if left.selector is not None:
         assert [left.selector.is_member(row) for row in some] == left.mask[some].tolist()
     np.testing.assert_array_equal(left.packed, np.packbits(left.mask, bitorder="little"))
-    counts = left.list_counts(of_lists.list_of, len(of_lists.sizes))
+    counts = left.list_counts(of_lists.list_of, of_lists.sizes)
     np.testing.assert_array_equal(counts, np.bincount(of_lists.list_of[left.mask], minlength=len(of_lists.sizes)))
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.schema import ITEM_METADATA
+from indexer.schema import ITEM_METADATA, SHARED_FACTS
 from indexer.vectors.columns import ItemColumns
 from search.catalogue import Catalogue
 
@@ -48,6 +48,8 @@ def test_values_of_a_few_rows_are_those_of_the_table(offset):
         else:
             made = [f"{field.name} {i} é" if field.name == "id" else f"value {i % 5}" for i in range(n)]
         kept = made if not field.nullable else [v if t else None for v, t in zip(made, there, strict=True)]
+        if field in SHARED_FACTS:  # every item of a slide repeats them
+            kept = [kept[i % 5] for i in range(n)]
         plain[field.name] = pa.array(kept, field.type)
     table = pa.table(plain)
     columns = ItemColumns.of_table(table, np.arange(n, dtype=np.uint64))
