@@ -114,7 +114,7 @@ def _alone(
 ) -> tuple[Rows, Floats]:
     if gone is not None:
         lists = prober.ann.lists
-        selection = selection.without(gone[place], (lists.list_of, len(lists.sizes)))
+        selection = selection.without(gone[place], (lists.list_of, lists.sizes))
     with within(1):
         found, scores, _ = prober.search(query, k, selection)
     rows, cosines = top(found[None], scores[None], k)
