@@ -65,7 +65,7 @@ def answer_many(state: State, queries: Sequence[Query], request: Request) -> Bat
         return BatchResult(shared.table(), _Answers(len(encoded), shared.answer))
 
     def ask(query: EncodedQuery) -> SearchResult:
-        return state.retrieve(query, request).result
+        return state.search(query, request)
 
     def ask_beside(query: EncodedQuery) -> SearchResult:
         with within(1):
@@ -78,9 +78,9 @@ def answer_many(state: State, queries: Sequence[Query], request: Request) -> Bat
 
 
 def _can_share(state: State, encoded: Sequence[EncodedQuery], request: Request) -> bool:
-    """Whether one search answers all: not where each weighs all its scores, or the queries look at different kinds."""
+    """Whether one search answers all: not where each weighs all its scores, or some stand for slides, which are few."""
     plain = request.group_by is None and request.min_score is None and request.max_score is None
-    if len(encoded) == 1 or not plain or request.explain or len({query.whole_slide for query in encoded}) > 1:
+    if len(encoded) == 1 or not plain or request.explain or any(query.whole_slide for query in encoded):
         return False
     vectors = state.index.vectors(request.target)
     selection = _base(state, encoded[0], request).selection

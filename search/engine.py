@@ -5,6 +5,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Unpack
 
+import numpy as np
+
 from encoders.contracts import Modality
 from encoders.space import Space
 from indexer.access import Access, EngineName, SearchDevice
@@ -19,7 +21,7 @@ from search.retrieval.hits import GroupBy
 from search.retrieval.retrieve import More, Request
 from search.retrieval.similarity import shared_side
 from search.retrieval.slide_matching import Match
-from search.retrieval.slide_null import with_p_values
+from search.retrieval.slide_null import SlidesAsked, with_p_values
 from search.retrieval.slide_parts import AskedSlide, ordered_by_parts
 from search.state import State, space_for
 
@@ -145,7 +147,7 @@ class Engine(Analyses):
         """
         state = self._current()
         request = Request(target=target, kind=kind, k=k, where=where, exclude=exclude, group_by=group_by, **more)
-        return state.retrieve(state.encode(query), request).result
+        return state.search(state.encode(query), request)
 
     def search_many(
         self,
@@ -202,7 +204,8 @@ class Engine(Analyses):
         request = Request(target=side, kind="slide", k=k, where=where, exclude=exclude)
         found = state.retrieve(state.encode(SlideQuery(slide, side)), request)
         result = ordered_by_parts(found, state.catalogue, state.parts, AskedSlide(slide, side, match), k=k)
-        return with_p_values(result, state.slide_nulls, state.catalogue, side=side, slide=slide)
+        scores = np.asarray(result.columns["score"], dtype=np.float32)
+        return with_p_values(result, state.slide_nulls, state.catalogue, SlidesAsked(slide, side, side, scores))
 
     def _current(self) -> State:
         """The last commit, for the whole of one answer: another thread may meanwhile take a newer one."""

@@ -15,9 +15,10 @@ from search.expression.learned import Learned
 from search.expression.standouts import mean_share
 from search.profiles import Doubles, has_counts, mean_log_expression
 from search.query import Query
+from search.result import SearchResult
 from search.retrieval.filters import DEFAULT_KINDS, Exclude
 from search.retrieval.retrieve import Request, Retrieval, retrieve
-from search.retrieval.slide_null import SlideNulls
+from search.retrieval.slide_null import SlideNulls, SlidesAsked, with_p_values
 from search.retrieval.slide_parts import PartsOfSlides
 
 
@@ -36,6 +37,14 @@ class State:
     def retrieve(self, query: EncodedQuery, request: Request, among: Mask | None = None) -> Retrieval:
         """Answer an encoded query; see `search.retrieval.retrieve.retrieve`."""
         return retrieve(self.catalogue, query, request, self.space().card.calibration, among)
+
+    def search(self, query: EncodedQuery, request: Request) -> SearchResult:
+        """Hits of an encoded query; slides found for a slide are set against pairs of slides of this index."""
+        found = self.retrieve(query, request)
+        if query.row is None or not query.whole_slide or found.scope.kinds != ("slide",):
+            return found.result
+        asked = SlidesAsked(query.slides[0], query.modality, request.target, found.scored.scores)
+        return with_p_values(found.result, self.slide_nulls, self.catalogue, asked)
 
     def with_counts(self, query: EncodedQuery, *, k: int, where: str | None, exclude: Exclude) -> Retrieval:
         """The nearest items that have counts."""

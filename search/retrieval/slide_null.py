@@ -30,7 +30,7 @@ class SlidePairs:
     Attributes
     ----------
     scores : float64 (n_pairs,)
-        As `Engine.similar_slides` gives them.
+        As the search gives them.
     first, second : int64 (n_pairs,)
         Codes of the two patients.
     other_organ : bool (n_pairs,)
@@ -60,35 +60,43 @@ class SlideNulls:
     def __init__(self, catalogue: Catalogue, parts: PartsOfSlides) -> None:
         self._catalogue = catalogue
         self._parts = parts
-        self._known: dict[tuple[Modality, How], SlidePairs] = {}
+        self._known: dict[tuple[Modality, Modality, How], SlidePairs] = {}
         self._lock = Lock()
 
-    def pairs(self, side: Modality, how: How) -> SlidePairs:
-        """All pairs of up to 500 slides by their means; 1,000 pairs where parts are matched."""
+    def pairs(self, side: Modality, target: Modality, how: How) -> SlidePairs:
+        """All pairs of up to 500 slides by their means; 1,000 pairs where parts are matched, which have one side."""
+        key = (side, target, how)
         with self._lock:
-            if (side, how) not in self._known:
-                self._known[side, how] = self._scored(side, how)
-            return self._known[side, how]
+            if key not in self._known:
+                self._known[key] = self._scored(*key)
+            return self._known[key]
 
-    def _scored(self, side: Modality, how: How) -> SlidePairs:
+    def _scored(self, side: Modality, target: Modality, how: How) -> SlidePairs:
         catalogue = self._catalogue
-        rows = np.flatnonzero(catalogue.is_one_of("kind", ["slide"]) & catalogue.has(side))
-        if len(rows) > _MOST_SLIDES:
-            rows = rows[np.linspace(0, len(rows) - 1, _MOST_SLIDES).astype(np.int64)]
-        patients, organs = (np.asarray(catalogue.codes(name)[0][rows], dtype=np.int64) for name in ("patient", "organ"))
-        first, second = np.triu_indices(len(rows), k=1)
-        apart = patients[first] != patients[second]
+        ones, others = self._slides(side), self._slides(target)
+        # One side of both is the same either way; the picture of one with the expression of the other is not.
+        every = np.ones((len(ones), len(others)), dtype=np.bool_)
+        first, second = np.nonzero(np.triu(every, k=1) if side == target else every)
+        patients, organs = (catalogue.codes(name)[0] for name in ("patient", "organ"))
+        apart = patients[ones[first]] != patients[others[second]]
         first, second = first[apart], second[apart]
         if how is None:
-            vectors = vectors_of(catalogue, rows, side).astype(np.float64)
-            scores = np.einsum("ij,ij->i", vectors[first], vectors[second])
+            vectors, compared = (vectors_of(catalogue, *one) for one in ((ones, side), (others, target)))
+            scores = (vectors.astype(np.float64) @ compared.T.astype(np.float64))[first, second]
         else:
             first, second = _drawn(first, second)
-            names = catalogue.column("slide")[rows]
-            scores = self._matched(names[first].tolist(), names[second].tolist(), side, how)
+            names = catalogue.column("slide")
+            scores = self._matched(names[ones[first]].tolist(), names[others[second]].tolist(), side, how)
         known = np.isfinite(scores)
-        other_organ = organs[first] != organs[second]
-        return SlidePairs(scores[known], patients[first][known], patients[second][known], other_organ[known])
+        first, second = ones[first[known]], others[second[known]]
+        one, other = (np.asarray(patients[rows], dtype=np.int64) for rows in (first, second))
+        return SlidePairs(scores[known], one, other, organs[first] != organs[second])
+
+    def _slides(self, side: Modality) -> Rows:
+        rows = np.flatnonzero(self._catalogue.is_one_of("kind", ["slide"]) & self._catalogue.has(side))
+        if len(rows) > _MOST_SLIDES:
+            rows = rows[np.linspace(0, len(rows) - 1, _MOST_SLIDES).astype(np.int64)]
+        return rows
 
     def _matched(self, names: Sequence[str], others: Sequence[str], side: Modality, how: Match) -> Doubles:
         found = np.full(len(names), np.nan)
@@ -99,27 +107,35 @@ class SlideNulls:
         return found
 
 
-def with_p_values(
-    result: SearchResult, nulls: SlideNulls, catalogue: Catalogue, *, side: Modality, slide: str
-) -> SearchResult:
+@dataclass(frozen=True, slots=True)
+class SlidesAsked:
+    """A slide that slides were compared with: its side, theirs, and the scores of all of them, descending."""
+
+    slide: str
+    side: Modality
+    target: Modality
+    scores: Floats
+
+
+def with_p_values(result: SearchResult, nulls: SlideNulls, catalogue: Catalogue, asked: SlidesAsked) -> SearchResult:
     """Give the slides found for a slide their p-values and false-discovery rates.
 
     They tell how many of the pairs that do not belong together are as alike; pairs with the asked patient take no part.
     With fewer than 200 pairs there are none, and the result says so.
     """
     matched = result.query.get("match") if result.query.get("aggregator") else None
-    patient = int(catalogue.codes("patient")[0][catalogue.slide_row(slide)])
-    scores, apart = nulls.pairs(side, matched).without(patient)
-    if len(scores) < FEWEST_PAIRS:
-        why = f"this index has {len(scores):,} pairs of slides of other patients, and {FEWEST_PAIRS} are needed."
+    patient = int(catalogue.codes("patient")[0][catalogue.slide_row(asked.slide)])
+    null, apart = nulls.pairs(asked.side, asked.target, matched).without(patient)
+    if len(null) < FEWEST_PAIRS:
+        why = f"this index has {len(null):,} pairs of slides of other patients, and {FEWEST_PAIRS} are needed."
         return replace(result, notes=_told(result.notes, (f"Scores of whole slides carry no p-value: {why}",)))
-    p_values = pair_p_values(np.asarray(result.columns["score"], dtype=np.float32), scores)
-    found = significance_of_p(p_values, result.plan.n_allowed)
-    said = f"p-values: {len(scores):,} pairs of slides of different {apart} in this index."
+    found = significance_of_p(pair_p_values(asked.scores, null), result.plan.n_allowed)
+    places = np.searchsorted(-asked.scores, -np.asarray(result.columns["score"], dtype=np.float32))
+    said = f"p-values: {len(null):,} pairs of slides of different {apart} in this index."
     if apart == "patients":
         said += " They may share a diagnosis, so a slide stands out only if it is more alike than such pairs."
-    columns = result.columns | {"p_value": _listed(found.p_values), "fdr": _listed(found.fdr)}
-    return replace(result, columns=columns, notes=_told(result.notes, (said, *found.notes)))
+    told = {name: _at(places, values) for name, values in (("p_value", found.p_values), ("fdr", found.fdr))}
+    return replace(result, columns=result.columns | told, notes=_told(result.notes, (said, *found.notes)))
 
 
 def pair_p_values(scores: Floats, null: Doubles) -> Floats:
@@ -141,5 +157,5 @@ def _drawn(first: Rows, second: Rows) -> tuple[Rows, Rows]:
     return first[places], second[places]
 
 
-def _listed(values: Floats | None) -> list[float]:
-    return [] if values is None else values.tolist()
+def _at(places: Rows, values: Floats | None) -> list[float]:
+    return [] if values is None else values[places].tolist()

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from indexer.store.aggregates import SlideAggregate
+from search.query import SlideQuery
 from search.retrieval import slide_null
 from search.retrieval.slide_null import SlideNulls, SlidePairs, pair_p_values
 
@@ -30,6 +31,35 @@ def test_p_values_rank_a_slide_among_pairs_of_other_patients(engine, monkeypatch
     for score, p in zip(found.columns["score"], found.columns["p_value"], strict=True):
         assert p == pytest.approx((1 + sum(one >= score - 1e-6 for one in null)) / (1 + len(null)), abs=2 / len(null))
     assert list(found.columns["fdr"]) == sorted(found.columns["fdr"])
+
+
+def test_a_search_for_slides_gives_the_p_values_of_similar_slides(engine, monkeypatch):
+    monkeypatch.setattr(slide_null, "FEWEST_PAIRS", 50)
+    query = SlideQuery("A1", "expression")
+    known = engine.similar_slides("A1", using="expression", k=14)
+    found = engine.search(query, k=14)
+    for column in ("id", "p_value", "fdr"):
+        assert found.table[column].to_pylist() == known.table[column].to_pylist()
+    assert [note for note in found.notes if note.startswith("p-values")] == [known.notes[1]]
+    page = engine.search(query, k=4, offset=5)  # ranks of a page are those of the whole list
+    assert page.table["fdr"].to_pylist() == found.table["fdr"].to_pylist()[5:9]
+    assert engine.search_many([query, query], k=14).results[1].table["fdr"] == found.table["fdr"]
+    grouped = engine.search(query, k=7, group_by="patient")
+    of_slide = dict(zip(found.table["id"].to_pylist(), found.table["fdr"].to_pylist(), strict=True))
+    assert grouped.table["fdr"].to_pylist() == [of_slide[name] for name in grouped.table["id"].to_pylist()]
+
+
+def test_pictures_of_slides_against_expression_have_a_null_of_both(engine, monkeypatch):
+    monkeypatch.setattr(slide_null, "FEWEST_PAIRS", 20)
+    crossed = engine.search(SlideQuery("A1", "image"), target="expression", k=20)
+    pairs = SlideNulls(engine.catalogue, None).pairs("image", "expression", None)
+    kept, apart = pairs.without(int(engine.catalogue.codes("patient")[0][engine.catalogue.slide_row("A1")]))
+    assert f"p-values: {len(kept):,} pairs of slides of different {apart}" in " ".join(crossed.notes)
+    assert crossed.table["p_value"].to_pylist() == pytest.approx(
+        [(1 + (kept >= score - 1e-9).sum()) / (1 + len(kept)) for score in crossed.table["score"].to_pylist()]
+    )
+    mixed = engine.search(SlideQuery("A1", "expression"), kind=["slide", "spot"])  # not of slides alone: none
+    assert set(mixed.table["p_value"].to_pylist()) == {None}
 
 
 def test_organs_set_pairs_apart_where_there_are_enough():
@@ -61,7 +91,7 @@ def test_parts_have_a_null_of_their_own(engine, monkeypatch):
             vectors = rng.normal(size=(2, 3)).astype(np.float32)
             return None if slide == "H2" else SlideAggregate(vectors, np.array([0.5, 0.5], np.float32), ("a", "b"))
 
-    pairs = SlideNulls(engine.catalogue, Parts()).pairs("expression", "transport")
+    pairs = SlideNulls(engine.catalogue, Parts()).pairs("expression", "expression", "transport")
     assert len(pairs.scores) == 112 - 14  # the slide without parts is in no pair
     monkeypatch.setattr(slide_null, "_MOST_MATCHED", 30)
-    assert len(SlideNulls(engine.catalogue, Parts()).pairs("expression", "best").scores) <= 30
+    assert len(SlideNulls(engine.catalogue, Parts()).pairs("expression", "expression", "best").scores) <= 30
