@@ -1,5 +1,6 @@
 """The verbs as one call each: options of a request to arguments of the engine."""
 
+from app import searches
 from app.api.engines import EngineHolder
 from app.api.predicted_places import PredictedPlaces
 from app.api.requests import (
@@ -15,7 +16,6 @@ from app.api.requests import (
     PredictSlideRequest,
     SearchOptions,
 )
-from encoders.contracts import Modality
 from search.annotation.annotate import Annotating, Annotation
 from search.annotation.bulk import bulk_of_items
 from search.annotation.classes import Classes, known_sets, marker_classes, marker_set
@@ -28,44 +28,19 @@ from search.explanation.explain import Explanation
 from search.expression.prediction import Prediction
 from search.groups.cohorts import Cohorts
 from search.groups.mixing import Mixing, MixingQuestion
-from search.query import GenesQuery, Query, SentenceQuery, SlideQuery
+from search.query import Query
 from search.result import SearchResult
 from search.retrieval.similarity import SimilarityMap
 from search.sections.section_alignment import SlideAlignment
 
 _DECOMPOSED_K = 50
-#: Options that similar slides have too; with any other a slide is asked with as an item is.
-OF_SLIDES = frozenset({"query", "k", "where", "exclude", "match"})
 
 
 def search(engine: Engine, query: Query, options: SearchOptions) -> SearchResult:
-    """`histoseek search`: a slide is compared part by part, unless more is asked than that offers."""
-    if isinstance(query, SlideQuery) and options.model_fields_set <= OF_SLIDES:
-        return engine.similar_slides(
-            query.slide,
-            k=options.k,
-            using=query.using,
-            where=options.where,
-            exclude=options.exclude,
-            match=options.match,
-        )
-    by_genes = isinstance(query, (GenesQuery, SentenceQuery))
-    target: Modality = options.target or ("image" if by_genes else "expression")
-    return engine.search(
-        query,
-        target=target,
-        kind=options.kind,
-        k=options.k,
-        where=options.where,
-        exclude=options.exclude,
-        group_by=options.group_by,
-        per_group=options.per_group,
-        min_score=options.min_score,
-        max_score=options.max_score,
-        offset=options.offset,
-        exact=options.exact,
-        explain=options.explain,
-    )
+    """`histoseek search`."""
+    named = set(SearchOptions.model_fields)
+    given = options.model_dump(include=named, exclude_unset=True, exclude_none=True)
+    return searches.search(engine, query, **given)
 
 
 def predict(engine: Engine, query: Query, options: PredictOptions) -> Prediction:

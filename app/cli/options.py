@@ -110,6 +110,12 @@ class SearchOptions(IndexOptions):
     group_by: BestOf = None
     out: Out = None
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """Options of `Engine.search` other than the usual."""
+        told = {name: getattr(self, name) for name in ("kind", "where", "group_by") if getattr(self, name) is not None}
+        return told | {"k": self.k, "exclude": self.exclude}
+
 
 Options = TypeVar("Options", bound="DataclassInstance")
 

@@ -11,6 +11,7 @@ from app.cli.output import say, show
 from app.cli.questions import open_engine
 from app.exports.asked_hits import AskedHits
 from app.exports.write import check_kind, write_hits
+from app.searches import search
 from app.tables.hits import hits_table
 from encoders.contracts import Modality
 from search.query import Query
@@ -28,18 +29,7 @@ def answer_all(queries: Sequence[Query], asked: Sequence[str], target: Modality,
     for path in options.out or ():
         check_kind(path)
     engine = open_engine(options)
-    results = [
-        engine.search(
-            query,
-            target=target,
-            kind=options.kind,
-            k=options.k,
-            where=options.where,
-            exclude=options.exclude,
-            group_by=options.group_by,
-        )
-        for query in queries
-    ]
+    results = [search(engine, query, target=target, **options.given) for query in queries]
     tables = [
         hits_table(result, title=f"{name} -> {result.query['target']}", space=engine.space.card)
         for name, result in zip(asked, results, strict=True)

@@ -12,6 +12,7 @@ from app.cli.questions import Like, Unlike, open_engine, patch_query, with_examp
 from app.cli.search_answers import Target, answer, moved, write_out
 from app.exports.asked_hits import AskedHits
 from app.exports.write import check_kind
+from app.searches import search
 from app.tables.hits import hits_table
 from app.tables.slide import parts_of_hits, parts_table
 from search.query import GenesQuery, ItemQuery, SentenceQuery, SlideQuery
@@ -102,10 +103,9 @@ def slide(
     for path in options.out or ():
         check_kind(path)
     engine = open_engine(options)
-    result = engine.similar_slides(
-        name, k=options.k, using=using, where=options.where, exclude=options.exclude, match=match
-    )
-    write_out(AskedHits(engine, result, f"slide {name}", SlideQuery(name, using)), options.out)
+    query = SlideQuery(name, using)
+    result = search(engine, query, match=match, **options.given)
+    write_out(AskedHits(engine, result, f"slide {name}", query), options.out)
     parts = parts_of_hits(engine, name, result)
     table = hits_table(result, title=f"slide {name} -> {result.query['target']}", space=engine.space.card)
     matched = {"parts": [one.to_dict() for one in parts]} if parts else {}

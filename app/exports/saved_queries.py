@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from app.api import verbs
 from app.api.requests import CohortsOptions, MapOptions, PredictOptions, SearchOptions
 from app.errors import ShowError
+from app.searches import OF_SLIDES
 from search.engine import Engine
 from search.query import Query, SlideQuery
 from search.query_form import ReadFile, query_from_dict
@@ -73,7 +74,7 @@ class SavedQuery(BaseModel):
         known: Collection[str] = _KINDS[verb].options.model_fields
         if isinstance(query, SlideQuery) and list(said.get("kind") or ()) == ["slide"]:
             # Slides that were compared as slides are asked with what that offers, not as items are.
-            known, query = verbs.OF_SLIDES, replace(query, using=said.get("using", query.using))
+            known, query = OF_SLIDES | {"match"}, replace(query, using=said.get("using", query.using))
         options = {name: said[name] for name in known if said.get(name) is not None and name != "query"}
         card = engine.space.card
         return cls(

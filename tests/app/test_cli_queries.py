@@ -47,6 +47,13 @@ def test_genes_are_asked_for_by_any_of_their_names_and_it_is_said(histoseek, sma
     assert "ERBBB2 is not known; spelled alike: ERBB2" in refused.stderr
 
 
+def test_a_slide_is_asked_with_as_an_item_is_where_more_is_wanted_than_slides(histoseek, small_db, spots):
+    asked = ("search", "slide", spots[0]["slide"], "--db", small_db, "--json", "--exclude", "none")
+    assert {hit["kind"] for hit in answered(histoseek(*asked))["hits"]} == {"slide"}
+    assert {hit["kind"] for hit in answered(histoseek(*asked, "--kind", "spot"))["hits"]} == {"spot"}
+    assert answered(histoseek(*asked, "--group-by", "patient"))["query"]["group_by"] == "patient"
+
+
 def test_examples_a_region_a_group_and_parts_at_once_are_searched(histoseek, small_db, spots, drawn):
     item, like, unlike = (row["id"] for row in spots[:3])
     path, slide = drawn
