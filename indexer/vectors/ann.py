@@ -13,8 +13,10 @@ from typing import Any, Literal
 import numpy as np
 
 from encoders.contracts import Floats, Vectors
+from indexer.vectors.coding import code_index, whole_index
 from indexer.vectors.inner_products import Positions, Unmapped, dots, dots_at, faiss_library, pair_dots
 from indexer.vectors.lists import Lists, assign_rows, lists_of, train_lists
+from indexer.vectors.rounded import import_ahead
 from indexer.vectors.selection import Selection
 from indexer.vectors.threads import faiss_threads, n_cores, threads_for
 
@@ -26,7 +28,6 @@ Kind = Literal["flat", "ivf_flat", "ivf_rabitq"]
 EXACT_VALUES = 20_000 * 512
 #: Below this dimension one bit a dimension loses the order, and full vectors are small anyway.
 RABITQ_MIN_DIM = 128
-_ADD_ROWS = 65_536
 INDEX_FILE, LIST_OF_FILE, RADII_FILE, BASIS_FILE = "index.faiss", "list_of.npy", "radii.npy", "basis.npy"
 
 
@@ -64,27 +65,16 @@ class AnnIndex:
         kind = kind_for(n, dim)
         if kind == "flat":
             return cls(kind, (n, dim))
-        faiss = faiss_library()
+        n_lists = int(2 ** np.round(np.log2(2 * np.sqrt(n))))
+        import_ahead(n * n_lists)
         with faiss_threads(n_cores()):
-            reduced, basis = train_lists(vectors, int(2 ** np.round(np.log2(2 * np.sqrt(n)))))
+            reduced, basis = train_lists(vectors, n_lists)
             centroids = np.ascontiguousarray(reduced @ basis)
             list_of = assign_rows(vectors, reduced, basis)
-            quantizer = faiss.IndexFlatIP(dim)
-            quantizer.add(centroids)
-            coder = faiss.IndexIVFFlat if kind == "ivf_flat" else faiss.IndexIVFRaBitQ
-            index = coder(quantizer, dim, len(centroids), faiss.METRIC_INNER_PRODUCT)
-            index.train(centroids)  # nothing is left to learn but this sets it ready
-            squares = np.empty(n, dtype=np.float32)
-            norms = np.einsum("ij,ij->i", centroids, centroids)
-            for start in range(0, n, _ADD_ROWS):
-                part = np.ascontiguousarray(vectors[start : start + _ADD_ROWS])
-                its = list_of[start : start + len(part)].astype(np.int64)
-                index.add_core(len(part), faiss.swig_ptr(part), None, faiss.swig_ptr(its))
-                dots = _pair_dots(part, centroids, its)
-                squares[start : start + len(part)] = np.einsum("ij,ij->i", part, part) + norms[its] - 2 * dots
-            packed = index if kind == "ivf_flat" else faiss.IndexIVFRaBitQFastScan(index)
-        built = cls(kind, (n, dim), packed, lists_of(centroids, list_of, squares, basis))
-        built._owned = (quantizer, index)  # FAISS's own objects do not keep each other alive
+            coded = whole_index if kind == "ivf_flat" else code_index
+            index, squares, owned = coded(vectors, centroids, list_of)
+        built = cls(kind, (n, dim), index, lists_of(centroids, list_of, squares, basis))
+        built._owned = owned  # FAISS's own objects do not keep each other alive
         return built
 
     @classmethod
@@ -185,13 +175,3 @@ class AnnIndex:
 def faiss_version() -> str:
     """Version of the FAISS that writes indexes here."""
     return str(faiss_library().__version__)
-
-
-def _pair_dots(vectors: Vectors, centroids: Vectors, its: Positions) -> Floats:
-    faiss = faiss_library()
-    found = np.empty(len(vectors), dtype=np.float32)
-    pointer = faiss.swig_ptr
-    faiss.fvec_inner_products_by_idx(
-        pointer(found), pointer(vectors), pointer(centroids), pointer(its), vectors.shape[1], len(vectors), 1
-    )
-    return found

@@ -1,20 +1,15 @@
 """Many queries compared with every row by matrix products: rough ones rule rows out, the rest are compared again.
 
-Where the processor multiplies bfloat16 itself (AMX or AVX-512 BF16) and there is enough to do, PyTorch multiplies
-rounded vectors, three to five times as fast as whole ones. Rounding moves an inner product of unit vectors by less than
-`_ROUGH`: 2^-9 of each factor, and 2^-9 of the result. A row that falls short of the last hit by more than that cannot
-be one, so nothing is lost; all others are compared on their full vectors.
+Where the processor multiplies bfloat16 itself (AMX or AVX-512 BF16) and there is enough to do, the rough ones are of
+rounded vectors (`indexer.vectors.rounded`). A row that falls short of the last hit by more than rounding may move its
+product cannot be one, so nothing is lost; all others are compared on their full vectors.
 """
 
-import ctypes
-import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,16 +17,14 @@ import numpy.typing as npt
 
 from encoders.contracts import Floats, Vectors
 from indexer.vectors.inner_products import dots_at
+from indexer.vectors.rounded import ROUGH, rounding, writable
 from indexer.vectors.threads import n_cores
 
 Rows = npt.NDArray[np.int64]
 Pairs = tuple[Rows, Rows]  # places among the queries, and rows
 _AT_ONCE = 1_024  # queries
 _CHUNK_ROWS = 2_048  # with the products of so many rows and queries in a core's cache
-_ROUGH, _ROUNDING = 0.0065, 2e-6
-#: Products (queries times rows) that take seconds longer without PyTorch than it takes to import, and that it saves
-#: something at all for.
-_WORTH_IMPORTING, _WORTH = 10**9, 10**7
+_ROUNDING = 2e-6
 _FEWEST_PENDING = 65_536
 
 
@@ -173,8 +166,8 @@ def _rounded(torch: Any) -> _Products:
         found = torch.empty((_CHUNK_ROWS, queries.shape[1]), dtype=torch.bfloat16)
         for start, chunk in _chunks(vectors, places, stretch):
             its, n = found[: len(chunk)], len(chunk)
-            torch.mm(rounded[:n].copy_(torch.from_numpy(_as_writable(chunk))), queries, out=its)
-            least = best.least - np.float32(_ROUGH)
+            torch.mm(rounded[:n].copy_(torch.from_numpy(writable(chunk))), queries, out=its)
+            least = best.least - np.float32(ROUGH)
             if (least > 0).all():  # the bits of positive numbers are in their order
                 pairs = _at_least(its.view(torch.int16).numpy(), (least.view(np.int32) >> 16).astype(np.int16))
             else:
@@ -190,36 +183,8 @@ def _at_least(found: npt.NDArray[Any], least: npt.NDArray[Any]) -> Pairs:
     return which, rows
 
 
-def _as_writable(chunk: Vectors) -> Vectors:
-    """The same memory, said to be writable: PyTorch warns of other, and nothing is written."""
-    if chunk.flags.writeable or not chunk.flags.c_contiguous:
-        return np.ascontiguousarray(chunk)
-    memory: Any = (ctypes.c_float * chunk.size).from_address(chunk.ctypes.data)
-    same: Vectors = np.frombuffer(memory, dtype=np.float32).reshape(chunk.shape)
-    return same
-
-
 @contextmanager
 def _multiplier(n_products: int) -> Iterator[tuple[_Products, int]]:
-    """What multiplies so many pairs quickest, and on how many threads; PyTorch's own are set for it and put back."""
-    enough = _WORTH if "torch" in sys.modules else _WORTH_IMPORTING
-    if n_products < enough or not multiplies_bfloat16():
-        yield _whole, 1  # NumPy's products take every core
-        return
-    import torch
-
-    before = torch.get_num_threads()
-    try:
-        yield _rounded(torch), n_cores()
-    finally:
-        torch.set_num_threads(before)
-
-
-@cache
-def multiplies_bfloat16() -> bool:
-    """Whether this processor has instructions for products of bfloat16, as far as the system tells."""
-    try:
-        facts = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return re.search(r"\b(amx_bf16|avx512_bf16)\b", facts) is not None
+    """What multiplies so many pairs quickest, and on how many threads."""
+    with rounding(n_products) as torch:
+        yield (_whole, 1) if torch is None else (_rounded(torch), n_cores())  # NumPy's products take every core

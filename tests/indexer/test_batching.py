@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoders.contracts import unit_rows
-from indexer.vectors import ann, batching, products
+from indexer.vectors import ann, batching, products, rounded
 from indexer.vectors.vector_set import VectorSet
 
 N, LATE, DIM = 6_000, 200, 128
@@ -90,9 +90,9 @@ def test_a_batch_finds_what_single_searches_find(vectors):
 
 @pytest.mark.parametrize("imports", [True, False])
 def test_rough_products_rule_out_no_hit(vectors, monkeypatch, imports):
-    monkeypatch.setattr(products, "_WORTH", 0)
+    monkeypatch.setattr(rounded, "_WORTH", 0)
     monkeypatch.setattr(products, "_FEWEST_PENDING", 100)
-    monkeypatch.setattr(products, "multiplies_bfloat16", lambda: imports)
+    monkeypatch.setattr(rounded, "multiplies_bfloat16", lambda: imports)
     threads = torch.get_num_threads()
     random = np.random.default_rng(1)
     base = np.vstack([vectors.base[:2_000], vectors.base[:700], vectors.base[:700] + np.float32(1e-5)])  # near ties
@@ -122,7 +122,7 @@ def test_equal_scores_are_in_row_order_and_lacking_rows_are_said(vectors):
 
 
 def test_pytorch_is_not_imported_for_little(monkeypatch):
-    monkeypatch.setattr(products, "multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(rounded, "multiplies_bfloat16", lambda: True)
     monkeypatch.delitem(sys.modules, "torch")
     with products._multiplier(10**8) as (multiply, n_threads):
         assert (multiply, n_threads) == (products._whole, 1)
