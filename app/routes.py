@@ -1,15 +1,19 @@
 """Routes of the server besides the screens: tiles of slides, and whatever else is served from the same port.
 
-`app/serving/web.py` mounts them in the one Starlette application that Streamlit runs (`st.App`). To add some, write a
+`app/serving/web.py` mounts them in the one Starlette application of Streamlit (`st.App`). To add some, write a
 function that returns a list of Starlette routes and add its name to `_PARTS`. They go before Streamlit's own, must not
 begin with `/_stcore/`, `/media/`, `/component/` or `/static/`, and a `Mount` of another ASGI application is one too.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.api.handover import mounted
+from starlette.routing import Mount
+
+from app.api.handover import PATH, VARIABLE, mounted
+from app.deferred import Deferred
 from app.screens.session import engine, options, slide_row, slides
 from app.viewer.routes import viewer_routes
 from app.viewer.tiles import IndexedSlide, Tiles
@@ -42,8 +46,22 @@ def _indexed_slide(name: str) -> IndexedSlide | None:
     )
 
 
+#: The API, whose models take longer to import than the rest of the server does to listen.
+API = Deferred(lambda: mounted(engine, options().reference)[0].app)
+
+
 def _of_the_api() -> "list[BaseRoute]":
-    return [*mounted(engine, options().reference)]
+    return [Mount(PATH, API)] if _has_api() else []
+
+
+def prepare_api() -> None:
+    """Make the API, if there is one, so that the first caller does not wait for it."""
+    if _has_api():
+        API.made()
+
+
+def _has_api() -> bool:
+    return bool(os.environ.get(VARIABLE))
 
 
 _PARTS: "tuple[Callable[[], list[BaseRoute]], ...]" = (_of_the_viewer, _of_the_api)

@@ -11,22 +11,37 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import httpx
 
 from app.cell_types import ReferenceFile
 from app.errors import ShowError
-from app.exposure import LOOPBACK, is_loopback
-from app.serving.theme import theme_flags
-from app.uploads import MAX_UPLOAD_MB
+from app.exposure import LOOPBACK
+from app.serving.reading_ahead import read_ahead
 from app.viewer.assets import obtain
 from indexer.errors import FetchError
 
 _LOG = logging.getLogger(__name__)
-_SCRIPT = Path(__file__).parent / "serving" / "web.py"
 _ROOT = Path(__file__).resolve().parents[1]  # where the four packages lie
+
+
+def serve_here(
+    db: str | Path,
+    port: int = 8501,
+    address: str = LOOPBACK,
+    *,
+    reference: ReferenceFile | None = None,
+    handed: Mapping[str, str] | None = None,
+) -> None:
+    """Do what `serve` does in this process: what it has imported is not imported again. Ends on SIGTERM."""
+    read_ahead(str(db))
+    _require_free(port, address)
+    _have_viewer()
+    os.environ |= handed or {}
+    from app.serving.web import run
+
+    with suppress(KeyboardInterrupt):
+        run(address, port, _arguments(db, reference))
 
 
 def serve(
@@ -37,7 +52,7 @@ def serve(
     reference: ReferenceFile | None = None,
     handed: Mapping[str, str] | None = None,
 ) -> int:
-    """Show an index in the browser until interrupted.
+    """Show an index in the browser until interrupted, by a process of its own.
 
     Parameters
     ----------
@@ -64,6 +79,7 @@ def serve(
     """
     _require_free(port, address)
     _have_viewer()
+    read_ahead(str(db))
     process = _start(_command(db, port, address, reference), output=None, handed=handed)
     # Whoever ends this process ends the server with it.
     previous = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
@@ -108,26 +124,16 @@ def _have_viewer() -> None:
 
 
 def _command(db: str | Path, port: int, address: str, reference: ReferenceFile | None) -> list[str]:
-    flags = {
-        "server.address": address,
-        "server.port": str(port),
-        "server.headless": "true",
-        "server.maxUploadSize": str(MAX_UPLOAD_MB),
-        "server.fileWatcherType": "none",
-        "runner.magicEnabled": "false",  # no page shows a bare value
-        "browser.gatherUsageStats": "false",
-        "client.toolbarMode": "minimal",
-        "client.showErrorDetails": "none",  # a traceback tells a user nothing and a stranger too much
-        **theme_flags(),
-    }
-    options = [part for name, value in flags.items() for part in (f"--{name}", value)]
-    if is_loopback(address):  # any other name may be a page that was led here by its DNS
-        options += [part for name in ("localhost", "127.0.0.1", "::1") for part in ("--server.allowedHosts", name)]
-    script = ["--db", str(db)]
+    return [sys.executable, "-m", "app.serving.web", address, str(port), *_arguments(db, reference)]
+
+
+def _arguments(db: str | Path, reference: ReferenceFile | None) -> list[str]:
+    """What the screens read."""
+    found = ["--db", str(db)]
     if reference is not None:
-        script += ["--reference", str(reference.path), "--reference-label", reference.label]
-        script += [f"--reference-merge={cell_type}={as_type}" for cell_type, as_type in reference.merge]
-    return [sys.executable, "-m", "streamlit", "run", str(_SCRIPT), *options, "--", *script]
+        found += ["--reference", str(reference.path), "--reference-label", reference.label]
+        found += [f"--reference-merge={cell_type}={as_type}" for cell_type, as_type in reference.merge]
+    return found
 
 
 def _start(
@@ -162,6 +168,8 @@ def _free_port() -> int:
 
 
 def _await_health(process: subprocess.Popen[bytes], url: str, wait_s: float) -> None:
+    import httpx  # who serves in this process does without
+
     give_up = time.monotonic() + wait_s
     while time.monotonic() < give_up:
         if process.poll() is not None:

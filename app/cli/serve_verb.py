@@ -52,7 +52,7 @@ def serve(
 def _serve_screens(db: str, port: int, address: str, cells: ReferenceFile | None, options: ApiOptions) -> None:
     from app.api.audit import environment_of_log, log_at
     from app.api.handover import PATH, environment_of
-    from app.server import serve as run
+    from app.server import serve_here
     from search.engine import Engine
 
     settings = options.settings(db, address, cells)
@@ -67,7 +67,7 @@ def _serve_screens(db: str, port: int, address: str, cells: ReferenceFile | None
     also = f", its API below {PATH}" if with_api else "; without API, which needs --api-keys there"
     say(f"Serving {db} on http://{address}:{port}{also} - stop with Ctrl+C.")
     handed = environment_of_log(settings.audit_log) | (environment_of(settings) if with_api else {})
-    raise typer.Exit(run(db, port, address, reference=cells, handed=handed))
+    serve_here(db, port, address, reference=cells, handed=handed)
 
 
 def _serve_api(db: str, port: int, address: str, cells: ReferenceFile | None, options: ApiOptions) -> None:

@@ -48,6 +48,11 @@ def hits(
     return noted("search", asked, work)
 
 
+def hits_ahead(query: Query, *, target: Modality, k: int) -> SearchResult:
+    """What `hits` answers without filters, worked out before anybody asks, and noted nowhere."""
+    return _hits(options().db, stamp(), query, target, k, None, None, "auto")
+
+
 def similarity(query: Query, slide: str) -> pd.DataFrame:
     """Answer of `Engine.similarity_map`, with the item ids."""
     return _similarity(options().db, stamp(), query, slide)

@@ -22,6 +22,7 @@ DIRECTIONS: dict[str, tuple[Modality, Modality]] = {
     "expression → image": ("expression", "image"),
     "expression → expression": ("expression", "expression"),
 }
+FIRST_K = 12  # hits, to begin with
 _FEWEST, _MOST = 4, 60  # hits
 _PICTURED = "side_px IS NOT NULL"
 
@@ -37,12 +38,17 @@ class Terms:
 
 def choose_direction(sides: tuple[Modality, ...]) -> tuple[Modality, Modality]:
     """Let the user pick a direction that an item with these sides can be asked in, and something answers."""
-    held = held_sides()
-    offered = [name for name, (using, target) in DIRECTIONS.items() if using in sides and target in held]
+    offered = list(offered_directions(sides))
     restore("direction", offered, first=offered[0])
     chosen = st.segmented_control("Direction", offered, key="direction", label_visibility="collapsed", required=True)
     keep("direction", chosen, first=offered[0])
     return DIRECTIONS[chosen or offered[0]]
+
+
+def offered_directions(sides: tuple[Modality, ...]) -> dict[str, tuple[Modality, Modality]]:
+    """Those of `DIRECTIONS` that an item with these sides can be asked in, and something answers."""
+    held = held_sides()
+    return {name: way for name, way in DIRECTIONS.items() if way[0] in sides and way[1] in held}
 
 
 def choose_side(sides: tuple[Modality, ...]) -> Modality:
@@ -68,7 +74,7 @@ def asked_side(sides: tuple[Modality, ...], *, by_direction: bool) -> Modality:
     return cast("Modality", asked) if asked in sides else sides[0]
 
 
-def choose_terms(*, excludable: bool = True, k: int = 12) -> Terms:
+def choose_terms(*, excludable: bool = True, k: int = FIRST_K) -> Terms:
     """Number of hits, filter and exclusion, in a popover; whether it is not the default is said on its button."""
     restore("where")
     restore("k", read=whole(_FEWEST, _MOST), first=k)

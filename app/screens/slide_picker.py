@@ -14,8 +14,7 @@ KINDS = ("spot", "cell", "tile", "transcriptome")
 def choose_slide(*, with_image_first: bool = True) -> str:
     """Let the user pick a slide; those with an image come first."""
     table = slides()
-    pictured = table["pictured"]
-    order = list(table.index[pictured]) + list(table.index[~pictured]) if with_image_first else list(table.index)
+    order = pictured_first() if with_image_first else list(table.index)
     restore("slide", order)
     titles = dict(zip(table.index, table["title"], strict=True))  # looked up for each slide of the list
     slide = str(st.selectbox("Slide", order, format_func=titles.__getitem__, key="slide"))
@@ -23,10 +22,22 @@ def choose_slide(*, with_image_first: bool = True) -> str:
     return slide
 
 
+def pictured_first() -> list[str]:
+    """Names of the slides, those with an image before the others."""
+    table = slides()
+    pictured = table["pictured"]
+    return list(table.index[pictured]) + list(table.index[~pictured])
+
+
 def items_on(slide: str, kind: str | None = None) -> pd.DataFrame:
     """Items of a slide that can be asked with, in row order; those of one kind if it is named."""
     table = items_of(slide)
     return table[table["kind"].isin(KINDS if kind is None else (kind,))]
+
+
+def kinds_on(slide: str) -> list[str]:
+    """Kinds of items of a slide that can be asked with, the one shown first before the others."""
+    return sorted(items_on(slide)["kind"].unique(), key=KINDS.index)
 
 
 def placed(points: pd.DataFrame) -> pd.DataFrame:

@@ -7,18 +7,26 @@ import pandas as pd
 import streamlit as st
 
 from app.screens.answer_view import cards_of, show_hits
-from app.screens.answers import hits
+from app.screens.answers import hits, hits_ahead
 from app.screens.gallery import Card, show_gallery
 from app.screens.item_choice import give_up_outside
 from app.screens.item_views import show_cell_types, show_cohorts, show_predicted_genes
 from app.screens.links import keep, restore
 from app.screens.overlay import choose_overlay
-from app.screens.question import Terms, asked_side, choose_direction, choose_side, choose_terms
+from app.screens.question import (
+    FIRST_K,
+    Terms,
+    asked_side,
+    choose_direction,
+    choose_side,
+    choose_terms,
+    offered_directions,
+)
 from app.screens.refining import refined
 from app.screens.region_view import region_query
 from app.screens.session import engine, errors_as_sentences, items_of, slide_picture, slide_sides, slides
 from app.screens.slide_map import draw_map
-from app.screens.slide_picker import KINDS, central_item, choose_slide, items_on, placed
+from app.screens.slide_picker import central_item, choose_slide, items_on, kinds_on, pictured_first, placed
 from app.screens.upload_view import choose_upload, uploaded_region
 from app.viewer.component import Region, drawn_region
 from encoders.contracts import Modality
@@ -50,6 +58,18 @@ def show() -> None:
                 region = draw_map(slide, mapped, overlay, chosen=item, key="map", region=outlined, regions=True)
     with right:
         _answer(slide, item, _region(slide, region))
+
+
+def prepare() -> None:
+    """Work out what the page begins with, so that it is there when the first visitor comes. Raises `HistoSeekError`."""
+    for slide in pictured_first()[:1]:
+        slide_picture(slide)
+        on_slide = items_on(slide)
+        for kind in kinds_on(slide)[:1]:
+            item = central_item(on_slide[on_slide["kind"] == kind])
+            cards_of(on_slide[on_slide["id"] == item])
+            for using, target in list(offered_directions(_sides(item)).values())[:1]:
+                cards_of(hits_ahead(ItemQuery(item, using), target=target, k=FIRST_K).to_pandas())
 
 
 def _region(slide: str, drawn: Region | None) -> tuple[RegionQuery, Card] | None:
@@ -110,8 +130,7 @@ def _choose() -> tuple[str, pd.DataFrame, str | None]:
 
 def _choose_layer(slide: str) -> pd.DataFrame:
     """Items of one kind of the slide; the kind of a linked item comes first."""
-    on_slide = items_on(slide)
-    kinds = sorted(on_slide["kind"].unique(), key=KINDS.index)
+    on_slide, kinds = items_on(slide), kinds_on(slide)
     if len(kinds) < 2:
         return on_slide
     linked = on_slide.loc[on_slide["id"] == st.query_params.get("item"), "kind"]

@@ -1,13 +1,15 @@
 """Colours and shapes of the screens as flags of Streamlit, which hold from any working directory."""
 
+from typing import Any
+
 PRIMARY = "#0f766e"
 
-_SHARED = {
+_SHARED: dict[str, Any] = {
     "baseRadius": "8px",
-    "baseFontSize": "15",
-    "headingFontWeights": "[600, 600, 600]",
-    "headingFontSizes": '["1.7rem", "1.25rem", "1.05rem"]',
-    "showWidgetBorder": "true",
+    "baseFontSize": 15,
+    "headingFontWeights": [600, 600, 600],
+    "headingFontSizes": ["1.7rem", "1.25rem", "1.05rem"],
+    "showWidgetBorder": True,
 }
 _LIGHT = {
     "primaryColor": PRIMARY,
@@ -25,7 +27,7 @@ _DARK = {
 }
 
 
-def theme_flags() -> dict[str, str]:
+def theme_flags() -> dict[str, Any]:
     """Streamlit options of the theme, light and dark."""
     flags = {f"theme.{name}": value for name, value in _SHARED.items()}
     for mode, colours in (("light", _LIGHT), ("dark", _DARK)):

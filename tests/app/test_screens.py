@@ -10,11 +10,13 @@ from urllib.parse import unquote_plus
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import app.screens
 from app.screens import question, slide_map
 from app.screens.overlay import BY
+from app.screens.tissue import prepare
 from app.viewer.routes import ARRAYS
 from indexer.runs.reading import latest_runs
 from indexer.store.location import locate
@@ -95,6 +97,20 @@ def test_tissue_shows_the_hits_that_search_returns(open_page, engine):
     assert f"1. {first['score']:.3f}" in texts(page)
     assert first["licence"] in texts(page)
     assert all(note in texts(page) for note in expected.notes)
+
+
+def test_what_the_first_page_shows_is_worked_out_before_it_is_asked_for(open_page, engine, small_db, monkeypatch):
+    asked = []
+    search = Engine.search
+    monkeypatch.setattr(Engine, "search", lambda *given, **terms: asked.append(given[1]) or search(*given, **terms))
+    st.cache_data.clear()
+    monkeypatch.setattr(sys, "argv", ["main.py", "--db", str(small_db)])
+    prepare()
+    assert len(asked) == 1
+    page = open_page("tissue.py")
+    assert len(asked) == 1
+    found = search(engine, asked[0], target="expression" if asked[0].using == "image" else "image", k=12)
+    assert shown_hits(page) == found.table.column("id").to_pylist()
 
 
 def test_a_page_shows_what_was_committed_since_without_a_restart(open_page, engine, small_db, tmp_path):

@@ -6,6 +6,9 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
+from streamlit import config
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 import app
@@ -13,10 +16,13 @@ import app.screens
 import app.serving
 from app import server
 from app.cell_types import ReferenceFile
+from app.deferred import Deferred
 from app.errors import ShowError
 from app.screens.session import Options
 from app.server import serve_in_background
 from app.serving.connections import send_at_once
+from app.serving.flags import flags
+from app.serving.reading_ahead import read_ahead
 
 
 @pytest.fixture
@@ -36,18 +42,43 @@ def test_a_taken_port_is_one_sentence(taken_port):
 
 
 def test_the_server_is_closed_to_others_and_sends_nothing_home():
-    command = server._command(Path("index"), 8501, "127.0.0.1", None)
-    flags = dict(zip(command[5::2], command[6::2], strict=False))
-    assert flags["--server.address"] == "127.0.0.1"
-    assert flags["--browser.gatherUsageStats"] == "false"
-    assert int(flags["--server.maxUploadSize"]) <= 20
-    assert flags["--client.showErrorDetails"] == "none"
+    options = flags("127.0.0.1", 8501)
+    assert options["server.address"] == "127.0.0.1"
+    assert options["server.allowedHosts"] == ["localhost", "127.0.0.1", "::1"]
+    assert options["browser.gatherUsageStats"] is False
+    assert options["server.maxUploadSize"] <= 20
+    assert options["client.showErrorDetails"] == "none"
+
+
+def test_streamlit_knows_the_options_and_their_kinds():
+    for name, value in flags("127.0.0.1", 8501).items():
+        known = config.get_config_options()[name]
+        assert isinstance(value, list if known.multiple or name.startswith("theme.heading") else known.type), name
 
 
 def test_the_reference_reaches_the_script_whole():
     cells = ReferenceFile(Path("cells.h5ad"), "type", (("B-cells", "Plasmablasts"),))
-    command = server._command(Path("index"), 8501, "127.0.0.1", cells)
-    assert Options.parse(command[command.index("--") + 1 :]) == Options("index", cells)
+    assert Options.parse(server._arguments(Path("index"), cells)) == Options("index", cells)
+
+
+def test_an_application_is_made_once_when_it_is_first_asked():
+    made = []
+
+    async def answer(scope, receive, send):
+        await PlainTextResponse("made")(scope, receive, send)
+
+    deferred = Deferred(lambda: made.append(1) or answer)
+    client = TestClient(deferred)
+    assert not made
+    assert [client.get("/").text for _ in range(2)] == ["made", "made"]
+    assert made == [1]
+
+
+def test_an_index_is_read_ahead_as_far_as_it_is_there(small_db, tmp_path):
+    for db in (small_db, tmp_path / "nothing"):
+        if (thread := read_ahead(str(db))) is not None:
+            thread.join(10)
+            assert not thread.is_alive()
 
 
 def test_options_reach_the_script_from_any_folder(tmp_path, monkeypatch):

@@ -10,6 +10,8 @@ const HOME_MARGIN = 0.04;
 const ASK_AGAIN_MS = 700;
 const WIDEST_SCALE_PX = 300; // of the scale bar, and a quarter of the view at most
 const JUMP_SIDES = 12; // a jump shows so many item sides
+const CLOSEST = 4; // screen pixels a level-0 pixel
+const BLANK_PX = 256; // longest side of what stands for a picture: it is scaled, and a large one takes seconds to paint
 const BUTTONS = [ // name, strokes of its sign in a box of 16, what it does
   ["in", "M8 3v10M3 8h10", "Zoom in"],
   ["out", "M3 8h10", "Zoom out"],
@@ -101,7 +103,7 @@ class SlideView {
     this.osd = OSD({
       element: this.stage, drawer: "canvas", showNavigationControl: false, showNavigator: true,
       navigatorPosition: "TOP_RIGHT", navigatorSizeRatio: 0.18, navigatorAutoFade: false, crossOriginPolicy: false,
-      maxZoomPixelRatio: 4, minZoomImageRatio: 0.5, visibilityRatio: 0.3, animationTime: 0.5, blendTime: 0.1,
+      minZoomImageRatio: 0.5, visibilityRatio: 0.3, animationTime: 0.5, blendTime: 0.1,
       gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true }, tabIndex: 0, imageLoaderLimit: 6,
       gestureSettingsTouch: { pinchRotate: true },
     });
@@ -135,6 +137,7 @@ class SlideView {
     const place = { fitBounds: new this.OSD.Rect(0, 0, 1, size[1] / size[0]) };
     const url = hasPicture ? `${base}/picture?slide=${encodeURIComponent(slide)}` : blank(size);
     const home = () => { if (number === this.wanted) this.goHome(true); };
+    this.osd.viewport.maxZoomLevel = (CLOSEST * size[0]) / this.osd.viewport.getContainerSize().x; // of the slide, not of its small picture
     this.osd.addTiledImage({ tileSource: { type: "image", url }, ...place, success: home });
     this.askTiles(number, place);
   }
@@ -330,7 +333,8 @@ async function text(base, id) {
   return answer.ok ? answer.text() : null;
 }
 
-function blank([width, height]) {
+function blank(size) {
+  const [width, height] = size.map((side) => Math.max(1, Math.round((side * BLANK_PX) / Math.max(...size))));
   const shape = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"><rect width="100%" height="100%" fill="#fff"/></svg>`;
   return `data:image/svg+xml,${encodeURIComponent(shape)}`;
 }
