@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from encoders.contracts import Modality, Vectors
 from search.expression.intervals import check_coverage, with_intervals
 from search.expression.many import VectorsAsked, VectorsPrediction, predict_vectors
@@ -69,7 +71,11 @@ class Predictions:
         fit = state.learned.fit(encoded.modality, encoded.patients, mode).with_k(k)
         near = state.with_counts(encoded, k=fit.k, where=where, exclude=exclude)
         found = predict(state.catalogue, encoded, near, background, genes=genes, n_genes=n_genes, mode=mode, fit=fit)
-        return with_intervals(state.catalogue, found, coverage, fit=fit, without=encoded.patients)
+        if coverage is None:
+            return found
+        place = {gene: column for column, gene in enumerate(state.index.genes)}
+        columns = np.array([place[gene] for gene in found.table.column("gene").to_pylist()], dtype=np.int64)
+        return with_intervals(found, coverage, state.learned.misses(columns, fit, encoded.patients))
 
     def predict_slide(  # noqa: PLR0913  # as many as `predict_expression`, and the slide
         self,

@@ -47,6 +47,8 @@ def weighted_moments(catalogue: Catalogue, rows: Rows, weights: Doubles) -> tupl
     """
     n_genes = len(catalogue.index.genes)
     mean, square = np.zeros(n_genes), np.zeros(n_genes)
+    order = np.argsort(rows)  # as they lie in the table they are read without being copied
+    rows, weights = rows[order], weights[order]
     for start in range(0, len(rows), _CHUNK_ROWS):
         part = slice(start, start + _CHUNK_ROWS)
         values = log_per_10k(catalogue, rows[part])

@@ -17,17 +17,18 @@ import pyarrow as pa
 from encoders.contracts import Floats, Modality
 from search.catalogue import Catalogue, Mask, Rows
 from search.errors import QueryError
-from search.expression.averaging import averaged, gallery_of, profiles_of
+from search.expression.averaging import profiles_of
 from search.expression.prediction import Prediction
 from search.expression.temperature import MIN_SPOTS, Fit, evenly, within_sections
 from search.expression.weighting import Mode, Weighting
 from search.item_rows import vectors_of
-from search.profiles import Doubles, has_counts
+from search.profiles import Doubles, has_counts, log_per_10k
 from search.retrieval.filters import DEFAULT_KINDS
 
 _MOST_SPOTS = 240
 _MOST_GALLERY = 50_000  # items the measured spots are predicted from; evenly taken of larger indexes
 NO_INTERVALS = f"No intervals: fewer than {MIN_SPOTS} spots of known counts that another patient could answer for."
+_VALUES = 8_000_000  # of log-expression held densely at a time
 _FLOOR = 0.5  # log units added to what is predicted: misses do not vanish where next to nothing is
 
 
@@ -54,6 +55,14 @@ class Misses:
     n_pictured: int
     n_told: int = 0
     n_tellers: int = 0
+
+    def at(self, places: Rows) -> "Misses":
+        """Those of some of the genes."""
+        return replace(self, residuals=self.residuals[:, places], r=self.r[places])
+
+    def beside(self, other: "Misses") -> "Misses":
+        """These genes and then others, of the same spots."""
+        return replace(self, residuals=np.hstack([self.residuals, other.residuals]), r=np.append(self.r, other.r))
 
     @property
     def r_chance(self) -> float:
@@ -82,22 +91,11 @@ class Misses:
         )
 
 
-def with_intervals(
-    catalogue: Catalogue, found: Prediction, coverage: float | None, *, fit: Fit, without: tuple[str, ...]
-) -> Prediction:
+def with_intervals(found: Prediction, coverage: float, known: Misses | None) -> Prediction:
     """Add intervals and the measured predictability of each gene to a prediction; see `Engine.predict_expression`.
 
-    Raises
-    ------
-    QueryError
-        If the share to cover is not between 0 and 1, or the neighbours were weighted otherwise than in mode `softmax`.
+    `known` tells how far predictions of its genes miss, `None` if too few spots do.
     """
-    if coverage is None:
-        return found
-    check_coverage(coverage, found.mode)
-    place = {gene: column for column, gene in enumerate(catalogue.index.genes)}
-    columns = np.array([place[gene] for gene in found.table.column("gene").to_pylist()], dtype=np.int64)
-    known = misses(catalogue, columns, fit=fit, without=without)
     if known is None:
         return replace(found, notes=(*found.notes, NO_INTERVALS))
     predicted = found.table.column("predicted").to_numpy().astype(np.float64)
@@ -142,48 +140,59 @@ def misses(catalogue: Catalogue, columns: Rows, *, fit: Fit, without: tuple[str,
     Misses or None
         `None` if there are fewer than 30 spots of known counts that another patient could answer for.
     """
-    patient = catalogue.column("patient").astype(str)
-    counted = has_counts(catalogue) & catalogue.has("expression") & ~np.isin(patient, without)
+    counted = has_counts(catalogue) & catalogue.has("expression")
+    counted &= ~np.isin(catalogue.column("patient").astype(str), without)
     counted &= catalogue.is_one_of("kind", DEFAULT_KINDS["expression"])
     spots = counted & catalogue.is_one_of("kind", ("spot",))
     rows = evenly(np.flatnonzero(counted), _MOST_GALLERY)
-    gallery = gallery_of(catalogue, rows, columns)
-    weighting = Weighting("softmax", fit.k, fit.temperature)
-    asked = list(_asked(catalogue, spots, patient, fit.modality))
-    parts = []
-    for name, own, side in asked:
-        others = gallery.but(patient[rows] != name)
-        if len(others.rows):
-            found = averaged(vectors_of(catalogue, own, side), others, weighting)
-            parts.append(_Part(own, found.mean, profiles_of(catalogue, own, columns), side))
-    if sum(len(part.rows) for part in parts) < MIN_SPOTS:
+    parts = list(_parts(catalogue, spots, rows, fit))
+    own = np.concatenate([np.empty(0, dtype=np.int64), *(part.rows for part in parts)])
+    if len(own) < MIN_SPOTS:
         return None
-    share = max(1, _MOST_SPOTS // len(parts))
-    residuals = np.concatenate([part.residuals(share) for part in parts])
+    predicted = _averaged(catalogue, np.concatenate([part.weights for part in parts]), rows, columns)
+    measured = profiles_of(catalogue, own, columns)
+    ends = np.cumsum([len(part.rows) for part in parts])
+    places = [np.arange(end - len(part.rows), end) for end, part in zip(ends, parts, strict=True)]
+    # Some of each patient, evenly taken, so that each has the same say.
+    some = np.concatenate([evenly(its, max(1, _MOST_SPOTS // len(parts))) for its in places])
+    missed = np.abs(measured[some] - predicted[some]) / (predicted[some] + _FLOOR)
     n_pictured = sum(part.side == "image" for part in parts)
-    own_side = [part for part in parts if part.side == fit.modality]
-    told = own_side if sum(len(part.rows) for part in own_side) >= MIN_SPOTS else parts
-    slides = catalogue.column("slide").astype(str)[np.concatenate([part.rows for part in told])]
-    r = within_sections(
-        np.concatenate([part.predicted for part in told]), np.concatenate([part.measured for part in told]), slides
-    )
-    return Misses(np.sort(residuals, axis=0), r, len(parts), n_pictured, len(slides), len(told))
+    own_side = [its for its, part in zip(places, parts, strict=True) if part.side == fit.modality]
+    tellers = own_side if sum(map(len, own_side)) >= MIN_SPOTS else places
+    told = np.concatenate(tellers)
+    r = within_sections(predicted[told], measured[told], catalogue.column("slide").astype(str)[own[told]])
+    residuals = np.sort(missed.astype(np.float64), axis=0)
+    return Misses(residuals, r, len(parts), n_pictured, len(told), len(tellers))
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Spots of one patient."""
+    """Spots of one patient, the side they ask with, and the weight of each item of the gallery for each."""
 
     rows: Rows
-    predicted: Floats
-    measured: Floats
     side: Modality
+    weights: Floats
 
-    def residuals(self, most: int) -> Doubles:
-        """Of some of them, evenly taken, so that each patient has the same say."""
-        some = evenly(np.arange(len(self.rows)), most)
-        missed = np.abs(self.measured[some] - self.predicted[some]) / (self.predicted[some] + _FLOOR)
-        return np.asarray(missed, dtype=np.float64)
+
+def _parts(catalogue: Catalogue, spots: Mask, rows: Rows, fit: Fit) -> Iterator[_Part]:
+    """Spots of each patient that another one could answer for, weighing the items `rows` of the others."""
+    patient = catalogue.column("patient").astype(str)
+    gallery = vectors_of(catalogue, rows, "expression")
+    weighting = Weighting("softmax", fit.k, fit.temperature)
+    for name, own, side in _asked(catalogue, spots, patient, fit.modality):
+        others = np.flatnonzero(patient[rows] != name)
+        if len(others):
+            weights = np.zeros((len(own), len(rows)), dtype=np.float32)
+            weights[:, others] = weighting.of_many(vectors_of(catalogue, own, side) @ gallery[others].T)
+            yield _Part(own, side, weights)
+
+
+def _averaged(catalogue: Catalogue, weights: Floats, rows: Rows, columns: Rows) -> Floats:
+    """Weighted means of the log-expression of some items, float32 `(n_spots, n_genes)`, some genes at a time."""
+    values = log_per_10k(catalogue, rows, columns).tocsc()
+    step = max(1, _VALUES // max(1, len(rows)))
+    starts = range(0, len(columns), step)
+    return np.hstack([weights @ values[:, start : start + step].toarray() for start in starts])
 
 
 def _asked(

@@ -3,8 +3,10 @@
 from threading import Lock
 
 from encoders.contracts import Modality
-from search.catalogue import Catalogue
+from search.catalogue import Catalogue, Rows
+from search.expression.intervals import Misses
 from search.expression.kept_fits import kept, recalled
+from search.expression.kept_misses import KeptMisses
 from search.expression.ridge import Ridge, ridge_of_others
 from search.expression.temperature import Fit, fit_weighting, unfitted
 from search.expression.weighting import Mode
@@ -17,6 +19,7 @@ class Learned:
         self._catalogue = catalogue
         self._fits: dict[tuple[Modality, tuple[str, ...]], Fit] = {}
         self._ridges: dict[tuple[str, ...], Ridge] = {}
+        self._misses = KeptMisses(catalogue)
         self._lock = Lock()
 
     def fit(self, modality: Modality, without: tuple[str, ...], mode: Mode = "softmax") -> Fit:
@@ -35,6 +38,10 @@ class Learned:
                     kept(self._catalogue.index, found, without)
                 self._fits[key] = found
             return self._fits[key]
+
+    def misses(self, columns: Rows, fit: Fit, without: tuple[str, ...]) -> Misses | None:
+        """How far predictions of some genes of the panel miss; see `search.expression.intervals.misses`."""
+        return self._misses.of(columns, fit, without)
 
     def ridge(self, without: tuple[str, ...]) -> Ridge:
         """Regression of expression on image vectors; raises as `ridge_of_others`."""

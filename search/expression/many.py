@@ -8,7 +8,7 @@ from encoders.contracts import Floats, Modality, Vectors
 from search.catalogue import Catalogue, Mask, Rows
 from search.errors import QueryError
 from search.expression.averaging import Moments, averaged_of_index
-from search.expression.intervals import Misses, misses
+from search.expression.intervals import Misses
 from search.expression.learned import Learned
 from search.expression.prediction import check_image, check_mode, chosen_genes, everyone
 from search.expression.temperature import Fit
@@ -78,7 +78,7 @@ def predict_vectors(catalogue: Catalogue, learned: Learned, vectors: Vectors, as
     fit = learned.fit(asked.modality, asked.patients, asked.mode).with_k(asked.k)
     answering = Answering(asked.modality, asked.mode, fit, allowed, asked.patients)
     found = predict_many(catalogue, learned, vectors, columns, answering)
-    known = predictability(catalogue, columns, answering)
+    known = predictability(learned, columns, answering)
     r = np.full(len(columns), np.nan) if known is None else known.r
     softmax = asked.mode == "softmax"
     notes = (*said, *([fit.said()] if softmax else []), f"{int(allowed.sum()):,} items could answer.")
@@ -114,11 +114,11 @@ def predict_many(
     return averaged_of_index(catalogue, vectors, answering.allowed, columns, weighting)
 
 
-def predictability(catalogue: Catalogue, columns: Rows, answering: Answering) -> Misses | None:
+def predictability(learned: Learned, columns: Rows, answering: Answering) -> Misses | None:
     """How well genes are predicted on other patients, where the mode is the one that this is measured for."""
     if answering.mode != "softmax":
         return None
-    return misses(catalogue, columns, fit=answering.fit, without=answering.without)
+    return learned.misses(columns, answering.fit, answering.without)
 
 
 def able_to_answer(catalogue: Catalogue, where: str | None) -> Mask:

@@ -128,7 +128,7 @@ def predict_places(catalogue: Catalogue, learned: Learned, background: Doubles, 
     answering = Answering(side, asked.mode, fit, allowed, without)
     found = predict_many(catalogue, learned, vectors_of(catalogue, rows, side), columns, answering)
     softmax = asked.mode == "softmax"
-    known = predictability(catalogue, columns, answering) if asked.predictability else None
+    known = predictability(learned, columns, answering) if asked.predictability else None
     measured = _measured(catalogue, rows, columns)
     seen = np.isfinite(measured).all(axis=1)
     n_without = int(np.isnan(found.mean).any(axis=1).sum())
