@@ -1,4 +1,9 @@
-"""The view as an address: what is picked stands in the query parameters, and moves along between pages."""
+"""The view as an address: what is picked stands in the query parameters, and moves along between pages.
+
+Streamlit makes an entry of the browser's history of each change of the parameters, and runs the page again when the
+browser goes back or forward. A run therefore changes them once, at its end, and a link that is another one than the
+last run left, while no control was touched, is followed.
+"""
 
 from collections.abc import Callable, Collection
 from typing import Any
@@ -6,8 +11,39 @@ from typing import Any
 import streamlit as st
 
 _KEPT = "kept-"  # widgets that are not on a page lose their state; these copies do not
+_NEXT, _LEFT, _VALUES, _FOLLOWING = "link-next", "link-left", "link-values", "link-following"  # in the session
 _SWITCHED = {True: "yes", False: "no"}
 _BETWEEN = ","
+
+
+def begin_link() -> None:
+    """Read the link as a run begins, and see whether it is to be followed: the browser went back or forward."""
+    state, link = st.session_state, st.query_params.to_dict()
+    touched = any(key in state and state[key] != value for key, value in state.get(_VALUES, {}).items())
+    # A control touched in the moment in which the link changed comes with the link before. Without parameters a link
+    # says nothing: so begins a page that was come to by its name.
+    state[_FOLLOWING] = bool(link) and _LEFT in state and link != state[_LEFT] and not touched
+    state[_NEXT], state[_VALUES] = link, {}
+
+
+def end_link() -> None:
+    """Write what has changed in a run into the address."""
+    state = st.session_state
+    link: dict[str, str] = state.get(_NEXT, {})
+    state[_LEFT] = link
+    state[_VALUES] = {key: state[key] for key in state.get(_VALUES, {}) if key in state}
+    if link != st.query_params.to_dict():
+        st.query_params.from_dict(link)
+
+
+def is_followed() -> bool:
+    """Whether this run shows what its link says, rather than what the controls said before."""
+    return bool(st.session_state.get(_FOLLOWING))
+
+
+def linked(key: str) -> str | None:
+    """What the link says of a control."""
+    return st.query_params.get(key)
 
 
 def restore(
@@ -26,13 +62,13 @@ def restore(
     first : optional
         Value to begin with where there is none.
     """
-    value = st.session_state.get(key)
+    value = None if is_followed() else st.session_state.get(key)
     if value is None and key in st.query_params:
         try:
             value = read(st.query_params[key])
         except (ValueError, OverflowError):  # such as the whole number of infinity
             value = None
-    if value is None or (known is not None and value not in known):
+    if not is_followed() and (value is None or (known is not None and value not in known)):
         value = st.session_state.get(_KEPT + key)
     if value is None or (known is not None and value not in known):
         value = first
@@ -45,15 +81,18 @@ def restore(
 
 def keep(key: str, value: Any, *, first: Any = None) -> None:
     """Write a widget's value into the address and keep it for the other pages; one it began with needs no address."""
+    state = st.session_state
+    link: dict[str, str] = state.setdefault(_NEXT, st.query_params.to_dict())
+    state.setdefault(_VALUES, {})[key] = None  # what it is as the run ends, `end_link` sees
     if value is None or value in ("", []):
-        st.session_state.pop(_KEPT + key, None)
-        st.query_params.pop(key, None)
+        state.pop(_KEPT + key, None)
+        link.pop(key, None)
         return
-    st.session_state[_KEPT + key] = value
+    state[_KEPT + key] = value
     if value == first:
-        st.query_params.pop(key, None)
-    elif st.query_params.get(key) != (said := _said(value)):
-        st.query_params[key] = said
+        link.pop(key, None)
+    else:
+        link[key] = _said(value)
 
 
 def switched(text: str) -> bool:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.screens.links import begin_link, end_link
 from app.screens.login import require_login
-from app.screens.open_hits import listen_for_opened, was_opened
+from app.screens.open_hits import listen, was_opened
 from app.screens.session import errors_as_sentences, slides
 from app.screens.theme import ICON, WORDMARK, apply_style
 
@@ -31,12 +32,14 @@ def show() -> None:
         for number, (file, title, icon) in enumerate(_PAGES)
     ]
     page = st.navigation(pages, position="top")
+    begin_link()
+    listen()
     with errors_as_sentences():
         _say_if_generated()
         if was_opened() and page != pages[0]:
             st.switch_page(pages[0])
         page.run()
-        listen_for_opened()
+        end_link()
 
 
 def _say_if_generated() -> None:

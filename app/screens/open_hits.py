@@ -1,4 +1,8 @@
-"""A click on the card of a hit opens it on its slide without a new page; as a link it still opens in other tabs."""
+"""What the screens hear of the browser: clicks on the cards of hits, and addresses that a page writes.
+
+A click on a card opens the hit on its slide without a new page; as a link it still opens in other tabs. An address
+without parameters is replaced by the one that the page fills in, so that the browser's Back does not stop there.
+"""
 
 from collections.abc import Callable
 from functools import cache
@@ -13,6 +17,13 @@ from app.screens.slide_picker import KINDS
 _KEY, _OPENED = "open-hits", "opened_hit"
 _LISTEN = """
 let listening = null;
+const write = window.history.pushState.bind(window.history);
+window.history.pushState = (state, title, address) => {
+  const { pathname, search } = window.location;
+  const fillsIn = address && !search && new URL(address, window.location).pathname === pathname;
+  if (fillsIn) window.history.replaceState(state, title, address);
+  else write(state, title, address);
+};
 export default function ({ setTriggerValue }) {
   if (listening) document.removeEventListener("click", listening);
   listening = (event) => {
@@ -28,8 +39,8 @@ export default function ({ setTriggerValue }) {
 """
 
 
-def listen_for_opened() -> None:
-    """Put what listens for clicks on cards on the page; it shows nothing."""
+def listen() -> None:
+    """Put what listens on the page, before its address is written; it shows nothing."""
     _component()(key=_KEY, on_opened_change=_take)
 
 

@@ -11,7 +11,7 @@ from app.screens.answers import hits, hits_ahead
 from app.screens.gallery import Card, show_gallery
 from app.screens.item_choice import give_up_outside
 from app.screens.item_views import show_cell_types, show_cohorts, show_predicted_genes
-from app.screens.links import keep, restore
+from app.screens.links import is_followed, keep, linked, restore
 from app.screens.overlay import choose_overlay
 from app.screens.question import (
     FIRST_K,
@@ -133,9 +133,9 @@ def _choose_layer(slide: str) -> pd.DataFrame:
     on_slide, kinds = items_on(slide), kinds_on(slide)
     if len(kinds) < 2:
         return on_slide
-    linked = on_slide.loc[on_slide["id"] == st.query_params.get("item"), "kind"]
-    if "layer" not in st.session_state:
-        st.session_state["layer"] = linked.iloc[0] if len(linked) else kinds[0]
+    of_linked = on_slide.loc[on_slide["id"] == linked("item"), "kind"]
+    if "layer" not in st.session_state or is_followed():
+        st.session_state["layer"] = of_linked.iloc[0] if len(of_linked) else kinds[0]
     kind = st.segmented_control(
         "Show",
         kinds,
@@ -152,8 +152,8 @@ def _choose_item(points: pd.DataFrame) -> str | None:
     ids = list(points["id"])
     if not ids:
         return None
-    if "item" not in st.session_state and (linked := st.query_params.get("item")) in ids:
-        st.session_state["linked_item"] = linked  # the slide opens at it
+    if ("item" not in st.session_state or is_followed()) and linked("item") in ids:
+        st.session_state["linked_item"] = linked("item")  # the slide opens at it
     restore("item", ids)
     st.session_state.setdefault("item", central_item(points))
     item = str(

@@ -61,6 +61,41 @@ def test_the_view_stays_while_colours_change_and_a_region_is_asked_with(page, sm
     expect(page.locator(".hs-query")).not_to_contain_text("drawn region")
 
 
+def _asked(page) -> str:
+    return page.locator(".hs-query [title]").first.get_attribute("title")
+
+
+def test_back_leads_to_the_question_before_and_forward_to_the_hit(page, small_url):
+    page.goto("about:blank")
+    page.goto(small_url)
+    settle(page)
+    await_viewer(page)
+    began, at_first = page.url, _asked(page)
+    page.locator("a.hs-card").first.click()
+    expect(page.locator(".hs-query [title]").first).not_to_have_attribute("title", at_first)
+    settle(page)
+    opened, hit = page.url, _asked(page)
+    page.get_by_role("radio", name="Nearest cohorts").click()
+    page.wait_for_url("**view=Nearest*")
+    settle(page)
+    for go, address, item in (
+        (page.go_back, opened, hit),
+        (page.go_back, began, at_first),
+        (page.go_forward, opened, hit),
+    ):
+        go()
+        expect(page.locator(".hs-query [title]").first).to_have_attribute("title", item)
+        settle(page)
+        assert page.url == address
+    page.get_by_role("link", name="Slides").click()
+    page.wait_for_url("**/slides?slide=*")
+    settle(page)
+    page.go_back()
+    expect(page.locator(".hs-query [title]").first).to_have_attribute("title", hit)
+    settle(page)
+    assert page.url == opened
+
+
 def test_nothing_is_asked_of_another_host(page, small_url):
     for name in ("", "genes?genes=ERBB2", "slides", "index"):
         page.goto(f"{small_url}/{name}")
