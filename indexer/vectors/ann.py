@@ -15,7 +15,7 @@ import numpy as np
 from encoders.contracts import Floats, Vectors
 from indexer.vectors.coding import code_index, whole_index
 from indexer.vectors.inner_products import Positions, Unmapped, dots, dots_at, faiss_library, pair_dots
-from indexer.vectors.lists import Lists, assign_rows, lists_of, train_lists
+from indexer.vectors.lists import Lists, assign_rows, lists_of, n_lists_for, train_lists
 from indexer.vectors.rounded import import_ahead
 from indexer.vectors.selection import Selection
 from indexer.vectors.threads import faiss_threads, n_cores, threads_for
@@ -65,7 +65,7 @@ class AnnIndex:
         kind = kind_for(n, dim)
         if kind == "flat":
             return cls(kind, (n, dim))
-        n_lists = int(2 ** np.round(np.log2(2 * np.sqrt(n))))
+        n_lists = n_lists_for(n)
         import_ahead(n * n_lists)
         with faiss_threads(n_cores()):
             reduced, basis = train_lists(vectors, n_lists)

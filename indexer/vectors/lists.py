@@ -77,6 +77,11 @@ class Lists:
         return np.asarray((queries @ self.basis.T) @ self._reduced.T, dtype=np.float32)
 
 
+def n_lists_for(n_rows: int) -> int:
+    """How many lists so many rows lie in."""
+    return int(2 ** np.round(np.log2(2 * np.sqrt(max(1, n_rows)))))
+
+
 def train_lists(vectors: Vectors, n_lists: int) -> tuple[Vectors, Vectors]:
     """About `n_lists` centroids in the leading principal directions `(l, m)`, and those directions `(m, dim)`."""
     faiss = faiss_library()

@@ -13,6 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from encoders.contracts import Modality, Vectors
+from indexer.vectors.lists import n_lists_for
+from indexer.vectors.rounded import import_ahead
 
 _LOG = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ class Spill:
                 file.unlink(missing_ok=True)
         self._ids += [chunk for part in rows for chunk in part.column("id").chunks]
         self._n += sum(part.num_rows for part in rows)
+        import_ahead(self._n * n_lists_for(self._n))  # for the lists, while the table is still written
 
     def take(self, modality: Modality, ids: pa.ChunkedArray, file: Path) -> Places | None:
         """Move the vectors of a modality into a NumPy file, and give the row each is of; `None` if they do not fit.
