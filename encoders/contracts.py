@@ -167,15 +167,17 @@ class ExpressionEncoder(Protocol):
         """Unit vector of a short weighted gene list such as `ERBB2:2 KRT19 -VIM`."""
 
 
-def unit_rows(values: Floats, norms: Floats | None = None) -> Vectors:
+def unit_rows(values: Floats, norms: Floats | None = None, *, out: Vectors | None = None) -> Vectors:
     """Scale rows to norm 1, the only place where HistoSeek normalises; rows of zeros stay zero.
 
-    `norms` are those of the rows where they are known.
+    `norms` are those of the rows where they are known; `out` is where the scaled rows are to go.
     """
     found = np.linalg.norm(values, axis=1, keepdims=True) if norms is None else norms[:, None]
     if (found > 0).all():  # several times as quick as under a mask
-        whole: Vectors = np.divide(values, found, out=np.empty_like(values, dtype=np.float32), casting="same_kind")
+        room = np.empty_like(values, dtype=np.float32) if out is None else out
+        whole: Vectors = np.divide(values, found, out=room, casting="same_kind")
         return whole
-    scaled: Vectors = np.zeros_like(values, dtype=np.float32)
+    scaled: Vectors = np.zeros_like(values, dtype=np.float32) if out is None else out
+    scaled[...] = 0
     np.divide(values, found, out=scaled, where=found > 0, casting="same_kind")
     return scaled

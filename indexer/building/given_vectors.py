@@ -1,11 +1,14 @@
 """An index of vectors that were made elsewhere: no pixels and no counts, only rows with their metadata."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -30,6 +33,7 @@ from indexer.vectors.spill import Spill, spilling
 
 _PANEL = Panel((), ())
 _PART_ROWS = 4_096
+_WRITING_S = 0.015  # until LanceDB has the rows
 _SPILL_BESIDE: Modality = "image"  # what a kill leaves there is removed with old sidecars
 _FACTS = tuple(field.name for field in SHARED_FACTS)
 #: Metadata that may be given for each row.
@@ -92,12 +96,19 @@ def index_vectors(
     location = locate(uri)
     with _one_ahead(_parts(slides, space.dim, rows_per_commit)) as parts, writer_lock(location):
         writer = IndexWriter.open(location, _settings(space), _PANEL)
+        Thread(target=_import_faiss, name="import-faiss").start()
         with _aside(location, writer, space.dim) as spill:
             for part in parts:
                 _commit(writer, part, spill)
             index = Index.open(location)
             refresh_after_writing(index, Silent(), spill)
     return index
+
+
+def _import_faiss() -> None:
+    """Import what making and searching vectors takes while LanceDB writes, which leaves a core idle."""
+    time.sleep(_WRITING_S)  # an import holds the interpreter, which handing LanceDB the rows needs
+    import_module("faiss")
 
 
 class _Part(NamedTuple):
@@ -155,16 +166,27 @@ def _one_ahead(parts: Iterator[_Part]) -> Iterator[Iterator[_Part]]:
 
 
 def _item_tables(slide: GivenVectors, dim: int) -> list[pa.Table]:
-    vectors = _checked(slide, dim)
-    mean = unit_rows(vectors.mean(axis=0, dtype=np.float64).astype(np.float32)[None])
-    whole = _table(slide, "slide", [slide.facts.slide], mean, {})
-    parts = [slice(start, start + _PART_ROWS) for start in range(0, len(vectors), _PART_ROWS)]
+    found, norms = _checked(slide, dim)
+    # The slide and its rows share one array, so that they need not be copied together again.
+    room = np.empty((len(found) + 1, dim), dtype=np.float32)
+    vectors = unit_rows(found, norms, out=room[1:])
+    unit_rows(vectors.mean(axis=0, dtype=np.float64).astype(np.float32)[None], out=room[:1])
+    stored = pa.FixedSizeListArray.from_arrays(pa.array(room.ravel()), dim)
+    whole = _table(slide, "slide", [slide.facts.slide], stored[:1], {})
+    parts = [slice(start, min(start + _PART_ROWS, len(found))) for start in range(0, len(found), _PART_ROWS)]
     columns = [{name: values[part] for name, values in slide.columns.items()} for part in parts]
     rows = zip(parts, columns, strict=True)
-    return [whole, *(_table(slide, slide.kind, slide.names[part], vectors[part], some) for part, some in rows)]
+    return [
+        whole,
+        *(
+            _table(slide, slide.kind, slide.names[part], stored[part.start + 1 : part.stop + 1], some)
+            for part, some in rows
+        ),
+    ]
 
 
-def _checked(slide: GivenVectors, dim: int) -> Vectors:
+def _checked(slide: GivenVectors, dim: int) -> tuple[Vectors, Floats]:
+    """The vectors of a slide and their lengths."""
     name, n = slide.facts.slide, len(slide.names)
     found = np.asarray(slide.vectors)
     if found.shape != (n, dim) or not np.issubdtype(found.dtype, np.floating) or not n:
@@ -185,20 +207,18 @@ def _checked(slide: GivenVectors, dim: int) -> Vectors:
         raise SlideError(f"Slide {name}: no column {strange[0]!r}; a row may have {', '.join(ROW_COLUMNS)}.")
     if short := [column for column, values in slide.columns.items() if len(values) != n]:
         raise SlideError(f"Slide {name}: column {short[0]!r} has {len(slide.columns[short[0]])} values for {n} rows.")
-    return unit_rows(found.astype(np.float32, copy=False), norms)
+    return found.astype(np.float32, copy=False), norms
 
 
 def _table(
-    slide: GivenVectors, kind: str, names: Sequence[str], vectors: Vectors, columns: Mapping[str, Any]
+    slide: GivenVectors, kind: str, names: Sequence[str], vectors: pa.FixedSizeListArray, columns: Mapping[str, Any]
 ) -> pa.Table:
-    n, schema = len(names), items_schema(vectors.shape[1])
+    n, schema = len(names), items_schema(vectors.type.list_size)
     first_part = pa.scalar(item_id(slide.facts.slide, kind, ""))
     given: dict[str, pa.Array] = {
         "id": pc.binary_join_element_wise(first_part, pa.array(names, pa.string()), ""),
         "kind": pa.repeat(pa.scalar(kind), n),
-        f"{slide.modality}_vector": pa.FixedSizeListArray.from_arrays(
-            pa.array(np.ascontiguousarray(vectors).ravel()), vectors.shape[1]
-        ),
+        f"{slide.modality}_vector": vectors,
     }
     for column in _FACTS:
         value = getattr(slide.facts, column)
@@ -215,6 +235,10 @@ def _nulls(n: int, kind: pa.DataType) -> pa.Array:
 
 @lru_cache(maxsize=64)
 def _many_nulls(n: int, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_fixed_size_list(kind):
+        # NumPy's zeros take no memory until they are written to.
+        values = pa.array(np.zeros(n * kind.list_size, dtype=kind.value_type.to_pandas_dtype()))
+        return pa.FixedSizeListArray.from_arrays(values, type=kind, mask=pa.array(np.ones(n, dtype=np.bool_)))
     return pa.nulls(n, kind)
 
 

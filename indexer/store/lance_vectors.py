@@ -41,7 +41,7 @@ class LanceVectorSet(TableVectorSet):
     index: LanceIndex | None
 
     @property
-    def list_places(self) -> tuple[npt.NDArray[np.int32], int] | None:
+    def list_places(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]] | None:
         """Lists are LanceDB's own business."""
         return None
 

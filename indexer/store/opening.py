@@ -19,6 +19,7 @@ from indexer.store.tables import Store
 from indexer.vectors.ann import INDEX_FILE, LIST_OF_FILE, RADII_FILE, AnnIndex, is_small
 from indexer.vectors.columns import RowIds, Rows
 from indexer.vectors.gpu_vectors import on_device
+from indexer.vectors.mapped_codes import CODES_FILE
 from indexer.vectors.sidecar import open_rows, open_vectors
 from indexer.vectors.sidecar_card import MODALITIES, VECTORS_FILE, VectorTable, sidecar_folder
 from indexer.vectors.table_vector_set import TableVectorSet
@@ -26,7 +27,7 @@ from indexer.vectors.tails import Tails
 from indexer.vectors.vector_set import VectorSet
 
 _LOG = logging.getLogger(__name__)
-_LISTS = (INDEX_FILE, LIST_OF_FILE, RADII_FILE)
+_LISTS = (INDEX_FILE, CODES_FILE, LIST_OF_FILE, RADII_FILE)
 #: Files of the sidecars that an engine does without; from a bucket they are not copied.
 _LEFT_OUT: dict[str, tuple[str, ...]] = {"faiss": (), "codes": (VECTORS_FILE,), "lance": (VECTORS_FILE, *_LISTS)}
 

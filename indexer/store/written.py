@@ -80,15 +80,25 @@ def recalled(fragments: Mapping[str, Fragment], after: int) -> list[Written] | N
 
 
 def _vectors(rows: Sequence[pa.Table], column: str, row_ids: RowIds) -> tuple[Vectors, RowIds]:
-    vectors, ids, start = [], [], 0
+    values, ids, start = [], [], 0
     dim = rows[0].schema.field(column).type.list_size
     for part in rows:
         for chunk in part.column(column).chunks:
             its = row_ids[start : start + len(chunk)]
             start += len(chunk)
             if chunk.null_count < len(chunk):
-                vectors.append(np.asarray(chunk.flatten()).reshape(-1, dim))  # leaves nulls out
+                values.append(chunk.flatten())  # leaves nulls out
                 ids.append(its[np.asarray(chunk.is_valid())] if chunk.null_count else its)
-    if not vectors:
+    if not values:
         return np.empty((0, dim), np.float32), row_ids[:0]
-    return np.concatenate(vectors), np.concatenate(ids)
+    return np.asarray(_joined(values)).reshape(-1, dim), np.concatenate(ids)
+
+
+def _joined(parts: Sequence[pa.FloatArray]) -> pa.FloatArray:
+    """Numbers behind each other; those that lie so in one buffer are not copied."""
+    first, at = parts[0], parts[0].offset
+    for part in parts:
+        if part.buffers()[1].address != first.buffers()[1].address or part.offset != at or part.null_count:
+            return pa.concat_arrays(parts)
+        at += len(part)
+    return pa.Array.from_buffers(first.type, at - first.offset, [None, first.buffers()[1]], offset=first.offset)

@@ -16,6 +16,7 @@ from encoders.contracts import Floats, Vectors
 from indexer.vectors.coding import code_index, whole_index
 from indexer.vectors.inner_products import Positions, Unmapped, dots, dots_at, faiss_library, pair_dots
 from indexer.vectors.lists import Lists, assign_rows, lists_of, n_lists_for, train_lists
+from indexer.vectors.mapped_codes import CODES_FILE, block_bytes, can_map, map_codes, write_codes
 from indexer.vectors.rounded import import_ahead
 from indexer.vectors.selection import Selection
 from indexer.vectors.threads import faiss_threads, n_cores, threads_for
@@ -45,7 +46,8 @@ def kind_for(n_rows: int, dim: int) -> Kind:
 
 def files_of(kind: Kind) -> tuple[str, ...]:
     """Names of the files an index of that kind is saved in."""
-    return () if kind == "flat" else (INDEX_FILE, LIST_OF_FILE, RADII_FILE, BASIS_FILE)
+    codes = (CODES_FILE,) if kind == "ivf_rabitq" else ()
+    return () if kind == "flat" else (INDEX_FILE, *codes, LIST_OF_FILE, RADII_FILE, BASIS_FILE)
 
 
 class AnnIndex:
@@ -93,15 +95,22 @@ class AnnIndex:
         if found != shape or list_of.shape != (shape[0],) or quantizer.ntotal != len(radii):
             raise ValueError(f"it holds {found[0]:,} rows of {found[1]} dims, expected {shape[0]:,} of {shape[1]}")
         centroids = faiss.rev_swig_ptr(quantizer.get_xb(), quantizer.ntotal * shape[1]).reshape(-1, shape[1])
-        # Sidecars written before there was such a file do without.
+        # Sidecars written before there were such files do without.
         basis = np.load(folder / BASIS_FILE) if (folder / BASIS_FILE).exists() else None
-        return cls(kind, shape, index, Lists(centroids, list_of, radii, max_radii, sizes.astype(np.int64), basis))
+        lists = Lists(centroids, list_of, radii, max_radii, sizes.astype(np.int64), basis)
+        loaded = cls(kind, shape, index, lists)
+        if (folder / CODES_FILE).exists():
+            loaded._owned = (map_codes(index, folder / CODES_FILE, lists.sizes),)
+        return loaded
 
     def save(self, folder: Path) -> None:
         """Write the files of the index into a folder."""
         if self._lists is None:
             return
-        faiss_library().write_index(self._index, str(folder / INDEX_FILE))
+        if can_map(self._index):
+            write_codes(self._index, folder / INDEX_FILE, folder / CODES_FILE)
+        else:
+            faiss_library().write_index(self._index, str(folder / INDEX_FILE))
         np.save(folder / LIST_OF_FILE, self._lists.list_of)
         sizes = self._lists.sizes.astype(np.float32)
         np.save(folder / RADII_FILE, np.stack([self._lists.radii, self._lists.max_radii, sizes]))
@@ -111,13 +120,11 @@ class AnnIndex:
     def numbers_of_codes(self) -> Iterator[Floats]:
         """The two numbers FAISS keeps with each RaBitQ code, list by list, float32 `(size, 2)`."""
         faiss = faiss_library()
-        kept = faiss.downcast_InvertedLists(self._index.invlists)
+        kept, n_per_block = faiss.downcast_InvertedLists(self._index.invlists), self._index.bbs
         for number, size in enumerate(self.lists.sizes.tolist()):
-            n_blocks = -(-size // kept.n_per_block)
-            blocks = faiss.rev_swig_ptr(kept.get_codes(number), n_blocks * kept.block_size) if size else b""
-            of_codes = np.frombuffer(blocks, dtype=np.uint8).reshape(n_blocks, -1)[
-                :, kept.n_per_block * self.dim // 8 :
-            ]
+            n_blocks = -(-size // n_per_block)
+            blocks = faiss.rev_swig_ptr(kept.get_codes(number), n_blocks * block_bytes(self._index)) if size else b""
+            of_codes = np.frombuffer(blocks, dtype=np.uint8).reshape(n_blocks, -1)[:, n_per_block * self.dim // 8 :]
             yield np.ascontiguousarray(of_codes).view(np.float32).reshape(-1, 2)[:size]
 
     @property

@@ -187,7 +187,7 @@ def _is_one_of(array: pa.DictionaryArray, values: frozenset[str]) -> Mask:
     if len(wanted) > _COMPARED_CODES:
         is_wanted = np.zeros(len(array.dictionary) + 1, dtype=np.bool_)
         is_wanted[wanted] = True
-        return is_wanted[codes]
+        return np.asarray(is_wanted[codes])
     found = np.zeros(len(codes), dtype=np.bool_)
     for code in wanted:  # a comparison of all takes a tenth of looking each up
         found |= codes == code

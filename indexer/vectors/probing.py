@@ -358,5 +358,5 @@ def _lowest(values: Floats, n: int) -> Rows:
         for _ in range(n):
             places.append(int(left.argmin()))
             left[places[-1]] = np.inf
-        return np.array(places)
+        return np.array(places, dtype=np.int64)
     return np.argpartition(values, n)[:n]

@@ -4,7 +4,6 @@ A sidecar never changes. An engine that takes a newer commit therefore goes on w
 with the pages that are mapped.
 """
 
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
@@ -17,7 +16,6 @@ _Key = tuple[str, int, int, int]
 _OPENED: WeakValueDictionary[_Key, object] = WeakValueDictionary()
 _LOADING: dict[_Key, Lock] = {}
 _LOCK = Lock()
-_KEPT: deque[object] = deque(maxlen=2)  # one of each modality
 
 
 def shared(file: Path, load: Callable[[], Shared], kind: type[Shared]) -> Shared:
@@ -45,13 +43,6 @@ def shared(file: Path, load: Callable[[], Shared], kind: type[Shared]) -> Shared
             with _LOCK:
                 _LOADING.pop(key, None)
     return loaded
-
-
-def keep(opened: object) -> None:
-    """Hold what was opened though nothing uses it yet, in place of what was held before the last."""
-    with _LOCK:
-        if all(one is not opened for one in _KEPT):
-            _KEPT.append(opened)
 
 
 def _of_kind(there: object, kind: type[Shared], load: Callable[[], Shared]) -> Shared:

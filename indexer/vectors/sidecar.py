@@ -9,7 +9,6 @@ and compared exactly. What cannot be used is built again, on disk where the fold
 
 import logging
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -24,7 +23,7 @@ from indexer.vectors.ann import EXACT_VALUES, INDEX_FILE, AnnIndex, is_small
 from indexer.vectors.columns import COLUMNS_FILE, ROW_IDS_FILE, ItemColumns, RowIds, Rows, load_row_ids
 from indexer.vectors.evidence import Evidence, measure
 from indexer.vectors.knobs import TUNING_FILE, Tuning
-from indexer.vectors.sharing import keep, shared
+from indexer.vectors.sharing import shared
 from indexer.vectors.sidecar_card import (
     MODALITIES,
     ROWS_FILE,
@@ -40,8 +39,6 @@ from indexer.vectors.tails import Tails, read_vectors
 from indexer.vectors.vector_set import VectorSet
 
 _LOG = logging.getLogger(__name__)
-#: Lists of more are left to the first search.
-READIED_BYTES = 256 << 20
 
 
 def open_items(folder: Path, table: VectorTable, tails: Tails) -> ItemColumns:
@@ -107,18 +104,6 @@ def open_rows(
         except SidecarError as error:
             _LOG.warning("%s It is not used.", error)
     return None
-
-
-def ready_lists(folder: Path, table: VectorTable) -> None:
-    """Read the lists of the sidecars that serve a table, for searches to come in this process; large ones are not read.
-
-    What is wrong with a sidecar is told when it is opened.
-    """
-    for modality in MODALITIES:
-        for path, card, _ in candidates(folder, (modality,), table):
-            if card.kind != "flat" and card.file_bytes.get(INDEX_FILE, 0) <= READIED_BYTES:
-                with suppress(RuntimeError, OSError, ValueError):
-                    keep(_ann(path, card))
 
 
 def refresh_sidecar(folder: Path, modality: Modality, table: VectorTable, *, tolerated: float = 0.0) -> None:

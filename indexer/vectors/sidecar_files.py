@@ -59,7 +59,7 @@ def write_sidecar(folder: Path, modality: Modality, table: VectorTable) -> tuple
             kind=ann.kind,
             evidence=None if ann.kind == "flat" else measure(vectors, ann),
             faiss_version=faiss_version(),
-            file_bytes={name: (part / name).stat().st_size for name in names},
+            file_bytes={name: (part / name).stat().st_size for name in names if (part / name).exists()},
             fragments=tuple(sorted(table.fragments())),
         )
         (part / CARD_FILE).write_text(card.model_dump_json(indent=1))
