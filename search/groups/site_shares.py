@@ -55,6 +55,17 @@ class Pairs:
         shares: Doubles = np.asarray(here / (self.pool.sum(axis=0)[self.other_label] - own), dtype=np.float64)
         return shares
 
+    def distinct(self) -> "tuple[Pairs, Rows]":
+        """One pair of each two units and their labels, and how many there are of it, int64 `(n,)`.
+
+        Sites are dealt to units, so that pairs of the same two fare alike: a thousand draws over a few of them.
+        """
+        columns = (self.unit, self.other, self.label, self.other_label)
+        key = np.ravel_multi_index(columns, [int(column.max()) + 1 for column in columns])
+        _, first, times = np.unique(key, return_index=True, return_counts=True)
+        unit, other, label, other_label = (column[first] for column in columns)
+        return Pairs(self.item[first], unit, other, label, other_label, self.pool, self.site), times
+
     def confounded(self) -> float:
         """Share of the pairs whose neighbour bears a label that one site alone has."""
         at_site = np.zeros((self.n_sites, self.pool.shape[1]))
@@ -97,6 +108,7 @@ def shuffled_sites(pairs: Pairs) -> list[Rows] | None:
 
 def shares_of(pairs: Pairs, dealt: list[Rows] | None) -> tuple[Shares, Shares, Shares]:
     """Shares over all pairs, by the item's site, and by the item's label; see `shuffled_sites` for `dealt`."""
+    pairs, times = pairs.distinct()
     n_labels = pairs.pool.shape[1]
 
     def excess(site: Rows) -> tuple[Doubles, Doubles]:
@@ -104,8 +116,9 @@ def shares_of(pairs: Pairs, dealt: list[Rows] | None) -> tuple[Shares, Shares, S
         same, expected = pairs.same(site), pairs.expected(site)
         found = []
         for values in (same, expected):
-            by_site = _means(values, site[pairs.unit], pairs.n_sites)
-            found.append(np.concatenate([[values.mean()], by_site, _means(values, pairs.label, n_labels)]))
+            by_site = _means(values, times, site[pairs.unit], pairs.n_sites)
+            by_label = _means(values, times, pairs.label, n_labels)
+            found.append(np.concatenate([[np.average(values, weights=times)], by_site, by_label]))
         return found[0], found[1]
 
     same, expected = excess(pairs.site)
@@ -145,8 +158,8 @@ def effective_sites(pairs: Pairs) -> tuple[Doubles, Doubles]:
     return 1 / simpson, 1 / (mixture + (1 - mixture) / k[:, 0])
 
 
-def _means(values: Doubles, group: Rows, n: int) -> Doubles:
-    counts = np.bincount(group, minlength=n).astype(np.float64)
-    sums = np.bincount(group, weights=values, minlength=n)
+def _means(values: Doubles, times: Rows, group: Rows, n: int) -> Doubles:
+    counts = np.bincount(group, weights=times, minlength=n)
+    sums = np.bincount(group, weights=values * times, minlength=n)
     means: Doubles = np.divide(sums, counts, out=np.full(n, np.nan), where=counts > 0)
     return means
