@@ -10,15 +10,17 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.figures.class_colours import OKABE_ITO
 from app.figures.scale_bar import length_text, round_length_um
 
 #: Colour maps a colour-blind reader can follow; the first is the default.
 COLOUR_MAPS = ("Viridis", "Cividis")
-CHOSEN_COLOUR = "#f97316"
+CHOSEN_COLOUR = "#ea580c"
 POINT_COLOUR = "#0f766e"
-#: Okabe & Ito 2008: told apart with every common colour vision deficiency.
-GROUP_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#666666")
+GROUP_COLOURS = (*OKABE_ITO, "#666666")
 
+_OTHER, _OTHER_COLOUR = "other", "#a3a3a3"
+_UNTOLD_COLOUR = "#8b95a1"  # of points without a class
 _SYMBOLS = {"spot": "circle", "tile": "square", "cell": "circle"}
 _MIN_MARKER, _MAX_MARKER, _UNKNOWN_MARKER = 4.0, 26.0, 9.0
 
@@ -85,6 +87,45 @@ class PointColours:
         return low, high if high > low else low + 1e-6
 
 
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """One name a point, `None` where there is none.
+
+    Attributes
+    ----------
+    by_point : sequence of (str or None)
+        Names; the most frequent get a colour of their own, the rest are shown as "other".
+    name : str
+        What the names are.
+    palette : mapping, optional
+        Colour of each name, `#RRGGBB`, in the order of the legend; by default the most frequent come first.
+    """
+
+    by_point: tuple[str | None, ...]
+    name: str
+    palette: Mapping[str, str] | None = None
+
+    def coded(self) -> tuple[npt.NDArray[np.float64], list[str], list[str]]:
+        """Number of each point's class (NaN without), the classes' names, their colours."""
+        if self.palette is not None:
+            known = {one: float(code) for code, one in enumerate(self.palette)}
+            return (
+                np.array([np.nan if one is None else known[one] for one in self.by_point]),
+                list(self.palette),
+                list(self.palette.values()),
+            )
+        counts: dict[str, int] = {}
+        for one in self.by_point:
+            if one is not None:
+                counts[one] = counts.get(one, 0) + 1
+        ordered = sorted(counts, key=lambda one: (-counts[one], one))
+        own = ordered if len(ordered) <= len(GROUP_COLOURS) else ordered[: len(GROUP_COLOURS) - 1]
+        names = own if len(own) == len(ordered) else [*own, _OTHER]
+        code_of = {one: min(code, len(names) - 1) for code, one in enumerate(ordered)}
+        colours = [*GROUP_COLOURS[: len(own)], *([_OTHER_COLOUR] if len(own) < len(ordered) else [])]
+        return np.array([np.nan if one is None else code_of[one] for one in self.by_point]), names, colours
+
+
 class Window(NamedTuple):
     """Part of a slide, level-0 pixels."""
 
@@ -108,7 +149,7 @@ def slide_map(
     view: SlideView,
     points: pd.DataFrame,
     *,
-    colours: PointColours | None = None,
+    colours: PointColours | Classes | None = None,
     chosen: str | None = None,
     opacity: float = 0.55,
     height: int = 560,
@@ -121,8 +162,8 @@ def slide_map(
         The slide.
     points : DataFrame
         Columns `id`, `kind`, `x_px`, `y_px` (centres, level 0), `label`, `side_px`, `spot_um` of `ITEM_METADATA`.
-    colours : PointColours, optional
-        Values to colour by, in the order of `points`; one colour for all without it.
+    colours : PointColours or Classes, optional
+        Values or classes to colour by, in the order of `points`; one colour for all without it.
     chosen : str, optional
         Id of the item drawn as picked.
     opacity : float
@@ -138,8 +179,10 @@ def slide_map(
     _frame(figure, view, window, height)
     if view.mpp:
         _add_scale_bar(figure, window, view.mpp)
-    if colours is not None:
+    if isinstance(colours, PointColours):
         figure.update_layout(coloraxis=_colour_axis(colours))
+    elif colours is not None:
+        _add_legend(figure, colours)
     return figure
 
 
@@ -147,7 +190,7 @@ def _points_trace(
     kind: str,
     group: pd.DataFrame,
     view: SlideView,
-    colours: PointColours | None,
+    colours: PointColours | Classes | None,
     chosen: str | None,
     opacity: float,
     per_px: float,
@@ -155,10 +198,15 @@ def _points_trace(
     size = _marker_size(kind, group, view, per_px)
     marker: dict[str, Any] = {"size": size, "symbol": _SYMBOLS.get(kind, "diamond"), "color": POINT_COLOUR}
     shown = [f"<br>{label}" if isinstance(label, str) else "" for label in group["label"]]
-    if colours is not None:
+    if isinstance(colours, PointColours):
         values = colours.by_point[group.index.to_numpy()]
         marker |= {"color": values, "coloraxis": "coloraxis"}
         shown = [f"{label}<br>{colours.name} {value:.3f}" for label, value in zip(shown, values, strict=True)]
+    elif colours is not None:
+        codes, names, palette = colours.coded()
+        told = [None if np.isnan(codes[row]) else int(codes[row]) for row in group.index]
+        marker["color"] = [_UNTOLD_COLOUR if code is None else palette[code] for code in told]
+        shown = [f"{label}<br>{'' if code is None else names[code]}" for label, code in zip(shown, told, strict=True)]
     picked = np.flatnonzero((group["id"] == chosen).to_numpy()).tolist()
     return go.Scatter(
         x=group["x_px"],
@@ -260,6 +308,14 @@ def _add_scale_bar(figure: go.Figure, window: Window, mpp: float) -> None:
         bgcolor="rgba(255,255,255,0.8)",
         borderpad=2,
     )
+
+
+def _add_legend(figure: go.Figure, classes: Classes) -> None:
+    _, names, palette = classes.coded()
+    for name, colour in zip(names, palette, strict=True):
+        marker = {"color": colour, "size": 11, "symbol": "square"}
+        figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=name, marker=marker, hoverinfo="skip"))
+    figure.update_layout(showlegend=True, legend={"title": {"text": classes.name}})
 
 
 def _colour_axis(colours: PointColours) -> dict[str, Any]:

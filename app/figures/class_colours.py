@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from search.annotation.classes import UNASSIGNED
 
 #: Okabe and Ito (2008), "Color Universal Design", without black: told apart with any colour vision.
-_FIRST = ("#D55E00", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442")
+OKABE_ITO = ("#D55E00", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442")
 _NONE = "#B8BEC4"
 _GOLDEN = 0.618034  # of the colour circle: later hues fall between earlier ones
 
 
 def class_colours(names: Sequence[str]) -> dict[str, str]:
     """`#RRGGBB` of each class in this order, and grey for `unassigned`; beyond seven, hues that are not yet taken."""
-    found = {name: _FIRST[i] if i < len(_FIRST) else _hue(i) for i, name in enumerate(names)}
+    found = {name: OKABE_ITO[i] if i < len(OKABE_ITO) else _hue(i) for i, name in enumerate(names)}
     return {**found, UNASSIGNED: _NONE}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.figures.style import BLUE, INK, MUTED, ORANGE, SMALL_PT, TEXT_PT, foot, new_figure, style, titled
+from app.figures.style import BLUE, INK, MUTED, SMALL_PT, TEXT_PT, VERMILION, foot, new_figure, style, titled
 from app.tables.evaluation import MACRO_F1, RECALL
 from search.quality.expression_quality import PEARSON
 from search.quality.index_evaluation import Evaluation
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _WIDTH_IN, _ROW_IN, _HEAD_IN, _FOOT_IN, _GAP_IN, _LABEL_IN, _RIGHT_IN = 7.2, 0.28, 0.72, 0.45, 0.72, 2.35, 1.55
 _SPACE, _BASELINE, _CHANCE = "the space", "baseline", "random"
-_COLOURS = {_SPACE: BLUE, _BASELINE: ORANGE, _CHANCE: MUTED}
+_COLOURS = {_SPACE: BLUE, _BASELINE: VERMILION, _CHANCE: MUTED}
 _MARKERS = {_SPACE: "o", _BASELINE: "D", _CHANCE: "|"}
 
 

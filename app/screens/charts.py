@@ -12,9 +12,10 @@ from app.tables.view import p_text
 from search.expression.slide_prediction import SlidePrediction
 
 _ROW_PX = 24
-#: Seen on a light page and on a dark one.
-_SURE, _UNSURE = "rgba(20,144,127,0.85)", "rgba(148,163,184,0.55)"
-_BAR, _FAINT_BAR = "#14907f", "rgba(20,144,127,0.5)"
+#: Seen on a light page and on a dark one: at least 3 to 1 against either (WCAG 2.2, 1.4.11).
+BAR, FAINT_BAR, LINE, SPREAD = "#14907f", "#8590a0", "#7b8794", "#6b7683"
+#: Round areas of any colour, some of which are too light for a light page.
+OUTLINE = {"color": SPREAD, "width": 1}
 
 
 def gene_bars(table: pd.DataFrame, predictable: Sequence[bool], *, x_title: str) -> go.Figure:
@@ -37,9 +38,9 @@ def gene_bars(table: pd.DataFrame, predictable: Sequence[bool], *, x_title: str)
             x=table["predicted"],
             orientation="h",
             name="predicted",
-            marker_color=[_SURE if sure else _UNSURE for sure in predictable],
+            marker_color=[BAR if sure else FAINT_BAR for sure in predictable],
             customdata=told,
-            error_x={"type": "data", "array": table["sd"], "thickness": 1.2, "width": 3, "color": "#64748b"},
+            error_x={"type": "data", "array": table["sd"], "thickness": 1.2, "width": 3, "color": SPREAD},
             hovertemplate="%{y}: %{x:.2f} ± %{error_x.array:.2f}<br>%{customdata}<extra>predicted</extra>",
         )
     )
@@ -49,7 +50,7 @@ def gene_bars(table: pd.DataFrame, predictable: Sequence[bool], *, x_title: str)
             x=table["index_mean"],
             mode="markers",
             name="mean of the index",
-            marker={"symbol": "line-ns", "size": 12, "line": {"width": 2, "color": "#7b8794"}},
+            marker={"symbol": "line-ns", "size": 12, "line": {"width": 2, "color": LINE}},
             hovertemplate="%{y}: %{x:.2f}<extra>mean of the index</extra>",
         )
     )
@@ -81,7 +82,7 @@ def measured_beside_predicted(found: SlidePrediction) -> go.Figure:
     figure = go.Figure()
     figure.add_trace(
         go.Scatter(
-            x=[0, highest], y=[0, highest], mode="lines", name="equal", line={"dash": "dot", "color": "#7b8794"},
+            x=[0, highest], y=[0, highest], mode="lines", name="equal", line={"dash": "dot", "color": LINE},
             hoverinfo="skip",
         )
     )  # fmt: skip
@@ -92,7 +93,7 @@ def measured_beside_predicted(found: SlidePrediction) -> go.Figure:
             mode="markers",
             name="places",
             customdata=found.table.column("id").to_pandas()[seen],
-            marker={"size": 6, "color": _BAR, "opacity": 0.7},
+            marker={"size": 6, "color": BAR, "opacity": 0.85},
             hovertemplate="%{customdata}<br>measured %{x:.2f}, predicted %{y:.2f}<extra></extra>",
         )
     )
@@ -125,7 +126,7 @@ def composition_bars(parts: Mapping[str, pd.Series], colours: Mapping[str, str],
                 x=shares,
                 orientation="h",
                 name=cell_type,
-                marker_color=colours[cell_type],
+                marker={"color": colours[cell_type], "line": OUTLINE},
                 text=[f"{100 * share:.0f}%" if share >= 0.07 else "" for share in shares],
                 insidetextanchor="middle",
                 hovertemplate="%{y}, " + cell_type + ": %{x:.1%}<extra></extra>",
@@ -151,7 +152,7 @@ def enrichment_bars(table: pd.DataFrame) -> go.Figure:
             x=table["hit_fraction"],
             orientation="h",
             name="among the hits",
-            marker_color=[_BAR if rate < 0.05 else _FAINT_BAR for rate in table["fdr"].astype(float)],
+            marker_color=[BAR if rate < 0.05 else FAINT_BAR for rate in table["fdr"].astype(float)],
             hovertemplate="%{y}: %{x:.1%} of the hits<extra></extra>",
         )
     )
@@ -210,7 +211,7 @@ def class_bars(counts: "pd.Series[int]", colours: Mapping[str, str]) -> go.Figur
             y=list(counts.index),
             x=counts.to_numpy(),
             orientation="h",
-            marker_color=[colours[name] for name in counts.index],
+            marker={"color": [colours[name] for name in counts.index], "line": OUTLINE},
             text=[f"{count:,}" for count in counts],
             textposition="outside",
             cliponaxis=False,

@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+#: In the session: the region that a link names, `(slide, text)`.
+LINKED_REGION = "linked-region"
 _CLEARED, _UPLOADS = "cleared", "uploads"
 
 
@@ -29,7 +31,8 @@ def give_up_outside() -> None:
 
 
 def give_up_drawn() -> None:
-    """Ask no more with a region that was drawn."""
+    """Ask no more with a region that was drawn, or that a link names."""
+    st.session_state.pop(LINKED_REGION, None)
     st.session_state[_CLEARED] = regions_cleared() + 1
 
 

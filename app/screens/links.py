@@ -12,17 +12,18 @@ import streamlit as st
 
 _KEPT = "kept-"  # widgets that are not on a page lose their state; these copies do not
 _NEXT, _LEFT, _VALUES, _FOLLOWING = "link-next", "link-left", "link-values", "link-following"  # in the session
+_PLACE = "at"  # where the viewer is, which the browser writes by itself (`app/viewer/frontend/address.js`)
 _SWITCHED = {True: "yes", False: "no"}
 _BETWEEN = ","
 
 
 def begin_link() -> None:
     """Read the link as a run begins, and see whether it is to be followed: the browser went back or forward."""
-    state, link = st.session_state, st.query_params.to_dict()
+    state, link = st.session_state, _link()
     touched = any(key in state and state[key] != value for key, value in state.get(_VALUES, {}).items())
     # A control touched in the moment in which the link changed comes with the link before. Without parameters a link
     # says nothing: so begins a page that was come to by its name.
-    state[_FOLLOWING] = bool(link) and _LEFT in state and link != state[_LEFT] and not touched
+    state[_FOLLOWING] = bool(link) and link != state.get(_LEFT) and not touched
     state[_NEXT], state[_VALUES] = link, {}
 
 
@@ -32,8 +33,12 @@ def end_link() -> None:
     link: dict[str, str] = state.get(_NEXT, {})
     state[_LEFT] = link
     state[_VALUES] = {key: state[key] for key in state.get(_VALUES, {}) if key in state}
-    if link != st.query_params.to_dict():
+    if link != _link():
         st.query_params.from_dict(link)
+
+
+def _link() -> dict[str, str]:
+    return {key: value for key, value in st.query_params.to_dict().items() if key != _PLACE}
 
 
 def is_followed() -> bool:
@@ -82,7 +87,7 @@ def restore(
 def keep(key: str, value: Any, *, first: Any = None) -> None:
     """Write a widget's value into the address and keep it for the other pages; one it began with needs no address."""
     state = st.session_state
-    link: dict[str, str] = state.setdefault(_NEXT, st.query_params.to_dict())
+    link: dict[str, str] = state.setdefault(_NEXT, _link())
     state.setdefault(_VALUES, {})[key] = None  # what it is as the run ends, `end_link` sees
     if value is None or value in ("", []):
         state.pop(_KEPT + key, None)

@@ -20,9 +20,14 @@ let listening = null;
 const write = window.history.pushState.bind(window.history);
 window.history.pushState = (state, title, address) => {
   const { pathname, search } = window.location;
-  const fillsIn = address && !search && new URL(address, window.location).pathname === pathname;
-  if (fillsIn) window.history.replaceState(state, title, address);
-  else write(state, title, address);
+  const target = new URL(address ?? "", window.location), place = window.hsPlace;
+  const fillsIn = !search && target.pathname === pathname;
+  // Where the viewer is (`address.js`) stays in the address of its slide.
+  if (place && target.pathname === place.path && target.searchParams.get("slide") === place.slide) {
+    target.search += `&at=${place.at}`;
+  }
+  if (fillsIn) window.history.replaceState(state, title, target);
+  else write(state, title, target);
 };
 export default function ({ setTriggerValue }) {
   if (listening) document.removeEventListener("click", listening);

@@ -10,11 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from app.figures.class_colours import class_colours
-from app.maps import PointColours
+from app.maps import Classes, PointColours
 from app.screens.answers import gene_values, panel, similarity
 from app.screens.links import keep, restore
 from app.screens.slide_answers import predicted_places, slide_classes, slide_types
-from app.viewer.overlays import Classes
 from encoders.errors import HistoSeekError
 from search.annotation.classes import known_sets
 from search.expression.slide_prediction import SlidePrediction

@@ -6,14 +6,13 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from app.maps import PointColours, SlideView, slide_map
+from app.maps import Classes, PointColours, SlideView, slide_map
 from app.screens.item_choice import choose_item, regions_cleared
 from app.screens.overlay import Overlay, colours_on
 from app.screens.session import errors_as_sentences, items_of, slide_row
 from app.screens.slide_picker import KINDS
 from app.viewer.assets import library
 from app.viewer.component import Link, Region, Scene, show_slide
-from app.viewer.overlays import Classes
 from search.query import RegionQuery
 from search.sections.section_alignment import SlideAlignment
 
@@ -69,8 +68,7 @@ def draw_map(
     alt = f"Map of slide {slide} with {len(points)} clickable items"
     if library() is None:
         st.caption(f":material/info: {_NO_LIBRARY}")
-        shown = colours if isinstance(colours, PointColours) else None
-        _draw_plain(view, points, shown, chosen=chosen, key=f"{key}-{slide}", alt=alt)
+        _draw_plain(view, points, colours, chosen=chosen, key=f"{key}-{slide}", alt=alt)
         return None
     jump = chosen is not None and st.session_state.get("linked_item") == chosen
     outlines = None if region is None else [outline for outline, *_ in region.polygons]
@@ -86,10 +84,12 @@ def draw_classes(
     shown = points[placed]
     view = SlideView.from_row(slide_row(slide), shown)
     named = Classes(tuple(one for one, here in zip(classes, placed, strict=True) if here), "class", palette)
+    alt = f"Classes of {len(shown)} items on slide {slide}"
     if library() is None:
         st.caption(f":material/info: {_NO_LIBRARY}")
+        _draw_plain(view, shown, named, chosen=None, key=f"{key}-{slide}", alt=alt)
         return
-    show_slide(Scene(view, shown, named), key=key, alt=f"Classes of {len(shown)} items on slide {slide}")
+    show_slide(Scene(view, shown, named), key=key, alt=alt)
 
 
 def draw_linked(found: SlideAlignment) -> None:
@@ -122,7 +122,13 @@ def placed_items(slide: str, kind: str | None) -> pd.DataFrame:
 
 
 def _draw_plain(
-    view: SlideView, points: pd.DataFrame, colours: PointColours | None, *, chosen: str | None, key: str, alt: str
+    view: SlideView,
+    points: pd.DataFrame,
+    colours: PointColours | Classes | None,
+    *,
+    chosen: str | None,
+    key: str,
+    alt: str,
 ) -> None:
     # A click marks its point by itself; drawing the map anew would lose the zoom.
     if st.session_state.get("from_map") != chosen:

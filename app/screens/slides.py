@@ -19,10 +19,10 @@ from search.result import SearchResult
 
 _K = 8
 _COLUMNS = ["picture", "rank", "slide", "score", "p_value", "fdr", "patient", "organ", "diagnosis", "cohort", "licence"]
-#: Stands for a slide without an image, grey on nothing, so that it suits light and dark.
+#: Stands for a slide without an image, with a ground of its own, since no grey is read on light and dark.
 _NOT_IMAGED = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64" width="64" height="64">
-<rect x="1" y="1" width="62" height="62" rx="6" fill="none" stroke="#8a94a0" stroke-dasharray="4 4"/>
-<text x="32" y="29" font-family="sans-serif" font-size="11" fill="#8a94a0" text-anchor="middle">not
+<rect x="1" y="1" width="62" height="62" rx="6" fill="#ffffff" stroke="#6b7683" stroke-dasharray="4 4"/>
+<text x="32" y="29" font-family="sans-serif" font-size="11" fill="#52606d" text-anchor="middle">not
 <tspan x="32" dy="13">imaged</tspan></text></svg>"""
 
 

@@ -24,7 +24,7 @@ _STYLE = """<style>
 .hs-card {margin: 0; border: 1px solid rgba(128,140,152,.28); border-radius: 8px; overflow: hidden;
   display: flex; flex-direction: column; color: inherit; text-decoration: none;}
 a.hs-card:hover, a.hs-card:focus-visible {border-color: #0f766e; box-shadow: 0 0 0 1px #0f766e;}
-.hs-query {border: 2px solid #f97316;}
+.hs-query {border: 2px solid #ea580c;}
 .hs-picture {position: relative; aspect-ratio: 1; background: rgba(128,140,152,.10);
   display: flex; align-items: center; justify-content: center;}
 .hs-picture img {display: block; height: auto;}

@@ -11,6 +11,7 @@ from app.screens.answers import hits, hits_ahead
 from app.screens.gallery import Card, show_gallery
 from app.screens.item_choice import give_up_outside
 from app.screens.item_views import show_cell_types, show_cohorts, show_predicted_genes
+from app.screens.linked_region import drawn_now, keep_region, region_of_link
 from app.screens.links import is_followed, keep, linked, restore
 from app.screens.overlay import choose_overlay
 from app.screens.question import (
@@ -28,7 +29,7 @@ from app.screens.session import engine, errors_as_sentences, items_of, slide_pic
 from app.screens.slide_map import draw_map
 from app.screens.slide_picker import central_item, choose_slide, items_on, kinds_on, pictured_first, placed
 from app.screens.upload_view import choose_upload, uploaded_region
-from app.viewer.component import Region, drawn_region
+from app.viewer.component import drawn_region
 from encoders.contracts import Modality
 from encoders.errors import HistoSeekError
 from search.query import ItemQuery, PatchQuery, Query, RegionQuery
@@ -41,23 +42,22 @@ def show() -> None:
     restore("view", _VIEWS, first=_VIEWS[0])
     for asked_by in ("direction", "side"):  # the map is drawn before these, and asks as they say
         restore(asked_by)
-    region = None
     left, right = st.columns([5, 7], gap="large")
     with left, st.container(key="map-side"):
         slide, points, item = _choose()
+        region = _region(slide)
         about, colours = st.columns([3, 1])
         with about:
             _describe_slide(slide)
         with colours:
-            overlay = choose_overlay(_asked(item, _region(slide, drawn_region("map", slide))), points, on=False)
+            overlay = choose_overlay(_asked(item, region), points, on=False)
         with errors_as_sentences():
             mapped = placed(points)
             if len(mapped) or slide_picture(slide) is not None:
-                uploaded = _region(slide, None)
-                outlined = None if uploaded is None else uploaded[0]
-                region = draw_map(slide, mapped, overlay, chosen=item, key="map", region=outlined, regions=True)
+                outlined = None if region is None else region[0]
+                draw_map(slide, mapped, overlay, chosen=item, key="map", region=outlined, regions=True)
     with right:
-        _answer(slide, item, _region(slide, region))
+        _answer(slide, item, region)
 
 
 def prepare() -> None:
@@ -72,13 +72,16 @@ def prepare() -> None:
                 cards_of(hits_ahead(ItemQuery(item, using), target=target, k=FIRST_K).to_pandas())
 
 
-def _region(slide: str, drawn: Region | None) -> tuple[RegionQuery, Card] | None:
-    """The region that is asked with: drawn on the map, else uploaded; what is wrong with a file its control says."""
-    if drawn is not None and (found := region_query(drawn)) is not None:
-        return found
-    with suppress(HistoSeekError):
-        return uploaded_region(slide)
-    return None
+def _region(slide: str) -> tuple[RegionQuery, Card] | None:
+    """The region that is asked with: drawn, uploaded (its control says what is wrong with a file), or of a link."""
+    drawn = drawn_now(slide, drawn_region("map", slide))
+    uploaded = None
+    if drawn is None:
+        with suppress(HistoSeekError):
+            uploaded = uploaded_region(slide)
+    outline = drawn or (region_of_link(slide) if uploaded is None else None)
+    keep_region(outline)
+    return uploaded if outline is None else region_query(outline)
 
 
 def _asked(item: str | None, region: tuple[RegionQuery, Card] | None) -> Query | None:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from app.maps import PointColours, SlideView, shown_window
-from app.viewer.overlays import Classes, colours_of
+from app.maps import Classes, PointColours, SlideView, shown_window
+from app.viewer.overlays import colours_of
 from app.viewer.routes import ARRAYS, BASE
 
 _FRONTEND = Path(__file__).parent / "frontend"

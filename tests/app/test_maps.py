@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from app.maps import CHOSEN_COLOUR, PointColours, SlideView, slide_map
+from app.figures.class_colours import OKABE_ITO
+from app.maps import CHOSEN_COLOUR, Classes, PointColours, SlideView, slide_map
 
 
 def _jpeg(width: int = 40, height: int = 30) -> bytes:
@@ -120,3 +121,18 @@ def test_without_an_image_the_extent_is_that_of_the_points(points):
     assert view.width_px == pytest.approx(945)
     assert view.height_px == pytest.approx(630)
     assert view.mpp is None
+
+
+def test_classes_colour_the_points_they_belong_to_and_are_named(view, points):
+    names = ("Tumour", "Stroma")
+    given = tuple(None if number == 0 else names[number % 2] for number in range(len(points)))
+    figure = slide_map(view, points, colours=Classes(given, "class", dict(zip(names, OKABE_ITO, strict=False))))
+    colour_of = {}
+    for trace in figure.data:
+        if trace.customdata is not None:
+            colour_of |= {item: colour for (item,), colour in zip(trace.customdata, trace.marker.color, strict=True)}
+    palette = dict(zip(names, OKABE_ITO, strict=False))
+    told = dict(zip(points["id"], given, strict=True))
+    assert all(colour_of[item] == palette[name] for item, name in told.items() if name)
+    assert colour_of[points["id"].iloc[0]] not in palette.values()
+    assert {trace.name for trace in figure.data} >= set(names)

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.maps import GROUP_COLOURS, PointColours, SlideView
+from app.maps import GROUP_COLOURS, Classes, PointColours, SlideView
 from app.viewer import assets
 from app.viewer.arrays import Arrays
 from app.viewer.component import Link, Scene, _data, _region
-from app.viewer.overlays import Classes, colours_of
+from app.viewer.overlays import colours_of
 from indexer.errors import FetchError
 from indexer.settings import Settings
 

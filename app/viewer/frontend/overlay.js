@@ -3,7 +3,7 @@
 const N_COLOURS = 64;
 const GREY = "#8b95a1";
 const PLAIN = "#0f766e";
-const CHOSEN = "#f97316";
+const CHOSEN = "#ea580c";
 const UNKNOWN_RADIUS = 4.5; // screen pixels, of items whose size is not known
 const LEAST_RADIUS = 1.8;
 const REACH = 7; // screen pixels beside an item that still count as a click on it

@@ -1,6 +1,7 @@
 // A region drawn with the pointer: pressed, led round, let go.
 
 const LEAST_STEP = 4; // screen pixels between corners
+const MOST_CORNERS = 100; // so that a region fits into a link
 
 export class RegionPen {
   // `toSlide` maps screen pixels to level-0 pixels; `done` gets the corners, or null for too few.
@@ -46,8 +47,23 @@ export class RegionPen {
 
   finish() {
     if (!this.drawing) return;
-    const corners = this.drawing.slice();
+    const corners = thinned(this.drawing.slice());
     this.drawing = null;
     this.done(corners.length >= 3 ? corners : null);
   }
+}
+
+// Corners without those that lie nearest to the line between their neighbours (Visvalingam and Whyatt 1993).
+export function thinned(corners) {
+  const left = [...corners];
+  const area = (i) => {
+    const [[ax, ay], [bx, by], [cx, cy]] = [-1, 0, 1].map((step) => left[(i + step + left.length) % left.length]);
+    return Math.abs((bx - ax) * (cy - ay) - (cx - ax) * (by - ay));
+  };
+  while (left.length > MOST_CORNERS) {
+    let least = 0;
+    for (let i = 1; i < left.length; i++) if (area(i) < area(least)) least = i;
+    left.splice(least, 1);
+  }
+  return left;
 }

@@ -1,6 +1,7 @@
 // One slide in OpenSeadragon with its items over it. Python sends what to show; only what differs is changed, so that
 // the place and the zoom stay when colours do not.
 
+import { notePlace, placeOf } from "./script?name=address.js";
 import { Link } from "./script?name=linking.js";
 import { Overlay } from "./script?name=overlay.js";
 import { Panel, element, readable } from "./script?name=panel.js";
@@ -92,7 +93,9 @@ class SlideView {
     if (this.region && data.cleared !== before.cleared) this.setRegion(null);
     if (!this.region && !this.pen.drawing) this.overlay.polygons = data.outlines ?? [];
     this.link(data.link);
-    if (before.slide === data.slide && data.target && data.target.id !== before.target?.id) this.lookAt(data.target);
+    const place = before.slide === data.slide && data.regions ? placeOf(data.slide, true) : null;
+    if (place) this.goTo(place);
+    else if (before.slide === data.slide && data.target && data.target.id !== before.target?.id) this.lookAt(data.target);
     this.canvas.setAttribute("aria-label", data.alt);
     this.redraw();
   }
@@ -113,6 +116,8 @@ class SlideView {
     this.canvas.setAttribute("role", "img");
     this.osd.canvas.setAttribute("aria-label", "Slide. Arrow keys move, plus and minus zoom, 0 shows all, r turns.");
     this.osd.addHandler("update-viewport", () => this.redraw());
+    // The one view of its page in which regions are drawn is the one whose place is in the address.
+    if (data.regions) this.osd.addHandler("animation-finish", () => this.frame() && notePlace(this.data.slide, this.shownPlace()));
     this.osd.addHandler("canvas-click", (event) => this.click(event));
     this.osd.addHandler("canvas-key", (event) => { if (event.originalEvent.key.toLowerCase() === "f") event.preventDefaultAction = true; });
     this.osd.canvas.addEventListener("pointermove", (event) => this.hover(event));
@@ -264,6 +269,18 @@ class SlideView {
     return [centre.x * this.data.size[0], centre.y * this.data.size[0]];
   }
 
+  shownPlace() {
+    const [x, y] = this.centre();
+    return { x, y, width: this.data.size[0] / this.osd.viewport.getZoom(true) };
+  }
+
+  goTo({ x, y, width }) {
+    const { viewport } = this.osd, full = this.data.size[0];
+    viewport.zoomTo(full / width, null, true);
+    viewport.panTo(new this.OSD.Point(x / full, y / full), true);
+    viewport.applyConstraints(true);
+  }
+
   moveTo([x, y], scale, turn, flipped) {
     const { viewport } = this.osd, width = this.data.size[0];
     if (viewport.getFlip() !== flipped) viewport.setFlip(flipped);
@@ -273,7 +290,9 @@ class SlideView {
   }
 
   goHome(immediately) {
-    const { size, home, target } = this.data;
+    const { slide, size, home, target, regions } = this.data;
+    const place = immediately && regions ? placeOf(slide, false) : null;
+    if (place) return this.goTo(place);
     if (immediately && target?.jump) return this.lookAt(target, true);
     const [x0, y0, x1, y1] = home, margin = HOME_MARGIN * Math.max(x1 - x0, y1 - y0);
     const box = new this.OSD.Rect((x0 - margin) / size[0], (y0 - margin) / size[0], (x1 - x0 + 2 * margin) / size[0], (y1 - y0 + 2 * margin) / size[0]);
