@@ -24,7 +24,6 @@ from indexer.vectors.threads import n_cores, threads_for, within
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 _AT_ONCE, _CANDIDATES_AT_ONCE = 256, 2**22  # queries, and what is found for them, of a chunk
-_DOTS_AT_ONCE = 2_048  # queries that are held against all centroids at a time
 #: A scan of so large a share of the codes takes longer than a matrix product with every row.
 _GREAT_SHARE = 0.3
 _FEWEST_FOR_PRODUCTS = 8
@@ -54,9 +53,10 @@ def search_many(
     rows = np.full((len(queries), k), -1, dtype=np.int64)
     scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
 
-    def scan(its: Rows, dots: Floats) -> tuple[Rows, Rows]:
+    def scan(its: Rows) -> tuple[Rows, Rows]:
         theirs = None if gone is None else [gone[i] for i in its]
         with within(1):
+            dots = prober.ann.lists.dots_of_all(queries[its], prober.radii.squared_norms)
             batch = _Batch(prober, queries[its], approach_of(dots, prober.radii), k, selection, theirs)
             batch.search()
         rows[its], scores[its] = batch.rows, batch.scores
@@ -65,14 +65,9 @@ def search_many(
     prober.allowed_in(selection)  # found once, before there are threads
     most = max(1, min(_AT_ONCE, _CANDIDATES_AT_ONCE // prober.depth(k, selection.count)))
     n_threads = threads_for(len(queries))
-    left: list[tuple[Rows, Rows]] = []
+    n_parts = max(n_threads, -(-len(queries) // most))
     with ThreadPoolExecutor(n_threads) as pool:
-        for start in range(0, len(queries), _DOTS_AT_ONCE):
-            some = np.arange(start, min(start + _DOTS_AT_ONCE, len(queries)))
-            dots = prober.ann.lists.dots_of_all(queries[some])  # NumPy takes every core for it, so it comes before
-            n_parts = max(n_threads, -(-len(some) // most))
-            parts = np.array_split(some, n_parts)
-            left += pool.map(scan, parts, np.array_split(dots, n_parts))
+        left = list(pool.map(scan, np.array_split(np.arange(len(queries)), n_parts)))
     alone, great = (np.concatenate(parts).tolist() for parts in zip(*left, strict=True))
     if len(great) < _FEWEST_FOR_PRODUCTS or not isinstance(prober.vectors, np.ndarray):
         alone, great = alone + great, []
