@@ -233,7 +233,7 @@ class Index:
 
     def stream_vectors(self, modality: Modality) -> Iterator[tuple[Rows, Vectors]]:
         """The same a batch at a time, and nothing more of them in memory."""
-        for vectors, ids in self.store.stream("items", f"{modality}_vector"):
+        for vectors, ids in self.store.stream_slowly("items", f"{modality}_vector"):
             yield np.searchsorted(self._row_ids, ids), vectors
 
     def _row_ids_after(self, after: int | None) -> RowIds:

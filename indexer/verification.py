@@ -33,18 +33,10 @@ class Finding:
 
 def examine(index: Index) -> list[Finding]:
     """Look at everything an index holds; reads the whole tables, so it takes as long as a copy of them."""
-    items, slides = index.store.read("items", ["id", "slide", "kind"])[0], index.slides()
+    of_rows = _rows(index)
+    pa.default_memory_pool().release_unused()  # what reading the names of all items took
     return [
-        Finding(
-            "items, slides, genes and failures as the card counts them",
-            f"{items.num_rows:,} items, {slides.num_rows:,} slides, {len(index.genes):,} genes",
-            tuple(_count_problems(index, items)),
-        ),
-        Finding(
-            "items and slides are there once and belong together",
-            f"{pc.count_distinct(items['id']).as_py():,} different items",
-            tuple(_row_problems(items, slides)),
-        ),
+        *of_rows,
         Finding(
             "genes are those of the card's panel",
             f"panel {index.card.panel_sha256[:12]}",
@@ -54,6 +46,23 @@ def examine(index: Index) -> list[Finding]:
         *_lance_indexes(index),
         *_aggregates(index),
         *_versions(index),
+    ]
+
+
+def _rows(index: Index) -> list[Finding]:
+    items, slides = index.store.read("items", ["id", "slide", "kind"])[0], index.slides()
+    n_ids = pc.count_distinct(items["id"]).as_py()
+    return [
+        Finding(
+            "items, slides, genes and failures as the card counts them",
+            f"{items.num_rows:,} items, {slides.num_rows:,} slides, {len(index.genes):,} genes",
+            tuple(_count_problems(index, items)),
+        ),
+        Finding(
+            "items and slides are there once and belong together",
+            f"{n_ids:,} different items",
+            tuple(_row_problems(items, slides, n_ids)),
+        ),
     ]
 
 
@@ -87,9 +96,8 @@ def _count_problems(index: Index, items: pa.Table) -> list[str]:
     ]
 
 
-def _row_problems(items: pa.Table, slides: pa.Table) -> list[str]:
+def _row_problems(items: pa.Table, slides: pa.Table, n_ids: int) -> list[str]:
     problems = []
-    n_ids = pc.count_distinct(items["id"]).as_py()
     if n_ids != items.num_rows:
         problems.append(f"{items.num_rows - n_ids} items have an id that another item has.")
     committed = slides["slide"].to_pylist()

@@ -41,6 +41,7 @@ _STABLE_ROW_IDS = {"new_table_enable_stable_row_ids": "true"}
 _BATCH_ROWS = 8_192
 #: Larger batches leave the processor's cache before they are read: a stream of them is half as fast.
 _STREAMED_ROWS = 1_024
+_AHEAD_ROWS = 16_384
 _SCANNED_ROWS, _SCANNED_COLUMNS = 1_000, 4
 _ONE_FILE_BYTES = 256 << 20
 _DATA_FILE_END = b"LANC"
@@ -208,12 +209,13 @@ class Store:
 
         Of all rows, or of those of larger ids than `after`.
         """
-        query = self._later(table, after).select([column]).with_row_id(with_row_id=True).limit(None)
-        with reading(table):
-            for batch in query.to_batches(_STREAMED_ROWS):
-                found = batch.column(column)
-                vectors = np.asarray(found.flatten()).reshape(-1, found.type.list_size)  # leaves nulls out
-                yield vectors, batch.column("_rowid").to_numpy()[np.asarray(found.is_valid())]
+        yield from _vectors_of(self._later(table, after).limit(None), table, column)
+
+    def stream_slowly(self, table: str, column: str) -> Iterator[tuple[npt.NDArray[np.float32], RowIds]]:
+        """The same of all rows, for one who takes longer than the reading: LanceDB reads ahead without end."""
+        for start in range(0, self.count(table), _AHEAD_ROWS):
+            query = self._tables[table].search().limit(_AHEAD_ROWS).offset(start)
+            yield from _vectors_of(query, table, column)
 
     def batches(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """All rows of some columns a batch at a time."""
@@ -291,6 +293,14 @@ class Store:
         for name in self._location.local_names(folder) - before:
             if not self._location.ends_with(f"{folder}/{name}", _DATA_FILE_END):
                 raise OSError(f"its data file {name} was cut short, the disk may be full")
+
+
+def _vectors_of(query: Any, table: str, column: str) -> Iterator[tuple[npt.NDArray[np.float32], RowIds]]:
+    with reading(table):
+        for batch in query.select([column]).with_row_id(with_row_id=True).to_batches(_STREAMED_ROWS):
+            found = batch.column(column)
+            vectors = np.asarray(found.flatten()).reshape(-1, found.type.list_size)  # leaves nulls out
+            yield vectors, batch.column("_rowid").to_numpy()[np.asarray(found.is_valid())]
 
 
 def _of_slide(slide: str) -> str:
