@@ -117,7 +117,10 @@ class SlideView {
     this.osd.canvas.setAttribute("aria-label", "Slide. Arrow keys move, plus and minus zoom, 0 shows all, r turns.");
     this.osd.addHandler("update-viewport", () => this.redraw());
     // The one view of its page in which regions are drawn is the one whose place is in the address.
-    if (data.regions) this.osd.addHandler("animation-finish", () => this.frame() && notePlace(this.data.slide, this.shownPlace()));
+    if (data.regions) {
+      for (const name of ["drag", "scroll", "pinch", "key", "double-click"]) this.osd.addHandler(`canvas-${name}`, () => { this.moved = true; });
+      this.osd.addHandler("animation-finish", () => this.moved && this.frame() && notePlace(this.data.slide, this.shownPlace()));
+    }
     this.osd.addHandler("canvas-click", (event) => this.click(event));
     this.osd.addHandler("canvas-key", (event) => { if (event.originalEvent.key.toLowerCase() === "f") event.preventDefaultAction = true; });
     this.osd.canvas.addEventListener("pointermove", (event) => this.hover(event));
@@ -136,6 +139,7 @@ class SlideView {
   open() {
     const { slide, size, base, hasPicture } = this.data, number = ++this.wanted;
     this.osd.close();
+    this.moved = false; // by hand: until then the slide opens there anyway
     this.region = null;
     this.overlay.polygons = [];
     this.say("");
@@ -191,6 +195,7 @@ class SlideView {
 
   press(name, button) {
     const { viewport } = this.osd;
+    this.moved ||= !["region", "full"].includes(name);
     if (name === "in") viewport.zoomBy(1.6);
     if (name === "out") viewport.zoomBy(1 / 1.6);
     if (name === "home") this.goHome(false);
@@ -275,6 +280,7 @@ class SlideView {
   }
 
   goTo({ x, y, width }) {
+    this.moved = true;
     const { viewport } = this.osd, full = this.data.size[0];
     viewport.zoomTo(full / width, null, true);
     viewport.panTo(new this.OSD.Point(x / full, y / full), true);
