@@ -14,14 +14,12 @@ import numpy as np
 
 from encoders.contracts import Floats, Vectors
 from indexer.vectors.coding import code_index, whole_index
-from indexer.vectors.inner_products import Positions, Unmapped, dots, dots_at, faiss_library, pair_dots
+from indexer.vectors.inner_products import Positions, faiss_library
 from indexer.vectors.lists import Lists, assign_rows, lists_of, n_lists_for, train_lists
 from indexer.vectors.mapped_codes import CODES_FILE, block_bytes, can_map, map_codes, write_codes
 from indexer.vectors.rounded import import_ahead
 from indexer.vectors.selection import Selection
 from indexer.vectors.threads import faiss_threads, n_cores, threads_for
-
-__all__ = ["AnnIndex", "Lists", "Unmapped", "dots", "dots_at", "pair_dots"]
 
 Kind = Literal["flat", "ivf_flat", "ivf_rabitq"]
 

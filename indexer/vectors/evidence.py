@@ -20,8 +20,9 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from encoders.contracts import Floats, Vectors, unit_rows
-from indexer.vectors.ann import AnnIndex, Lists
+from indexer.vectors.ann import AnnIndex
 from indexer.vectors.exact import exact_tops
+from indexer.vectors.lists import Lists
 from indexer.vectors.selection import Selection
 
 Rows = npt.NDArray[np.int64]

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.contracts import Floats, Vectors
-from indexer.vectors.ann import AnnIndex, Unmapped, dots_at
+from indexer.vectors.ann import AnnIndex
 from indexer.vectors.evidence import Approach, Evidence, Radii, approach
+from indexer.vectors.inner_products import Unmapped, dots_at
 from indexer.vectors.selection import Selection
 from indexer.vectors.threads import faiss_threads, n_cores
 

@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from encoders.contracts import Floats, Modality, Vectors
 from indexer.errors import StoreError
-from indexer.vectors.ann import AnnIndex, dots, dots_at, is_small
+from indexer.vectors.ann import AnnIndex, is_small
 from indexer.vectors.batching import search_many, top
 from indexer.vectors.evidence import Evidence, Radii, measure, radii_of
 from indexer.vectors.found import Found, Neighbours, Strategy
 from indexer.vectors.full_scan import FullScan
+from indexer.vectors.inner_products import dots, dots_at
 from indexer.vectors.mapping import populate
 from indexer.vectors.probing import Prober, Trace
 from indexer.vectors.products import nearest_of_all
