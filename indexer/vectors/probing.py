@@ -7,7 +7,6 @@ score. A search never stops because it has found k rows.
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from encoders.contracts import Floats, Vectors
 from indexer.vectors.ann import AnnIndex
 from indexer.vectors.evidence import Approach, Evidence, Radii, approach
 from indexer.vectors.inner_products import Unmapped, dots_at
+from indexer.vectors.kept_threads import each
 from indexer.vectors.selection import Selection
 from indexer.vectors.threads import faiss_threads, n_cores
 
@@ -188,17 +188,14 @@ class Prober:
         if n_parts == 1:
             return _estimates([self.ann.scan(query[None], lists[None], coarse[None], depth, selection)])
         selection.ready()
-        each = depth if _CODES_A_ROW * share > 1 else int(_SLACK * depth / n_parts)
+        its_depth = depth if _CODES_A_ROW * share > 1 else int(_SLACK * depth / n_parts)
         parts = [slice(start, None, n_parts) for start in range(n_parts)]
 
         def scan(part: slice) -> tuple[Floats, Rows]:
             its = np.ascontiguousarray(coarse[part])[None]
-            return self.ann.scan(query[None], lists[part][None], its, each, selection)
+            return self.ann.scan(query[None], lists[part][None], its, its_depth, selection)
 
-        with ThreadPoolExecutor(n_parts - 1) as pool:
-            others = [pool.submit(scan, part) for part in parts[1:]]
-            found = [scan(parts[0]), *(other.result() for other in others)]
-        return _estimates(found)
+        return _estimates(each(scan, parts))
 
     def code_errors(self, near: Approach, least: Floats) -> Floats:
         """Error of a code that few exceed, in units of `Approach.error_in`; of many queries one each."""
@@ -338,7 +335,7 @@ def _estimates(scans: list[tuple[Floats, Rows]]) -> _Estimates:
         return _Estimates(found[:n], rows[:n], least)
     found, rows = (np.concatenate(column, axis=1)[0] for column in zip(*scans, strict=True))
     there = np.flatnonzero((rows >= 0) & (found >= least))
-    order = there[np.argsort(-found[there])]
+    order = there[np.argsort(-found[there], kind="stable")]  # which is quick where there are some runs in order
     return _Estimates(found[order], rows[order], least)
 
 
