@@ -1,7 +1,7 @@
 """Threads kept for the parts of single searches: to start one and end it takes as long as a small part.
 
-What no kept thread has begun when the caller is done with its own part, the caller does too. So a search never waits for
-the threads that other searches use, nor for those that a forked process does not have.
+What no kept thread has begun when the caller is done with its own part, the caller does too. So a search never waits
+for the threads that other searches use, nor for those that a forked process does not have.
 """
 
 import os
