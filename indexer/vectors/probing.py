@@ -275,7 +275,7 @@ class _Run:
             if to_go < 0:
                 return
             self.rescans += 1
-            self._depth = _deeper(found.estimates, to_go)
+            self._depth = _deeper(found.estimates, to_go, self._depth)
             if _CODES_A_ROW * self._depth > n_allowed and isinstance(self._vectors, np.ndarray):
                 # The codes tell too little apart: every row is sooner compared.
                 self.rows, self.scores = kept
@@ -339,12 +339,15 @@ def _estimates(scans: list[tuple[Floats, Rows]]) -> _Estimates:
     return _Estimates(found[order], rows[order], least)
 
 
-def _deeper(estimates: Floats, to_go: float) -> int:
-    """How many estimates there are that lie no further than `to_go` below the last, by how fast they fall."""
+def _deeper(estimates: Floats, to_go: float, depth: int) -> int:
+    """How many estimates there are that lie no further than `to_go` below the last, by how fast they fall.
+
+    More than `depth`, which were asked for: several cores may have given fewer.
+    """
     n = len(estimates)
     fall = float(estimates[n // 2] - estimates[-1])  # while their number doubled
     doublings = to_go / fall if fall > 0 else _MOST_DOUBLINGS
-    return int(n * 2 ** min(max(doublings, _FEWEST_DOUBLINGS), _MOST_DOUBLINGS))
+    return int(max(n, depth) * 2 ** min(max(doublings, _FEWEST_DOUBLINGS), _MOST_DOUBLINGS)) + 1
 
 
 def _lowest(values: Floats, n: int) -> Rows:

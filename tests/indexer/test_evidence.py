@@ -179,3 +179,9 @@ def test_a_list_of_many_small_clusters_is_split():
         sizes = AnnIndex.build(vectors).lists.sizes
     assert sizes.sum() == len(vectors)
     assert sizes.max() < 12 * sizes.mean()
+
+
+def test_a_scan_that_is_not_deep_enough_is_followed_by_a_deeper_one():
+    estimates = np.linspace(0.9, 0.8, 20, dtype=np.float32)  # several cores gave fewer than were asked for
+    for to_go in (0.0, 0.01, 10.0):
+        assert probing._deeper(estimates, to_go, 100) > 100
