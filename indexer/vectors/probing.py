@@ -118,9 +118,15 @@ class Prober:
         allowed, is_open = self.allowed_in(selection)
         n_open = self._n_filled if is_open is self._is_filled else int(np.count_nonzero(is_open))
         run = _Run(self, query, k, near, selection, floor)
-        behind = self._behind(near, near.at_standing(self.evidence.typical_standing), is_open, n_open)
         growth = _GROWTH if _FEW_LISTS * n_open > len(is_open) else len(is_open)
-        take = taken = _lowest(behind, self.first_lists(n_open))
+        n_first = self.first_lists(n_open)
+        behind = near.behind(near.at_standing(self.evidence.typical_standing))
+        if n_open < len(behind):
+            nearest = float(behind.min())
+            behind[~is_open] = np.inf
+            if growth == len(is_open) and float(behind.min()) > self.evidence.reach(nearest, nearest):
+                n_first = n_open  # none that may answer lies where hits of such a query do: they are far from all
+        take = taken = _lowest(behind, n_first)
         rounds, reach = 0, _ANYWHERE
         while len(take):
             run.scan(take, allowed[take])
