@@ -39,6 +39,7 @@ _SCAN_US, _LIST_US, _CODE_US, _ROW_US = 50.0, 3.0, 0.006, 0.13
 _ROUNDING = 1e-4  # what scores of whole vectors err by, in units of `Approach.error_in`
 _CODES_OF_ONE_CORE = 65_536  # more are scanned on all cores, each with a few more estimates than its share
 _SLACK = 1.2
+_MANY_ROWS, _BEST_OF_MANY = 600, 200  # of more candidates than that, the best are compared before the others
 _ANYWHERE = float(np.finfo(np.float32).max)  # what all lists lie less far behind that may hold a hit
 
 
@@ -311,7 +312,12 @@ class _Run:
         if most > first:
             rest = found[first:most]
             highest = self._errors[self._ann.lists.list_of[rest]] * np.float32(error) + estimates[first:most]
-            self._add(rest[highest >= self.least])
+            kept = (highest >= self.least).nonzero()[0]
+            if len(kept) > _MANY_ROWS:  # the best of them may rule out others
+                self._add(rest[kept[:_BEST_OF_MANY]])
+                kept = kept[_BEST_OF_MANY:]
+                kept = kept[highest[kept] >= self.least]
+            self._add(rest[kept])
 
     def _add(self, rows: Rows) -> None:
         if not len(rows):
