@@ -185,3 +185,9 @@ def test_a_scan_that_is_not_deep_enough_is_followed_by_a_deeper_one():
     estimates = np.linspace(0.9, 0.8, 20, dtype=np.float32)  # several cores gave fewer than were asked for
     for to_go in (0.0, 0.01, 10.0):
         assert probing._deeper(estimates, to_go, 100) > 100
+
+
+def test_where_no_row_may_answer_none_is_found(built):
+    vectors, prober = built
+    rows, scores, trace = prober.search(vectors[0], 10, Selection(np.zeros(N, dtype=np.bool_)))
+    assert len(rows) == len(scores) == trace.lists_probed == 0
