@@ -73,7 +73,7 @@ def test_many_are_answered_as_one_by_one(vectors, seed, share, k, n_queries, exa
         assert (found.rows[i][len(best) :] == -1).all()
         np.testing.assert_allclose(vectors.vectors[rows] @ query, scores, atol=1e-6)
         missed += int((np.abs(best[:, None] - scores).min(axis=1) > 1e-5).sum()) if len(best) else 0
-    assert missed <= (0 if exact else 1 + 0.02 * k * n_queries)
+    assert missed <= (0 if exact else 2 + 0.02 * k * n_queries)
 
 
 def test_a_batch_finds_what_single_searches_find(vectors):
