@@ -50,7 +50,7 @@ def test_verification_finds_a_wrong_vector_without_reading_all_into_memory(folde
 
 
 def test_a_vector_of_another_length_is_found(folder, monkeypatch):
-    stream = Store.stream
+    stream = Store.stream_slowly
 
     def longer(*arguments, **named):
         for vectors, ids in stream(*arguments, **named):
@@ -58,7 +58,7 @@ def test_a_vector_of_another_length_is_found(folder, monkeypatch):
 
     index = Index.open(folder)
     index.vectors("image")
-    monkeypatch.setattr(Store, "stream", longer)
+    monkeypatch.setattr(Store, "stream_slowly", longer)
     assert any("12 image vectors are not of norm 1" in problem for problem in find_problems(index))
 
 
