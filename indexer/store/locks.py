@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from filelock import FileLock, Timeout
+
 from indexer.errors import WriteError
 from indexer.store.location import Bucket, Location
 
@@ -61,8 +63,6 @@ def break_lock(location: Location) -> str | None:
 
 @contextmanager
 def _held_folder(location: Location, wait_s: float, on_wait: Callable[[str], None] | None) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
     lock = FileLock(location.folder / _LOCK)
     try:
         location.folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 from indexer.errors import CardLostError, IndexFormatError, VersionError, WriteError
 from indexer.store.card import HISTORY, IndexCard, card_name, parse_card, read_card
 from indexer.store.location import Location, locate
-from indexer.store.locks import writer_lock
 
 _TAGS = "tags.json"
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
@@ -88,6 +87,8 @@ def tag_version(
         raise VersionError(
             f"{name!r} cannot name a version; expected a letter, then letters, digits, '.', '_' or '-', up to 64."
         )
+    from indexer.store.locks import writer_lock  # what reads only does without
+
     location = locate(uri)
     with writer_lock(location, wait_s=wait_s):
         card, tags = card_of(location, version), read_tags(location)
@@ -103,6 +104,8 @@ def tag_version(
 
 def remove_tag(uri: str | Path, name: str, *, wait_s: float = 0.0) -> None:
     """Take a name back; the version stays until `histoseek index optimize` lets go of it."""
+    from indexer.store.locks import writer_lock
+
     location = locate(uri)
     with writer_lock(location, wait_s=wait_s):
         tags = read_tags(location)

@@ -27,7 +27,8 @@ Kind = Literal["flat", "ivf_flat", "ivf_rabitq"]
 EXACT_VALUES = 20_000 * 512
 #: Below this dimension one bit a dimension loses the order, and full vectors are small anyway.
 RABITQ_MIN_DIM = 128
-INDEX_FILE, LIST_OF_FILE, RADII_FILE, BASIS_FILE = "index.faiss", "list_of.npy", "radii.npy", "basis.npy"
+INDEX_FILE, LIST_OF_FILE, RADII_FILE = "index.faiss", "list_of.npy", "radii.npy"
+BASIS_FILE, REDUCED_FILE = "basis.npy", "reduced.npy"
 
 
 def is_small(n_rows: int, dim: int) -> bool:
@@ -45,7 +46,7 @@ def kind_for(n_rows: int, dim: int) -> Kind:
 def files_of(kind: Kind) -> tuple[str, ...]:
     """Names of the files an index of that kind is saved in."""
     codes = (CODES_FILE,) if kind == "ivf_rabitq" else ()
-    return () if kind == "flat" else (INDEX_FILE, *codes, LIST_OF_FILE, RADII_FILE, BASIS_FILE)
+    return () if kind == "flat" else (INDEX_FILE, *codes, LIST_OF_FILE, RADII_FILE, BASIS_FILE, REDUCED_FILE)
 
 
 class AnnIndex:
@@ -73,7 +74,7 @@ class AnnIndex:
             list_of = assign_rows(vectors, reduced, basis)
             coded = whole_index if kind == "ivf_flat" else code_index
             index, squares, owned = coded(vectors, centroids, list_of)
-        built = cls(kind, (n, dim), index, lists_of(centroids, list_of, squares, basis))
+        built = cls(kind, (n, dim), index, lists_of(reduced, basis, centroids, list_of, squares))
         built._owned = owned  # FAISS's own objects do not keep each other alive
         return built
 
@@ -93,9 +94,7 @@ class AnnIndex:
         if found != shape or list_of.shape != (shape[0],) or quantizer.ntotal != len(radii):
             raise ValueError(f"it holds {found[0]:,} rows of {found[1]} dims, expected {shape[0]:,} of {shape[1]}")
         centroids = faiss.rev_swig_ptr(quantizer.get_xb(), quantizer.ntotal * shape[1]).reshape(-1, shape[1])
-        # Sidecars written before there were such files do without.
-        basis = np.load(folder / BASIS_FILE) if (folder / BASIS_FILE).exists() else None
-        lists = Lists(centroids, list_of, radii, max_radii, sizes.astype(np.int64), basis)
+        lists = Lists(centroids, list_of, radii, max_radii, sizes.astype(np.int64), *_reduction(folder, centroids))
         loaded = cls(kind, shape, index, lists)
         if (folder / CODES_FILE).exists():
             loaded._owned = (map_codes(index, folder / CODES_FILE, lists.sizes),)
@@ -112,8 +111,9 @@ class AnnIndex:
         np.save(folder / LIST_OF_FILE, self._lists.list_of)
         sizes = self._lists.sizes.astype(np.float32)
         np.save(folder / RADII_FILE, np.stack([self._lists.radii, self._lists.max_radii, sizes]))
-        if self._lists.basis is not None:
-            np.save(folder / BASIS_FILE, self._lists.basis)
+        for name, matrix in ((BASIS_FILE, self._lists.basis), (REDUCED_FILE, self._lists.reduced)):
+            if matrix is not None:
+                np.save(folder / name, matrix)
 
     def numbers_of_codes(self) -> Iterator[Floats]:
         """The two numbers FAISS keeps with each RaBitQ code, list by list, float32 `(size, 2)`."""
@@ -175,6 +175,20 @@ class AnnIndex:
                 None,
             )
         return estimates, positions
+
+
+def _reduction(folder: Path, centroids: Vectors) -> tuple[Vectors | None, Vectors | None]:
+    """Directions in which the centroids lie, and the centroids in them; sidecars of earlier versions lack files."""
+    if not (folder / BASIS_FILE).exists():
+        return None, None
+    basis = np.load(folder / BASIS_FILE)
+    if not (folder / REDUCED_FILE).exists():
+        return basis, np.ascontiguousarray(centroids @ basis.T)
+    # Kept, since a product of NumPy's takes 8 ms of an opening: it starts a thread on each core.
+    reduced = np.load(folder / REDUCED_FILE)
+    if reduced.shape != (len(centroids), len(basis)):
+        raise ValueError(f"{REDUCED_FILE} has shape {reduced.shape}, expected {(len(centroids), len(basis))}")
+    return basis, reduced
 
 
 def faiss_version() -> str:

@@ -5,7 +5,7 @@ Centroids are found by k-means on a sample of the rows, in their leading princip
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,8 @@ class Lists:
         Rows of each list.
     basis : float32 (m, dim), optional
         Orthonormal directions in which all centroids lie.
+    reduced : float32 (n_lists, m), optional
+        The centroids in those directions.
     """
 
     centroids: Vectors
@@ -58,17 +60,13 @@ class Lists:
     max_radii: Floats
     sizes: npt.NDArray[np.int64]
     basis: Vectors | None = None
-    _reduced: Vectors | None = field(init=False, repr=False, default=None)
-
-    def __post_init__(self) -> None:
-        if self.basis is not None:
-            object.__setattr__(self, "_reduced", np.ascontiguousarray(self.centroids @ self.basis.T))
+    reduced: Vectors | None = None
 
     def dots(self, query: Vectors) -> Floats:
         """Inner product of a query `(dim,)` with each centroid, float32 `(n_lists,)`."""
-        if self.basis is None or self._reduced is None:
+        if self.basis is None or self.reduced is None:
             return dots(self.centroids, query)
-        return dots(self._reduced, dots(self.basis, query))
+        return dots(self.reduced, dots(self.basis, query))
 
     def dots_of_all(self, queries: Vectors, squared_norms: Floats) -> Floats:
         """The same for many unit queries `(q, dim)`, float32 `(q, n_lists)`; `squared_norms` are the centroids'.
@@ -220,7 +218,7 @@ def _rounded_finder(reduced: Vectors, basis: Vectors, torch: Any) -> _Finder:
     return find
 
 
-def lists_of(centroids: Vectors, list_of: ListNumbers, squares: Floats, basis: Vectors) -> Lists:
+def lists_of(reduced: Vectors, basis: Vectors, centroids: Vectors, list_of: ListNumbers, squares: Floats) -> Lists:
     """Lists with their sizes and radii; `squares` are the squared distances of the rows from their centroids."""
     n_lists = len(centroids)
     sizes = np.bincount(list_of, minlength=n_lists)
@@ -228,4 +226,4 @@ def lists_of(centroids: Vectors, list_of: ListNumbers, squares: Floats, basis: V
     largest = np.zeros(n_lists, dtype=np.float32)
     np.maximum.at(largest, list_of, np.maximum(squares, 0))
     mean = np.sqrt(sums / np.maximum(sizes, 1)).astype(np.float32)
-    return Lists(centroids, list_of, mean, np.sqrt(largest), sizes, basis)
+    return Lists(centroids, list_of, mean, np.sqrt(largest), sizes, basis, reduced)
