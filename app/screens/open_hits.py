@@ -1,7 +1,8 @@
 """What the screens hear of the browser: clicks on the cards of hits, and addresses that a page writes.
 
 A click on a card opens the hit on its slide without a new page; as a link it still opens in other tabs. An address
-without parameters is replaced by the one that the page fills in, so that the browser's Back does not stop there.
+that the page fills in by itself, before anybody touches a control, replaces the one it was come to by, so that the
+browser's Back does not stop there.
 """
 
 from collections.abc import Callable
@@ -16,17 +17,22 @@ from app.screens.slide_picker import KINDS
 
 _KEY, _OPENED = "open-hits", "opened_hit"
 _LISTEN = """
-let listening = null;
+let listening = null, opening = false, touched = false;
+for (const name of ["pointerdown", "keydown", "input"]) document.addEventListener(name, () => { touched = true; }, true);
+window.addEventListener("popstate", () => { touched = false; });
 const write = window.history.pushState.bind(window.history);
 window.history.pushState = (state, title, address) => {
   const { pathname, search } = window.location;
   const target = new URL(address ?? "", window.location), place = window.hsPlace;
-  const fillsIn = !search && target.pathname === pathname;
+  const samePage = target.pathname === pathname;
+  // On its way to another page Streamlit empties the address of the one it leaves: Back would stop there.
+  if (opening && samePage && !target.search) return;
+  opening = false;
   // Where the viewer is (`address.js`) stays in the address of its slide.
   if (place && target.pathname === place.path && target.searchParams.get("slide") === place.slide) {
     target.search += `&at=${place.at}`;
   }
-  if (fillsIn) window.history.replaceState(state, title, target);
+  if (samePage && (!search || !touched)) window.history.replaceState(state, title, target);
   else write(state, title, target);
 };
 export default function ({ setTriggerValue }) {
@@ -36,6 +42,7 @@ export default function ({ setTriggerValue }) {
     if (!card || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
     const asked = new URL(card.href).searchParams;
+    opening = true;
     setTriggerValue("opened", { slide: asked.get("slide"), item: asked.get("item") });
   };
   document.addEventListener("click", listening);

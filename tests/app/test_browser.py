@@ -115,6 +115,30 @@ def test_back_leads_to_the_question_before_and_forward_to_the_hit(page, small_ur
     assert _question_of(page) == opened
 
 
+def test_back_from_a_hit_of_the_genes_page_leads_to_its_genes_and_slide(page, small_url):
+    page.goto("about:blank")
+    page.goto(f"{small_url}/genes?genes=ERBB2")
+    settle(page)
+    page.wait_for_url("**slide=GEN*")
+    asked = page.url
+    page.locator("a.hs-card").last.click()
+    page.wait_for_url("**/?slide=*item=*")
+    settle(page)
+    opened = _question_of(page)
+    page.go_back()
+    expect(page.get_by_label("Genes", exact=True)).to_have_value("ERBB2")
+    settle(page)
+    assert page.url == asked
+    page.go_forward()
+    page.wait_for_url("**/?slide=*item=*")
+    settle(page)
+    assert _question_of(page) == opened
+    page.go_back()
+    page.wait_for_url("**/genes?*")
+    page.go_back()  # what a page fills in is no stop on the way
+    page.wait_for_url("about:blank")
+
+
 def test_nothing_is_asked_of_another_host(page, small_url):
     for name in ("", "genes?genes=ERBB2", "slides", "index"):
         page.goto(f"{small_url}/{name}")
