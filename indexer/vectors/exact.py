@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.contracts import Floats, Vectors
-from indexer.vectors.rounded import ROUGH, rounding, writable
+from indexer.vectors.rounded import least_rounded, rounding, rounding_errors, writable
 from indexer.vectors.threads import n_cores
 
 Rows = npt.NDArray[np.int64]
@@ -56,7 +56,7 @@ def _whole(vectors: Vectors, queries: Vectors, stretch: range, best: list["_Best
     for start in range(stretch.start, stretch.stop, _CHUNK_ROWS):
         found = vectors[start : min(start + _CHUNK_ROWS, stretch.stop)] @ queries.T  # quicker so: queries are few
         for one in best:
-            near = one.near(start, found, np.float32(0))
+            near = one.near(start, found, one.least)
             one.add(start + near, found[near])
 
 
@@ -65,11 +65,12 @@ def _rounded(torch: Any, vectors: Vectors, queries: Vectors, stretch: range, bes
     torch.set_num_threads(1)  # of this thread: others have rows of their own
     whole = torch.from_numpy(np.ascontiguousarray(queries)).T
     rough = whole.bfloat16().contiguous()
+    errors = rounding_errors(queries, rough.float().numpy().T)
     rounded = torch.empty((_CHUNK_ROWS, queries.shape[1]), dtype=torch.bfloat16)
     for start in range(stretch.start, stretch.stop, _CHUNK_ROWS):
         chunk = torch.from_numpy(writable(vectors[start : min(start + _CHUNK_ROWS, stretch.stop)]))
         found = torch.mm(rounded[: len(chunk)].copy_(chunk), rough).float().numpy()
-        near = [one.near(start, found, np.float32(ROUGH)) for one in best]
+        near = [one.near(start, found, least_rounded(one.least, errors)) for one in best]
         of_any = np.unique(np.concatenate(near))
         found = torch.mm(chunk[torch.from_numpy(of_any)], whole).numpy()
         for one, its in zip(best, near, strict=True):
@@ -94,19 +95,18 @@ class _Best:
 
     @property
     def least(self) -> Floats:
-        """Score that a further row must be above, float32 `(q,)`."""
+        """Score that a further row must have, float32 `(q,)`."""
         if self.scores.shape[1] < self.width:
             return np.full(len(self.scores), -np.inf, dtype=np.float32)
         return self.scores[:, -1] if self.width else np.full(len(self.scores), np.inf, dtype=np.float32)
 
-    def near(self, start: int, found: Floats, error: np.float32) -> Rows:
-        """Which of some rows in a row, of scores `(m, q)` that err by so much at most, may be among the best."""
-        least = self.least - error
+    def near(self, start: int, found: Floats, least: Floats) -> Rows:
+        """Which of some rows in a row have a score `(m, q)` that is not below the least `(q,)` of any query."""
         if self.subset is None:
-            return np.flatnonzero((found > least).any(axis=1))
+            return np.flatnonzero((found >= least).any(axis=1))
         first, last = np.searchsorted(self.subset, (start, start + len(found)))
         its = self.subset[first:last] - start
-        return its[(found[its] > least).any(axis=1)]
+        return its[(found[its] >= least).any(axis=1)]
 
     def add(self, its: Rows, found: Floats) -> None:
         """Take in the scores of ascending rows of the subset, float32 `(m, q)`."""

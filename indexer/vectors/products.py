@@ -17,13 +17,15 @@ import numpy.typing as npt
 
 from encoders.contracts import Floats, Vectors
 from indexer.vectors.inner_products import dots_at
-from indexer.vectors.rounded import ROUGH, rounding, writable
+from indexer.vectors.rounded import least_rounded, rounding, rounding_errors, writable
 from indexer.vectors.threads import n_cores
 
 Rows = npt.NDArray[np.int64]
 Pairs = tuple[Rows, Rows]  # places among the queries, and rows
 _AT_ONCE = 1_024  # queries
-_CHUNK_ROWS = 2_048  # with the products of so many rows and queries in a core's cache
+#: Rows of a chunk, and products: where there are few queries more rows at a time are multiplied sooner.
+_FEWEST_ROWS, _MOST_ROWS, _PRODUCTS = 2_048, 8_192, 2**21
+_PADDING = 32  # queries that products of bfloat16 go by
 _ROUNDING = 2e-6
 _FEWEST_PENDING = 65_536
 
@@ -140,46 +142,60 @@ def without(rows: Rows, gone: Rows) -> Rows:
 
 def _stretches(n_rows: int, n_threads: int) -> list[range]:
     """Rows of each thread: whole chunks, but for the last."""
-    n_chunks = -(-n_rows // _CHUNK_ROWS)
-    ends = [min(n_rows, _CHUNK_ROWS * (n_chunks * i // n_threads)) for i in range(n_threads + 1)]
+    n_chunks = -(-n_rows // _MOST_ROWS)
+    ends = [min(n_rows, _MOST_ROWS * (n_chunks * i // n_threads)) for i in range(n_threads + 1)]
     return [range(start, stop) for start, stop in pairwise(ends)]
 
 
-def _chunks(vectors: Vectors, places: Rows | None, stretch: range) -> Iterator[tuple[int, Vectors]]:
-    for start in range(stretch.start, stretch.stop, _CHUNK_ROWS):
-        part = slice(start, min(start + _CHUNK_ROWS, stretch.stop))
+def _chunks(vectors: Vectors, places: Rows | None, stretch: range, n: int) -> Iterator[tuple[int, Vectors]]:
+    for start in range(stretch.start, stretch.stop, n):
+        part = slice(start, min(start + n, stretch.stop))
         yield start, vectors[part] if places is None else vectors[places[part]]
 
 
 def _whole(vectors: Vectors, best: _Best, places: Rows | None, stretch: range) -> Iterator[tuple[int, Pairs]]:
-    for start, chunk in _chunks(vectors, places, stretch):
+    for start, chunk in _chunks(vectors, places, stretch, _FEWEST_ROWS):
         found = chunk @ best.queries.T
-        yield start, _at_least(found, best.least - np.float32(_ROUNDING))
+        yield start, _pairs(found >= best.least - np.float32(_ROUNDING))
 
 
 def _rounded(torch: Any) -> _Products:
     def products(vectors: Vectors, best: _Best, places: Rows | None, stretch: range) -> Iterator[tuple[int, Pairs]]:
         torch.set_num_threads(1)  # of this thread: others have rows of their own, and none waits for another
-        queries = torch.from_numpy(np.ascontiguousarray(best.queries)).bfloat16().T.contiguous()
+        n, dim = best.queries.shape
+        width = -(-n // _PADDING) * _PADDING
+        n_rows = max(_FEWEST_ROWS, min(_MOST_ROWS, _PRODUCTS // width))
+        queries = torch.zeros((width, dim), dtype=torch.bfloat16)
+        queries[:n] = torch.from_numpy(np.ascontiguousarray(best.queries))
+        errors = np.zeros(width, dtype=np.float32)
+        errors[:n] = rounding_errors(best.queries, queries[:n].float().numpy())
+        columns = queries.T.contiguous()
         # Memory that is written over: new memory of that size is slower to get than to multiply.
-        rounded = torch.empty((_CHUNK_ROWS, len(queries)), dtype=torch.bfloat16)
-        found = torch.empty((_CHUNK_ROWS, queries.shape[1]), dtype=torch.bfloat16)
-        for start, chunk in _chunks(vectors, places, stretch):
-            its, n = found[: len(chunk)], len(chunk)
-            torch.mm(rounded[:n].copy_(torch.from_numpy(writable(chunk))), queries, out=its)
-            least = best.least - np.float32(ROUGH)
+        rounded = torch.empty((n_rows, dim), dtype=torch.bfloat16)
+        its = torch.empty((n_rows, width), dtype=torch.bfloat16)
+        near = np.empty((n_rows, width), dtype=np.bool_)
+        for start, chunk in _chunks(vectors, places, stretch, n_rows):
+            m = len(chunk)
+            found = torch.mm(rounded[:m].copy_(torch.from_numpy(writable(chunk))), columns, out=its[:m])
+            least = least_rounded(_padded(best.least, width), errors)
             if (least > 0).all():  # the bits of positive numbers are in their order
-                pairs = _at_least(its.view(torch.int16).numpy(), (least.view(np.int32) >> 16).astype(np.int16))
+                bits = (least.view(np.int32) >> 16).astype(np.int16)
+                np.greater_equal(found.view(torch.int16).numpy(), bits, out=near[:m])
             else:
-                pairs = _at_least(its.float().numpy(), least)
-            yield start, pairs
+                np.greater_equal(found.float().numpy(), least, out=near[:m])
+            yield start, _pairs(near[:m])
 
     return products
 
 
-def _at_least(found: npt.NDArray[Any], least: npt.NDArray[Any]) -> Pairs:
-    """Which of the products `(rows, queries)` are not below a bound `(queries,)`."""
-    rows, which = np.divmod(np.flatnonzero(found >= least), len(least))
+def _padded(least: Floats, width: int) -> Floats:
+    """As many with more that nothing reaches."""
+    return np.pad(least, (0, width - len(least)), constant_values=np.inf)
+
+
+def _pairs(near: npt.NDArray[np.bool_]) -> Pairs:
+    """Places of those that are true, bool `(rows, queries)`."""
+    rows, which = np.divmod(np.flatnonzero(near), near.shape[1])
     return which, rows
 
 

@@ -111,6 +111,21 @@ def test_rough_products_rule_out_no_hit(vectors, monkeypatch, imports):
     assert torch.get_num_threads() == threads
 
 
+def test_no_product_is_moved_further_than_rounding_may_move_it():
+    worst = np.zeros(256)
+    worst[:253] = (1 + 2**-8) / 16  # half way between two numbers of bfloat16
+    worst[253] = np.sqrt(1 - worst @ worst)
+    random = unit_rows(np.random.default_rng(2).normal(size=(40, 256)).astype(np.float32))
+    rows = np.vstack([worst.astype(np.float32), random, -random, unit_rows(random + random[::-1])])
+    rough = torch.from_numpy(rows).bfloat16()
+    true, found = rows.astype(np.float64) @ rows.T, torch.mm(rough, rough.T).float().numpy()
+    errors = rounded.rounding_errors(rows, rough.float().numpy())
+    assert true[0, 0] - (rough[0].double() @ rough[0].double()).item() > 2**-7.1
+    for its, products_of in zip(true.astype(np.float32), found, strict=True):
+        assert (products_of >= rounded.least_rounded(its, errors)).all()
+    assert rounded.least_rounded(np.float32([np.inf, -np.inf]), np.float32([0, 0])).tolist() == [np.inf, -np.inf]
+
+
 def test_equal_scores_are_in_row_order_and_lacking_rows_are_said(vectors):
     rows, scores = batching.top(np.array([[7, 3, -1, 5, 1]]), np.array([[0.5, 0.5, 0.9, 0.5, 0.1]], np.float32), 2)
     assert rows.tolist() == [[3, 5]]
