@@ -79,7 +79,13 @@ class Data:
 
     def truth(self, name: str) -> Rows:
         """Nearest rows under a filter, `int64 (q, 10)`, -1 where fewer are allowed."""
-        return np.asarray(np.load(self.folder / "truth.npz")[name])
+        return self._truths[name]
+
+    @cached_property
+    def _truths(self) -> dict[str, Rows]:
+        # Read once: a file opened between two queries would push the engine out of the processor's caches.
+        with np.load(self.folder / "truth.npz") as truths:
+            return {name: np.asarray(truths[name]) for name in truths.files}
 
     def allowed(self, name: str, query: int) -> npt.NDArray[np.bool_] | None:
         """Rows that a filter allows a query; `None` for all."""

@@ -82,6 +82,7 @@ class Catalogue:
         self._runs_of: dict[str, _Runs | None] = {}
         self._rows_where: OrderedDict[tuple[str, str], Rows] = OrderedDict()
         self._bases: OrderedDict[tuple[Modality, tuple[str, ...], str | None], Base] = OrderedDict()
+        self._slide_rows: dict[str, int] = {}
         self._lock = Lock()
         self.counts = KeptCounts(index)
 
@@ -181,6 +182,12 @@ class Catalogue:
 
     def slide_row(self, slide: str) -> int:
         """Row of a slide's own item; raises `ItemMissingError` with the closest names."""
+        found = self._slide_rows.get(slide)
+        if found is None:
+            found = self._slide_rows[slide] = self._found_slide(slide)
+        return found
+
+    def _found_slide(self, slide: str) -> int:
         rows = self.rows_where("slide", slide)
         own = rows[np.asarray(self.codes("kind")[0][rows]) == self.codes("kind")[1].get("slide", -2)]
         if not len(own):

@@ -31,6 +31,7 @@ _FEWEST_DOUBLINGS, _MOST_DOUBLINGS = 0.5, 3.0
 _CODES_A_ROW = 4  # where one code in so many is a candidate, comparing every row takes no longer
 _GROWTH = 8
 _FEW_LOWEST = 8
+_FEW_GONE = 64
 #: Where a filter leaves no more than one list in so many, all that are worth a scan are scanned at once: their rows are
 #: far from most queries, and then it takes most of them.
 _FEW_LISTS = 4
@@ -82,6 +83,10 @@ class _Estimates(NamedTuple):
     estimates: Floats
     rows: Rows
     least: float
+
+    def without(self, gone: npt.NDArray[np.bool_]) -> "_Estimates":
+        """The same without some rows."""
+        return _Estimates(self.estimates[~gone], self.rows[~gone], self.least)
 
 
 class Prober:
@@ -193,7 +198,12 @@ class Prober:
         if len(lists) > _FEW_BORDERS and int(self.ann.lists.sizes[lists].sum()) > _CODES_OF_ONE_CORE:
             n_parts = n_cores()
         if n_parts == 1:
-            return _estimates([self.ann.scan(query[None], lists[None], coarse[None], depth, selection)])
+            n_gone = selection.n_gone(lists)
+            if n_gone > _FEW_GONE:
+                return _estimates([self.ann.scan(query[None], lists[None], coarse[None], depth, selection)])
+            # A few rows that may not answer are sooner passed over here than by a mask of all rows.
+            found = _estimates([self.ann.scan(query[None], lists[None], coarse[None], depth + n_gone, selection.whole)])
+            return found.without(selection.is_gone(found.rows)) if n_gone else found
         selection.ready()
         its_depth = depth if _CODES_A_ROW * share > 1 else int(_SLACK * depth / n_parts)
         parts = [slice(start, None, n_parts) for start in range(n_parts)]

@@ -1,6 +1,5 @@
 """Which vectors may answer a query, in the forms the different ways of searching need."""
 
-from copy import copy
 from functools import cached_property
 from importlib import import_module
 from typing import Any
@@ -123,42 +122,93 @@ class Selection:
             return places[np.repeat(wanted, np.diff(ends_of))]
         return np.concatenate([places[ends_of[one] : ends_of[one + 1]] for one in lists.tolist()])
 
-    def also_where(self, condition: str) -> "Selection":
-        """The same, told with one more condition that all of them meet."""
-        same = copy(self)
-        same.where = condition if self.where is None else f"({self.where}) AND ({condition})"
-        return same
-
-    def without(self, places: Rows, lists: tuple[npt.NDArray[np.integer], Counts] | None = None) -> "Selection":
+    def without(
+        self, places: Rows, lists: tuple[npt.NDArray[np.integer], Counts] | None = None, where: str | None = None
+    ) -> "Selection":
         """The same without some places; what the lists need is mended, not made again.
 
         Parameters
         ----------
         places : int64 (m,)
-            Places, each once.
+            Places, ascending.
         lists : (integer (n,), int64 (n_lists,)), optional
             List of each place, and the sizes of the lists.
+        where : str, optional
+            SQL condition that all that are left meet besides.
         """
         gone = places[self.mask[places]]
-        return _Without(self, gone, lists) if len(gone) else self
+        return _Without(self, gone, lists, where) if len(gone) else self
+
+    @property
+    def whole(self) -> "Selection":
+        """The selection this was taken from by leaving out some places; itself if there is none."""
+        return self
+
+    def n_gone(self, lists: Rows) -> int:  # noqa: ARG002  # nothing is
+        """How many places of `whole` in some inverted lists were left out."""
+        return 0
+
+    def is_gone(self, places: Rows) -> Mask:
+        """Which of some places were left out of `whole`, bool like them."""
+        return np.zeros(len(places), dtype=np.bool_)
 
 
 class _Without(Selection):
     """A selection less some of its places; its mask is made only if it is asked for."""
 
     def __init__(
-        self, whole: Selection, gone: Rows, lists: tuple[npt.NDArray[np.integer], Counts] | None = None
+        self,
+        whole: Selection,
+        gone: Rows,
+        lists: tuple[npt.NDArray[np.integer], Counts] | None = None,
+        where: str | None = None,
     ) -> None:
-        self.size, self.count, self.where = whole.size, whole.count - len(gone), whole.where
+        self.size, self.count = whole.size, whole.count - len(gone)
+        self.where = f"({whole.where}) AND ({where})" if whole.where and where else whole.where or where
         self._whole, self._gone = whole, gone
         self._head = None
         self._counts = None
+        self._gone_counts: Counts | None = None
         self._by_list = None
         self._parameters = {}
         if lists is not None:
             list_of, sizes = lists
-            inside = gone[gone < len(list_of)]
-            self._counts = whole.list_counts(list_of, sizes) - np.bincount(list_of[inside], minlength=len(sizes))
+            inside = gone[: np.searchsorted(gone, len(list_of))]
+            self._gone_counts = np.bincount(list_of[inside], minlength=len(sizes))
+            self._counts = whole.list_counts(list_of, sizes) - self._gone_counts
+
+    def head(self, n: int) -> Selection:
+        """The same over the first `n` places alone."""
+        if n == self.size:
+            return self
+        if self._head is None or self._head.size != n:
+            self._head = whole = self._whole.head(n)
+            inside = self._gone[: np.searchsorted(self._gone, n)]
+            if len(inside):
+                self._head = head = _Without(whole, inside)
+                head._counts, head._gone_counts = self._counts, self._gone_counts
+        return self._head
+
+    def after(self, n: int) -> Rows:
+        """Allowed places from `n` on, ascending, int64."""
+        places = self._whole.after(n)
+        return places[~self.is_gone(places)]
+
+    @property
+    def whole(self) -> Selection:
+        """The selection this was taken from."""
+        return self if self._gone_counts is None else self._whole
+
+    def n_gone(self, lists: Rows) -> int:
+        """How many places of `whole` in some inverted lists were left out."""
+        return 0 if self._gone_counts is None else int(self._gone_counts[lists].sum())
+
+    def is_gone(self, places: Rows) -> Mask:
+        """Which of some places were left out of `whole`, bool like them."""
+        if self._gone[-1] - self._gone[0] == len(self._gone) - 1:  # rows in a row, as those of a slide are
+            return np.asarray((places >= self._gone[0]) & (places <= self._gone[-1]))
+        nearest = np.minimum(np.searchsorted(self._gone, places), len(self._gone) - 1)
+        return np.asarray(self._gone[nearest] == places)
 
     @cached_property
     def mask(self) -> Mask:
@@ -179,9 +229,9 @@ class _Without(Selection):
 
 
 def _cleared(packed: Packed, places: Rows) -> Packed:
-    """Bits without those of some places."""
+    """Bits without those of some places, which ascend."""
     bits = packed.copy()
-    first, last = int(places.min()), int(places.max())
+    first, last = int(places[0]), int(places[-1])
     if last - first == len(places) - 1:  # rows in a row, as those of a slide are
         start, stop = first >> 3, (last >> 3) + 1
         kept = np.ones(8 * (stop - start), dtype=np.bool_)

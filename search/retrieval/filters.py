@@ -23,6 +23,7 @@ DEFAULT_KINDS: dict[Modality, tuple[str, ...]] = {
     "expression": ("spot", "cell", "transcriptome"),
 }
 
+_NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 _MOST_NAMED = 6  # slides left out that a note names
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -94,10 +95,7 @@ def scope_of(
     selection = base.selection
     if len(left.rows):
         vectors = catalogue.index.vectors(target)
-        selection = selection.without(vectors.places_of(left.rows), vectors.list_places)
-        if left.names:
-            quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in left.names)
-            selection = selection.also_where(f"{left.exclude} IS NULL OR {left.exclude} NOT IN ({quoted})")
+        selection = selection.without(vectors.places_of(left.rows), vectors.list_places, _condition(left))
     return Scope(kinds, left.exclude, left.names, (*query.notes, *left.notes), selection, base.mask, left.rows)
 
 
@@ -127,7 +125,7 @@ def left_out_of(catalogue: Catalogue, query: EncodedQuery, target: Modality, bas
     """Find what no answer to a query may be."""
     resolved = _resolve(exclude, query)
     names = {"none": (), "slide": query.slides, "patient": query.patients}[resolved]
-    itself = np.unique(np.array(query.rows if query.modality == target else (), dtype=np.int64))
+    itself = np.unique(np.array(query.rows, dtype=np.int64)) if query.modality == target and query.rows else _NO_ROWS
     if not names:
         what = "The query item itself is" if len(itself) == 1 else f"The {len(itself):,} items of the query are"
         return LeftOut(resolved, (), itself[base.mask[itself]], (f"{what} left out.",) if len(itself) else ())
@@ -135,11 +133,19 @@ def left_out_of(catalogue: Catalogue, query: EncodedQuery, target: Modality, bas
     own = each[0] if len(each) == 1 else np.unique(np.concatenate(each))
     gone = own[base.mask[own]]
     said = f"Own {_told(resolved, names)} left out ({len(gone):,} items)"
-    examples = np.setdiff1d(itself, own)  # of other slides; they only moved the query
+    # Those of other slides only moved the query.
+    examples = itself if not len(itself) else np.setdiff1d(itself, own)
     if len(examples):
         said += f", and {'the example' if len(examples) == 1 else f'the {len(examples):,} examples'} elsewhere"
         gone = np.union1d(gone, examples[base.mask[examples]])
     return LeftOut(resolved, names, gone, (f"{said}.",))
+
+
+def _condition(left: LeftOut) -> str | None:
+    if not left.names:
+        return None
+    quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in left.names)
+    return f"{left.exclude} IS NULL OR {left.exclude} NOT IN ({quoted})"
 
 
 def _told(what: str, names: tuple[str, ...]) -> str:
