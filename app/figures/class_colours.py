@@ -8,6 +8,7 @@ from search.annotation.classes import UNASSIGNED
 #: Okabe and Ito (2008), "Color Universal Design", without black: told apart with any colour vision.
 OKABE_ITO = ("#D55E00", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442")
 _NONE = "#B8BEC4"
+_EVEN = 0.179  # luminance on which black and white are read alike
 _GOLDEN = 0.618034  # of the colour circle: later hues fall between earlier ones
 
 
@@ -20,6 +21,13 @@ def class_colours(names: Sequence[str]) -> dict[str, str]:
 def rgb(colour: str) -> list[int]:
     """`#RRGGBB` as the three numbers QuPath wants."""
     return [int(colour[start : start + 2], 16) for start in (1, 3, 5)]
+
+
+def text_on(colour: str) -> str:
+    """Black or white, whichever is read better on a colour (relative luminance of WCAG 2.2)."""
+    linear = [((channel / 255 + 0.055) / 1.055) ** 2.4 for channel in rgb(colour)]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#000000" if luminance > _EVEN else "#FFFFFF"
 
 
 def _hue(place: int) -> str:

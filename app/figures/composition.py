@@ -10,7 +10,7 @@ from app.errors import ShowError
 from app.figures.class_colours import class_colours
 from app.figures.pictures import decoded
 from app.figures.scale_bar import draw_scale_bar
-from app.figures.style import SMALL_PT, TEXT_PT, foot, new_figure, style, titled
+from app.figures.style import MUTED, SMALL_PT, TEXT_PT, foot, new_figure, style, titled
 from app.tables.hits import index_provenance, is_generated
 from search.annotation.smoothing import pitch_of
 from search.cells.slide_composition import SlideComposition, TypeShares
@@ -28,6 +28,7 @@ _FILL = 0.92  # of the distance between neighbours
 _MOST_COLOURS = 7  # that every eye can tell apart
 _OTHERS, _OTHERS_COLOUR = "other types", "#B8BEC4"
 _TURN = 48  # corners of a full circle
+_RIM_PT = 0.3
 
 
 class _Drawn(NamedTuple):
@@ -121,10 +122,10 @@ def _draw(axes: "Axes", drawn: _Drawn, radius: float, *, pies: bool) -> None:
                 if end - start > 1e-3
             ]
             axes.add_collection(PolyCollection(wedges, facecolors=colour, linewidths=0, alpha=0.95))
-        return
-    colours = [drawn.colours[part] for part in shares.argmax(axis=1)]
-    discs = [_wedge(centre, radius, 0.0, 1.0) for centre in centres]
-    axes.add_collection(PolyCollection(discs, facecolors=colours, linewidths=0, alpha=0.9))
+    # Around the light colours too, which hardly differ from pale tissue.
+    discs = [_wedge(centre, radius, 0.0, 1.0)[1:] for centre in centres]
+    fill = "none" if pies else [drawn.colours[part] for part in shares.argmax(axis=1)]
+    axes.add_collection(PolyCollection(discs, facecolors=fill, edgecolors=MUTED, linewidths=_RIM_PT))
 
 
 def _wedge(centre: Doubles, radius: float, start: float, end: float) -> npt.NDArray[np.float64]:
@@ -139,7 +140,7 @@ def _legend(axes: "Axes", drawn: _Drawn, of: str) -> None:
 
     means = drawn.shares.mean(axis=0)
     patches = [
-        Patch(color=colour, label=f"{name} ({mean:.0%})")
+        Patch(facecolor=colour, edgecolor=MUTED, linewidth=_RIM_PT, label=f"{name} ({mean:.0%})")
         for name, colour, mean in zip(drawn.names, drawn.colours, means, strict=True)
     ]
     axes.legend(

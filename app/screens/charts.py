@@ -7,18 +7,19 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.figures.class_colours import text_on
 from app.maps import CHOSEN_COLOUR
 from app.tables.view import p_text
 from search.expression.slide_prediction import SlidePrediction
 
 _ROW_PX = 24
 #: Seen on a light page and on a dark one: at least 3 to 1 against either (WCAG 2.2, 1.4.11).
-BAR, FAINT_BAR, LINE, SPREAD = "#14907f", "#8590a0", "#7b8794", "#6b7683"
+BAR, FAINT_BAR, LINE = "#14907f", "#6b7683", "#7b8794"
 #: Round areas of any colour, some of which are too light for a light page.
-OUTLINE = {"color": SPREAD, "width": 1}
+OUTLINE = {"color": FAINT_BAR, "width": 1}
 
 
-def gene_bars(table: pd.DataFrame, predictable: Sequence[bool], *, x_title: str) -> go.Figure:
+def gene_bars(table: pd.DataFrame, predictable: Sequence[bool], *, x_title: str, ink: str) -> go.Figure:
     """Predicted value of each gene with its spread, the measured value beside it where it is known.
 
     Parameters
@@ -29,6 +30,8 @@ def gene_bars(table: pd.DataFrame, predictable: Sequence[bool], *, x_title: str)
         Whether each gene is predicted better than chance on other patients; the others are grey.
     x_title : str
         What the values are.
+    ink : str
+        Colour of what is drawn over the bars, `#RRGGBB`: that of the text of the page.
     """
     figure = go.Figure()
     told = ["r not measured" if pd.isna(r) else f"r = {r:.2f} on other patients" for r in table["r"]]
@@ -40,7 +43,7 @@ def gene_bars(table: pd.DataFrame, predictable: Sequence[bool], *, x_title: str)
             name="predicted",
             marker_color=[BAR if sure else FAINT_BAR for sure in predictable],
             customdata=told,
-            error_x={"type": "data", "array": table["sd"], "thickness": 1.2, "width": 3, "color": SPREAD},
+            error_x={"type": "data", "array": table["sd"], "thickness": 1.2, "width": 3, "color": ink},
             hovertemplate="%{y}: %{x:.2f} ± %{error_x.array:.2f}<br>%{customdata}<extra>predicted</extra>",
         )
     )
@@ -50,7 +53,7 @@ def gene_bars(table: pd.DataFrame, predictable: Sequence[bool], *, x_title: str)
             x=table["index_mean"],
             mode="markers",
             name="mean of the index",
-            marker={"symbol": "line-ns", "size": 12, "line": {"width": 2, "color": LINE}},
+            marker={"symbol": "line-ns", "size": 12, "line": {"width": 2, "color": ink}},
             hovertemplate="%{y}: %{x:.2f}<extra>mean of the index</extra>",
         )
     )
@@ -129,6 +132,7 @@ def composition_bars(parts: Mapping[str, pd.Series], colours: Mapping[str, str],
                 marker={"color": colours[cell_type], "line": OUTLINE},
                 text=[f"{100 * share:.0f}%" if share >= 0.07 else "" for share in shares],
                 insidetextanchor="middle",
+                insidetextfont_color=text_on(colours[cell_type]),
                 hovertemplate="%{y}, " + cell_type + ": %{x:.1%}<extra></extra>",
             )
         )

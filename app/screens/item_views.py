@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app.screens.answers import cohorts, compositions, panel, prediction
+from app.screens.chart_view import ink, show_chart
 from app.screens.charts import composition_bars, enrichment_bars, gene_bars
 from app.screens.links import keep, restore, several
 from app.screens.notes import show_notes
@@ -31,10 +32,9 @@ def show_predicted_genes(query: Query, terms: Terms) -> None:
     answer = prediction(query, genes=tuple(genes), where=terms.where, exclude=terms.exclude)
     show_notes(answer.notes)
     predictable = answer.predictable()
-    st.plotly_chart(
-        gene_bars(answer.to_pandas(), predictable, x_title="expression, log(1 + counts per 10,000)"),
+    show_chart(
+        gene_bars(answer.to_pandas(), predictable, x_title="expression, log(1 + counts per 10,000)", ink=ink()),
         key="genes-chart",
-        config={"displayModeBar": False},
         alt="Predicted expression of genes with its spread",
     )
     said = [*prediction_said(answer), "Whiskers: the standard deviation of the neighbours."]
@@ -62,14 +62,13 @@ def show_cell_types(query: Query, terms: Terms) -> None:
     answers = compositions(query, where=terms.where, exclude=terms.exclude)
     tables = {_SOURCES[answer.source]: answer.to_pandas().set_index("type") for answer in answers}
     types = tuple(dict.fromkeys(name for table in tables.values() for name in table.index))
-    st.plotly_chart(
+    show_chart(
         composition_bars(
             {source: table["proportion"] for source, table in tables.items()},
             type_colours(types),
             of=SHARED[answers[0].of],
         ),
         key="types-chart",
-        config={"displayModeBar": False},
         alt="Shares of cell types",
     )
     for answer, (source, table) in zip(answers, tables.items(), strict=True):
@@ -101,10 +100,9 @@ def show_cohorts(query: Query, terms: Terms, *, target: Modality = "expression")
     answer = cohorts(query, by=by, target=target, where=terms.where, exclude=terms.exclude)
     show_notes(answer.notes)
     table = answer.to_pandas()
-    st.plotly_chart(
+    show_chart(
         enrichment_bars(table.head(_MOST_GROUPS)),
         key="cohorts-chart",
-        config={"displayModeBar": False},
         alt=f"Share of each {answer.by} among the nearest items, beside its share of the index",
     )
     more = f" The other {len(table) - _MOST_GROUPS:,} are in the table." if len(table) > _MOST_GROUPS else ""

@@ -18,7 +18,8 @@ from app.screens.slide_picker import KINDS
 _KEY, _OPENED = "open-hits", "opened_hit"
 _LISTEN = """
 let listening = null, opening = false, touched = false;
-for (const name of ["pointerdown", "keydown", "input"]) document.addEventListener(name, () => { touched = true; }, true);
+const touch = () => { touched = true; };
+for (const name of ["pointerdown", "keydown", "input"]) document.addEventListener(name, touch, true);
 window.addEventListener("popstate", () => { touched = false; });
 const write = window.history.pushState.bind(window.history);
 window.history.pushState = (state, title, address) => {

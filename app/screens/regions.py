@@ -10,6 +10,7 @@ import streamlit as st
 from app.exports.annotation_files import write_annotation
 from app.figures.class_colours import class_colours
 from app.screens.answers import annotation
+from app.screens.chart_view import show_chart
 from app.screens.charts import class_bars
 from app.screens.links import keep, restore, switched
 from app.screens.notes import show_notes
@@ -104,10 +105,9 @@ def _show_answer(found: Annotation) -> None:
     frame = found.to_pandas()
     colours = class_colours(found.classes)
     counts = frame["class"].value_counts().reindex([*found.classes, UNASSIGNED]).fillna(0).astype(int)
-    st.plotly_chart(
+    show_chart(
         class_bars(counts[counts > 0], colours),
         key="class-chart",
-        config={"displayModeBar": False},
         alt=f"Number of {found.kind}s of each class",
     )
     show_notes(found.notes)

@@ -7,6 +7,7 @@ import streamlit as st
 
 from app.figures.composition import composition_figure
 from app.figures.style import as_png
+from app.screens.chart_view import show_chart
 from app.screens.charts import measured_beside_predicted
 from app.screens.links import keep, restore, switched
 from app.screens.overlay import DOMINANT, By, told, type_colours
@@ -28,10 +29,9 @@ def show_gene_over_slide(slide: str, genes: Sequence[str]) -> None:
     keep("slide_gene", gene, first=genes[0])
     st.caption(told(found))
     if pd.notna(found.measured).any():
-        st.plotly_chart(
+        show_chart(
             measured_beside_predicted(found),
             key="gene-scatter",
-            config={"displayModeBar": False},
             alt=f"{gene} measured against predicted at the places of {slide}",
         )
     else:

@@ -47,6 +47,8 @@ a.hs-card:hover, a.hs-card:focus-visible {border-color: #0f766e; box-shadow: 0 0
   font-variant-numeric: tabular-nums;}
 .hs-head span:last-child {font-weight: 400; font-size: .78rem; opacity: .75; align-self: center;}
 .hs-dim {opacity: .75; white-space: nowrap; overflow: hidden; text-overflow: ellipsis;}
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p {color: inherit;}
+[data-testid="stCaptionContainer"] {opacity: .75;}
 .st-key-open-hits {position: absolute;}
 .st-key-map-side {position: sticky; top: 4.6rem;}
 </style>"""

@@ -33,3 +33,8 @@ def theme_flags() -> dict[str, Any]:
     for mode, colours in (("light", _LIGHT), ("dark", _DARK)):
         flags |= {f"theme.{mode}.{name}": value for name, value in colours.items()}
     return flags
+
+
+def text_colour(*, dark: bool) -> str:
+    """Colour of the text of a page, `#RRGGBB`."""
+    return str((_DARK if dark else _LIGHT)["textColor"])

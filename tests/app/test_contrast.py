@@ -2,10 +2,11 @@
 
 import pytest
 
+from app.figures.class_colours import class_colours, text_on
 from app.figures.style import BLUE, GREEN, INK, MUTED, PAPER, VERMILION
 from app.maps import CHOSEN_COLOUR, POINT_COLOUR
-from app.screens.charts import BAR, FAINT_BAR, LINE, OUTLINE, SPREAD
-from app.serving.theme import theme_flags
+from app.screens.charts import BAR, FAINT_BAR, LINE, OUTLINE
+from app.serving.theme import text_colour, theme_flags
 
 THEME = theme_flags()
 PAGES = [THEME[f"theme.{mode}.backgroundColor"] for mode in ("light", "dark")]
@@ -41,9 +42,20 @@ def test_text_of_the_pages(mode, ground):
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("mark", [BAR, FAINT_BAR, LINE, SPREAD, OUTLINE["color"], CHOSEN_COLOUR, POINT_COLOUR])
+@pytest.mark.parametrize("mark", [BAR, FAINT_BAR, LINE, OUTLINE["color"], CHOSEN_COLOUR, POINT_COLOUR])
 def test_marks_of_the_charts(mark, page):
     assert contrast(mark, page) >= 3
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("bar", [BAR, FAINT_BAR])
+def test_marks_over_the_bars_of_charts(dark, bar):
+    assert contrast(text_colour(dark=dark), bar) >= 3
+
+
+@pytest.mark.parametrize("colour", class_colours([f"type {i}" for i in range(20)]).values())
+def test_numbers_in_the_bars_of_classes(colour):
+    assert contrast(text_on(colour), colour) >= 4.5
 
 
 def test_figures_for_paper():

@@ -1,0 +1,22 @@
+"""Charts on a page, written in its text colour, light or dark."""
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from app.serving.theme import text_colour
+
+
+def ink() -> str:
+    """Colour of the text of the page as the browser shows it, `#RRGGBB`."""
+    return text_colour(dark=st.context.theme.type == "dark")
+
+
+def show_chart(figure: go.Figure, *, key: str, alt: str) -> None:
+    """Draw a chart; what is written beside it is as readable as the page, which Streamlit's grey of charts is not."""
+    colour = ink()
+    for axes in (figure.update_xaxes, figure.update_yaxes):
+        axes(tickfont_color=colour, title_font_color=colour)
+    figure.update_layout(legend_font_color=colour)
+    figure.update_traces(outsidetextfont_color=colour, selector={"type": "bar"})
+    figure.update_traces(textfont_color=colour, selector={"mode": "text"})
+    st.plotly_chart(figure, key=key, config={"displayModeBar": False}, alt=alt)
