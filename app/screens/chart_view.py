@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.serving.theme import text_colour
+from app.page_colours import text_colour
 
 
 def ink() -> str:

@@ -5,8 +5,9 @@ import pytest
 from app.figures.class_colours import class_colours, text_on
 from app.figures.style import BLUE, GREEN, INK, MUTED, PAPER, VERMILION
 from app.maps import CHOSEN_COLOUR, POINT_COLOUR
+from app.page_colours import text_colour
 from app.screens.charts import BAR, FAINT_BAR, LINE, OUTLINE
-from app.serving.theme import text_colour, theme_flags
+from app.serving.theme import theme_flags
 
 THEME = theme_flags()
 PAGES = [THEME[f"theme.{mode}.backgroundColor"] for mode in ("light", "dark")]
