@@ -27,6 +27,7 @@ from search.query import (
     VectorQuery,
 )
 
+_ROUNDING = 1e-7  # of a length of 1 in float32
 _SHORT_SIDE = 0.98  # a patch may lack 2 % of its side to rounding
 
 
@@ -219,7 +220,9 @@ def _from_vector(query: VectorQuery, catalogue: Catalogue) -> EncodedQuery:
         raise QueryError("The vector is zero or holds NaN or infinity; expected a direction of finite numbers.")
     if query.modality not in ("image", "expression"):
         raise QueryError(f"modality={query.modality!r} is not known; choose image or expression.")
-    vector = unit_rows(given.astype(np.float32)[None], np.array([length], dtype=np.float32))[0]
+    vector = given.astype(np.float32)
+    if abs(length - 1) > _ROUNDING:  # most are unit vectors already
+        vector = unit_rows(vector[None], np.array([length], dtype=np.float32))[0]
     return EncodedQuery(vector, query.modality, query.modality, query.describe(), **_origin(query.slide, catalogue))
 
 
