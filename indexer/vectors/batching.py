@@ -6,6 +6,7 @@ that want many lists are searched by themselves; those that would take a good pa
 row by matrix products together.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -33,6 +34,9 @@ _PAIRS, _MOST_LISTS = 2**14, 256
 _GROWTH = 8  # times as many lists as were scanned before, at most, unless a filter leaves one in so many
 _FEW_LISTS = 4
 _DEEPER = 4  # times as many candidates, where those there were did not show that no better one is left
+#: Queries that are scanned before the others tell how deep those are scanned: as deep as all but so many needed.
+_PILOTS, _FEW_DEEPER = 16, 0.05
+_FEWEST_CANDIDATES = 3  # for each hit wanted
 
 
 def search_many(
@@ -139,6 +143,8 @@ class _Batch:
         self._n_first = prober.first_lists(n_open)
         self._is_left = np.broadcast_to(self._is_open, self._near.scores.shape).copy()
         self._n_taken = np.zeros(len(queries), dtype=np.int64)
+        #: Candidates of the last scan of each that could be better than its last hit; -1 where there was none.
+        self._n_near = np.full(len(queries), -1, dtype=np.int64)
         self.rows: Rows = np.full((len(queries), k), -1, dtype=np.int64)
         self.scores: Floats = np.full((len(queries), k), -np.inf, dtype=np.float32)
         self.is_alone: Mask = np.zeros(len(queries), dtype=np.bool_)
@@ -148,27 +154,39 @@ class _Batch:
         """Scan the nearest lists, then those that are left, until none is, or too many are."""
         behind = self._behind(self._near, self._near.at_standing(self._prober.evidence.typical_standing))
         its, take = np.arange(len(self._queries)), np.argpartition(behind, self._n_first - 1, axis=1)
-        take = take[:, : self._n_first]
+        take, n_pilots = take[:, : self._n_first], _PILOTS
         while len(its):
             which, column = np.nonzero(take >= 0)
             self._is_left[its[which], take[which, column]] = False
             n_lists = np.count_nonzero(take >= 0, axis=1)
             self._n_taken[its] += n_lists
             for part in _alike(n_lists):
-                self._probe(its[part], take[part, : n_lists[part].max()])
+                for some in filter(len, np.split(part, [n_pilots])):
+                    self._probe(its[some], take[some, : n_lists[some].max()])
             its, take = self._left(its[~self.is_alone[its]])
+            n_pilots = 0
 
     def _probe(self, its: Rows, take: Rows) -> None:
         """Scan lists of some queries, -1 where there are fewer, deeper and deeper until they hide nothing better."""
         allowed = np.where(take >= 0, self._allowed[take], 0).sum(axis=1)
-        depth, is_first = self._prober.depth(self._k, int(allowed.max())), True
+        usual = self._prober.depth(self._k, int(allowed.max()))
+        depth, is_first = min(usual, self._depth(its)), True
         while len(its):
             if not is_first and len(its) * depth > _CANDIDATES_AT_ONCE:
                 self.is_alone[its] = True
                 return
             more = self._scan(its, take, depth, is_first=is_first) & (depth < allowed)
             its, take, allowed = its[more], take[more], allowed[more]
-            depth, is_first = min(_DEEPER * depth, int(allowed.max(initial=0))), False
+            depth, is_first = min(max(usual, _DEEPER * depth), int(allowed.max(initial=0))), False
+
+    def _depth(self, its: Rows) -> int:
+        """Candidates that were enough before: for most others, or for the same in the lists that are nearer to them."""
+        here = self._n_near[its]
+        known = self._n_near[self._n_near >= 0]
+        if not len(known):
+            return sys.maxsize
+        enough = float(here.mean() if (here >= 0).all() else np.quantile(known, 1 - _FEW_DEEPER))
+        return max(_FEWEST_CANDIDATES * self._k, int(enough) + 1)
 
     def _scan(self, its: Rows, take: Rows, depth: int, *, is_first: bool) -> Mask:
         """Take in what a scan finds; tells for which queries a better row may lie deeper."""
@@ -184,8 +202,9 @@ class _Batch:
         found = self._compared(queries, near, estimates, rows, kept[:, -1])
         self.rows[its], self.scores[its] = top(np.hstack([self.rows[its], rows]), np.hstack([kept, found]), self._k)
         least = self.scores[its, -1]
-        border = estimates[:, -1] + self._errors(near, last, least)[:, 0]
-        is_shallow: Mask = (last[:, 0] >= 0) & (border >= least)
+        lowest = least - self._errors(near, last, least)[:, 0]
+        self._n_near[its] = np.count_nonzero(estimates >= lowest[:, None], axis=1)
+        is_shallow: Mask = (last[:, 0] >= 0) & (estimates[:, -1] >= lowest)
         return is_shallow
 
     def _compared(self, queries: Vectors, near: Approach, estimates: Floats, rows: Rows, floor: Floats) -> Floats:
@@ -210,14 +229,20 @@ class _Batch:
         hits = lists.list_of[np.maximum(self.rows[its], 0)].astype(np.int64)
         furthest = np.take_along_axis(behind, hits, 1).max(axis=1)
         reach = np.where(is_full, self._prober.evidence.reach(behind.min(axis=1), furthest), np.inf)
-        is_left = self._is_left[its] & (behind <= reach[:, None])
-        is_left &= near.scores + lists.max_radii >= least[:, None]
+        is_left = behind <= reach[:, None]
+        is_left &= self._is_left[its]
+        is_left &= near.scores >= least[:, None] - lists.max_radii
+        some = np.flatnonzero(is_left.any(axis=1))  # few, of which more is asked
+        return self._next(its[some], is_left[some], behind[some])
+
+    def _next(self, its: Rows, is_left: Mask, behind: Floats) -> tuple[Rows, Rows]:
+        """Of lists that are left for some queries those that are scanned next; or the queries are not for a batch."""
         n_left = np.count_nonzero(is_left, axis=1)
         n_next = np.minimum(n_left, self._growth * self._n_taken[its])
-        share = (is_left * self._allowed).sum(axis=1) / max(1, int(self._allowed.sum()))
+        share = np.array([self._allowed[one].sum() for one in is_left]) / max(1, int(self._allowed.sum()))
         self.is_great[its] = share > _GREAT_SHARE
         self.is_alone[its] = (n_next > _MOST_LISTS) & ~self.is_great[its]
-        go = np.flatnonzero((n_left > 0) & ~self.is_great[its] & ~self.is_alone[its])
+        go = np.flatnonzero(~self.is_great[its] & ~self.is_alone[its])
         width = int(n_next[go].max(initial=0))
         behind = np.where(is_left[go], behind[go], np.inf)
         nearest = np.argpartition(behind, width - 1, axis=1)[:, :width] if width else np.empty((0, 0), np.int64)
@@ -235,7 +260,8 @@ class _Batch:
         near = self._near
         if len(its) == len(self._queries):
             return near
-        return Approach(near.scores[its], near.mean[its], near.sd[its], near.weight[its], near.radii)
+        some = slice(its[0], its[-1] + 1) if its[-1] - its[0] == len(its) - 1 else its  # in a row: nothing is copied
+        return Approach(near.scores[some], near.mean[some], near.sd[some], near.weight[some], near.radii)
 
     def _errors(self, near: Approach, rows: Rows, least: Floats) -> Floats:
         """How far the score of each row may lie above its estimate, where the last hit scores `least`."""

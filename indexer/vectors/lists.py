@@ -73,12 +73,21 @@ class Lists:
 
         On one core, by FAISS: after a product of NumPy's the threads of its OpenBLAS spin for as long as a batch takes.
         """
-        faiss = faiss_library()
-        with faiss_threads(1):
-            found = faiss.pairwise_distances(np.ascontiguousarray(queries), self.centroids)
-        np.subtract(np.float32(1) + squared_norms, found, out=found)
-        found *= np.float32(0.5)
-        return np.asarray(found)
+        if self.basis is None or self.reduced is None:
+            return _products(queries, self.centroids, np.ones(len(queries), np.float32), squared_norms)
+        whole = np.ones(len(queries), np.float32)
+        reduced = _products(queries, self.basis, whole, np.ones(len(self.basis), np.float32))
+        return _products(reduced, self.reduced, np.einsum("ij,ij->i", reduced, reduced), squared_norms)
+
+
+def _products(rows: Vectors, others: Vectors, squares: Floats, of_others: Floats) -> Floats:
+    """Inner products of some rows with others, all of whose squared norms are known, on one core."""
+    faiss = faiss_library()
+    with faiss_threads(1):
+        found = faiss.pairwise_distances(np.ascontiguousarray(rows), others)
+    np.subtract(squares[:, None] + of_others, found, out=found)
+    found *= np.float32(0.5)
+    return np.asarray(found)
 
 
 def n_lists_for(n_rows: int) -> int:
