@@ -17,7 +17,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from indexer.errors import IndexMissingError, StoreError
-from indexer.settings import Settings
 
 if TYPE_CHECKING:
     from pyarrow.fs import S3FileSystem
@@ -162,6 +161,8 @@ class Bucket(Location):
     @property
     def folder(self) -> Path:
         """Local copy of the sidecars, under the cache folder."""
+        from indexer.settings import Settings  # takes 25 ms, which an index in a folder does without
+
         return Settings().cache_dir / "indexes" / hashlib.sha256(self.uri.encode()).hexdigest()[:16]
 
     def read(self, name: str) -> bytes:

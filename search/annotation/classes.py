@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import scipy.sparse as sp
-import yaml
 
 from encoders.errors import GeneQueryError
 from encoders.gene_lists import WeightedGenes
@@ -186,6 +185,8 @@ def read_markers(path: Path) -> MarkerClasses:
 
 
 def _from_yaml(text: str, name: str) -> MarkerClasses:
+    import yaml  # takes 25 ms, which a search does without
+
     try:
         content = json.loads(text) if name.endswith(".json") else yaml.safe_load(text)
     except (ValueError, yaml.YAMLError) as error:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from encoders.contracts import Modality
 from indexer.index import Index
-from indexer.settings import Settings
 from search.expression.temperature import NEIGHBOURS_TRIED, TEMPERATURES, Fit
 
 
@@ -46,4 +45,6 @@ def _file_of(index: Index, modality: Modality, without: tuple[str, ...]) -> Path
         repr((TEMPERATURES, NEIGHBOURS_TRIED)),
     )
     name = hashlib.sha256("\n".join(stated).encode()).hexdigest()[:32]
+    from indexer.settings import Settings  # takes 25 ms, which a search does without
+
     return Settings().cache_dir / "predictions" / f"{name}.json"
