@@ -16,7 +16,15 @@ def show_chart(figure: go.Figure, *, key: str, alt: str) -> None:
     colour = ink()
     for axes in (figure.update_xaxes, figure.update_yaxes):
         axes(tickfont_color=colour, title_font_color=colour)
-    figure.update_layout(legend_font_color=colour)
+    write_legend(figure)
     figure.update_traces(outsidetextfont_color=colour, selector={"type": "bar"})
     figure.update_traces(textfont_color=colour, selector={"mode": "text"})
     st.plotly_chart(figure, key=key, config={"displayModeBar": False}, alt=alt)
+
+
+def write_legend(figure: go.Figure) -> None:
+    """Let the legend and the colour bar of a chart be as readable as the page."""
+    colour = ink()
+    figure.update_layout(legend_font_color=colour, legend_title_font_color=colour)
+    if figure.layout.coloraxis.colorbar.title.text:
+        figure.update_coloraxes(colorbar_tickfont_color=colour, colorbar_title_font_color=colour)

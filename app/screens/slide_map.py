@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app.maps import Classes, PointColours, SlideView, slide_map
+from app.screens.chart_view import write_legend
 from app.screens.item_choice import choose_item, regions_cleared
 from app.screens.overlay import Overlay, colours_on
 from app.screens.session import errors_as_sentences, items_of, slide_row
@@ -133,8 +134,10 @@ def _draw_plain(
     # A click marks its point by itself; drawing the map anew would lose the zoom.
     if st.session_state.get("from_map") != chosen:
         st.session_state["anchor"] = chosen
+    figure = slide_map(view, points, colours=colours, chosen=st.session_state.get("anchor"))
+    write_legend(figure)
     st.plotly_chart(
-        slide_map(view, points, colours=colours, chosen=st.session_state.get("anchor")),
+        figure,
         key=key,
         on_select=lambda: _take_from_plain(key),
         selection_mode="points",
