@@ -234,11 +234,10 @@ class Store:
         """Add rows as one version; raises `WriteError`, and then no row of them is there."""
         schema = self._tables[table].schema
         n_bytes = sum(part.nbytes for part in rows)
-        # Arrow hands out the batches of a table without the interpreter, which other threads may hold.
-        batches = pa.concat_tables([part.cast(schema) for part in rows]).to_reader(max_chunksize=_BATCH_ROWS)
+        batches = (batch for part in rows for batch in part.cast(schema).to_batches(max_chunksize=_BATCH_ROWS))
         with writing(f"table {table}"), self._written_whole(table):
             at_once = 1 if n_bytes < _ONE_FILE_BYTES else None  # rows of one file keep their order
-            self._tables[table].add(batches, write_parallelism=at_once)
+            self._tables[table].add(pa.RecordBatchReader.from_batches(schema, batches), write_parallelism=at_once)
 
     def kinds_of(self, slide: str) -> dict[str, int]:
         """Items of a slide by kind."""
