@@ -353,7 +353,12 @@ class VectorSet:
             return None
 
     def _check(self, queries: Vectors) -> Vectors:
-        if queries.ndim == 1 and queries.dtype == np.float32 and len(queries) == self.dim and queries.flags.c_contiguous:
+        if (
+            queries.ndim == 1
+            and queries.dtype == np.float32
+            and len(queries) == self.dim
+            and queries.flags.c_contiguous
+        ):
             return queries[None]
         batch = np.ascontiguousarray(np.atleast_2d(np.asarray(queries, dtype=np.float32)))
         if batch.ndim != 2 or batch.shape[1] != self.dim:
