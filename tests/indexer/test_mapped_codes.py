@@ -1,9 +1,10 @@
 """Codes that are mapped from their file are scanned as those in memory; a file that does not fit is refused."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from indexer.vectors.ann import INDEX_FILE, AnnIndex
+from indexer.vectors.ann import INDEX_FILE, REDUCED_FILE, AnnIndex
 from indexer.vectors.columns import ItemColumns
 from indexer.vectors.inner_products import faiss_library
 from indexer.vectors.mapped_codes import CODES_FILE
@@ -71,3 +72,22 @@ def test_items_of_some_values_are_those_of_their_codes(n_wanted):
     wanted = [f"slide {i}" for i in range(n_wanted)] + ["another"]
     expected = [text in wanted for part in parts for text in part]
     assert columns.is_one_of("slide", wanted).tolist() == expected
+
+
+def test_centroids_in_their_leading_directions_are_kept_or_worked_out(built, unit_rows_of, tmp_path):
+    built.save(tmp_path)
+    query, whole = unit_rows_of(1, DIM)[0], built.lists.centroids
+    kept = AnnIndex.load(tmp_path, built.kind, (N, DIM)).lists.dots(query)
+    np.testing.assert_allclose(kept, whole @ query, atol=1e-5)
+    np.save(tmp_path / REDUCED_FILE, np.zeros((3, 3), np.float32))
+    with pytest.raises(ValueError, match=REDUCED_FILE):
+        AnnIndex.load(tmp_path, built.kind, (N, DIM))
+    (tmp_path / REDUCED_FILE).unlink()  # as sidecars were written before
+    np.testing.assert_allclose(AnnIndex.load(tmp_path, built.kind, (N, DIM)).lists.dots(query), kept, atol=1e-5)
+
+
+def test_codes_of_text_have_minus_one_for_null():
+    texts = ["a", None, "b", None, *"abcabc"]
+    columns = pa.table({"organ": pa.array(texts).dictionary_encode().slice(1)})
+    codes, values = ItemColumns(columns, np.arange(len(texts) - 1, dtype=np.uint64)).codes("organ")
+    assert [None if code < 0 else values[code] for code in codes] == texts[1:]
