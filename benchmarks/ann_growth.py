@@ -18,7 +18,7 @@ from benchmarks.report import Row
 BENCH = "ann growth"
 _OURS = "HistoSeek"
 _FILTERS = ("unfiltered", "filtered-1%", "filtered-10%", "correlated-filter")
-_CODES = ("index.faiss", "list_of.npy", "radii.npy", "basis.npy", "reduced.npy")
+_CODES = ("index.faiss", "codes.bin", "list_of.npy", "radii.npy", "basis.npy", "reduced.npy")
 _COLUMNS = ("items.arrow", "row_ids.npy", "rows.npy")
 
 Costs = dict[str, tuple[float | None, str]]
