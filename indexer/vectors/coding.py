@@ -5,6 +5,7 @@ time, several times as fast. What is made is FAISS's own format, which may chang
 a few rows before, and where they differ FAISS codes all rows.
 """
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from indexer.vectors.inner_products import faiss_library
 from indexer.vectors.lists import ListNumbers
 from indexer.vectors.threads import n_cores
 
+_LOG = logging.getLogger(__name__)
 Bytes = npt.NDArray[np.uint8]
 _ROWS_AT_ONCE = 512  # with what is left of them, in a core's cache
 _ADDED_AT_ONCE = 65_536
@@ -34,6 +36,8 @@ Coded = tuple[Any, Floats, tuple[Any, ...]]
 def code_index(vectors: Vectors, centroids: Vectors, list_of: ListNumbers) -> Coded:
     """A FAISS index of the codes of rows `(n, dim)` that lie in lists around centroids `(l, dim)`."""
     if not codes_like_faiss(vectors, centroids, list_of):
+        if vectors.shape[1] % 8 == 0:  # of other dims none are made here, which is nothing new
+            _LOG.warning("FAISS %s codes other than it is known to; it codes by itself.", faiss_library().__version__)
         index, owned = faiss_index(vectors, centroids, list_of)
         return index, _squares(vectors, centroids, list_of), owned
     codes = encode(vectors, centroids, list_of)

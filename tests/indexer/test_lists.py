@@ -86,13 +86,14 @@ def test_codes_are_those_of_faiss(vectors, dim):
     del owned, more
 
 
-def test_another_format_of_codes_is_left_to_faiss(vectors, trained, monkeypatch):
+def test_another_format_of_codes_is_left_to_faiss_and_said(vectors, trained, monkeypatch, caplog):
     reduced, basis = trained
     centroids = np.ascontiguousarray(reduced @ basis)
     list_of = assign_rows(vectors, reduced, basis)
     monkeypatch.setattr(coding, "_ORDER", np.arange(16))
     assert not coding.codes_like_faiss(vectors, centroids, list_of)
     index, squares, owned = coding.code_index(vectors, centroids, list_of)
+    assert "it codes by itself" in caplog.text
     theirs, more = coding.faiss_index(vectors, centroids, list_of)
     assert all(coding._are_alike(index, theirs, number) for number in range(len(centroids)))
     np.testing.assert_allclose(squares, np.square(vectors - centroids[list_of]).sum(axis=1), atol=1e-5)
