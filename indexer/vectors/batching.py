@@ -260,7 +260,8 @@ class _Batch:
         near = self._near
         if len(its) == len(self._queries):
             return near
-        some = slice(its[0], its[-1] + 1) if its[-1] - its[0] == len(its) - 1 else its  # in a row: nothing is copied
+        in_a_row = len(its) and its[-1] - its[0] == len(its) - 1
+        some = slice(its[0], its[-1] + 1) if in_a_row else its  # nothing is copied of those in a row
         return Approach(near.scores[some], near.mean[some], near.sd[some], near.weight[some], near.radii)
 
     def _errors(self, near: Approach, rows: Rows, least: Floats) -> Floats:

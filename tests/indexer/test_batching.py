@@ -141,3 +141,12 @@ def test_pytorch_is_not_imported_for_little(monkeypatch):
     monkeypatch.delitem(sys.modules, "torch")
     with products._multiplier(10**8) as (multiply, n_threads):
         assert (multiply, n_threads) == (products._whole, 1)
+
+
+def test_a_batch_of_which_every_query_wants_a_deeper_scan_than_has_room_is_answered(vectors, monkeypatch):
+    queries = vectors.vectors[::301]
+    alone = vectors.search(queries, 10)
+    monkeypatch.setattr(batching, "_CANDIDATES_AT_ONCE", 1)
+    monkeypatch.setattr(batching._Batch, "_scan", lambda self, its, take, depth, *, is_first: np.ones(len(its), bool))
+    found = vectors.search(queries, 10)
+    assert (found.scores >= alone.scores - 1e-5).mean() > 0.98
