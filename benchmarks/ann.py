@@ -3,7 +3,8 @@
 Each engine builds an index of the same generated vectors and metadata in a process of its own, chooses the cheapest
 setting that reaches the recall asked for on some queries (HistoSeek has no setting and takes none), and then all answer
 the same other queries under every filter in turn, round after round, so that a disturbance of the machine meets all.
-A time is end to end: query vector in, ten hits with their metadata out. `--quick` is 20,000 vectors and the peers that
+A time is end to end: query vector in, ten hits with their metadata out; of each engine's turn the queries are asked
+twice and the second time counts. `--quick` is 20,000 vectors and the peers that
 are built in seconds, within a minute; `--growth 10000,100000` is HistoSeek alone at several sizes, with the exponents
 of its costs. `--flat` asks with vectors of another modality, whose cosines to all rows lie close together.
 """

@@ -38,6 +38,8 @@ class Measured:
         Seconds to build, and those of all threads.
     ms, cpu_ms, recall : dict
         Milliseconds, those of all threads, and recall of each query, by filter.
+    first_ms : dict
+        Milliseconds of the same queries the first time they were asked in their round.
     knobs : dict
         The setting of each filter.
     missing : dict
@@ -53,6 +55,7 @@ class Measured:
     ms: dict[str, list[float]] = field(default_factory=dict)
     cpu_ms: dict[str, list[float]] = field(default_factory=dict)
     recall: dict[str, list[float]] = field(default_factory=dict)
+    first_ms: dict[str, list[float]] = field(default_factory=dict)
     knobs: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     memory: dict[str, Any] = field(default_factory=dict)
@@ -61,6 +64,10 @@ class Measured:
     def p(self, name: str, percent: float = 50) -> float | None:
         """Percentile of the milliseconds under a filter."""
         return float(np.percentile(self.ms[name], percent)) if self.ms.get(name) else None
+
+    def first_p50(self, name: str) -> float | None:
+        """Median of the milliseconds under a filter when queries were asked for the first time."""
+        return float(np.median(self.first_ms[name])) if self.first_ms.get(name) else None
 
     def mean_recall(self, name: str) -> float | None:
         """Mean recall@10 under a filter."""
@@ -116,9 +123,8 @@ def _round(running: dict[str, EngineProcess], measured: dict[str, Measured], que
             except PeerError as error:
                 measured[engine].missing[name] = str(error)
                 continue
-            measured[engine].ms.setdefault(name, []).extend(found["ms"])
-            measured[engine].cpu_ms.setdefault(name, []).extend(found["cpu_ms"])
-            measured[engine].recall.setdefault(name, []).extend(found["recall"])
+            for part in ("ms", "first_ms", "cpu_ms", "recall"):
+                getattr(measured[engine], part).setdefault(name, []).extend(found[part])
 
 
 def _finish(process: EngineProcess, measured: Measured) -> None:
