@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import pyarrow as pa
 from encoders.contracts import Modality, Vectors
 from indexer.index import Index
 from indexer.vectors.selection import Selection
+from indexer.vectors.vector_set import VectorSet
 from search.errors import ItemMissingError, QueryError
 from search.kept_counts import KeptCounts
 
@@ -25,8 +26,13 @@ _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 _KEPT_SCOPES = 32
 _SHORT_RUN = 16  # rows
 _KEPT_ROWS = 256
+_KEPT_OWN = 128  # some tens of kilobytes each
 #: Names a message about a missing one is chosen from; comparing it with all of a million would take minutes.
 _COMPARED_NAMES = 20_000
+
+
+_BaseKey = tuple[Modality, tuple[str, ...], str | None]
+_Kept = TypeVar("_Kept")
 
 
 class Base(NamedTuple):
@@ -34,6 +40,40 @@ class Base(NamedTuple):
 
     mask: Mask
     selection: Selection
+    key: _BaseKey
+
+
+class Own:
+    """The items of some slides or patients, which answers to what is theirs leave out.
+
+    Attributes
+    ----------
+    rows : int64 (m,)
+        All of their rows, ascending.
+    gone : int64 (g,)
+        Those that a base allows.
+    condition : str
+        What no item of theirs meets, in SQL.
+    """
+
+    def __init__(self, rows: Rows, base: Base, vectors: VectorSet, condition: str) -> None:
+        self.rows = rows
+        self.gone = rows[base.mask[rows]]
+        self.condition = condition
+        self._base, self._vectors = base, vectors
+
+    def others(self, rows: Rows) -> Rows:
+        """Those of some rows that are not theirs."""
+        if not len(rows) or not len(self.rows):
+            return rows
+        nearest = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+        return np.asarray(rows[self.rows[nearest] != rows])
+
+    @cached_property
+    def selection(self) -> Selection:
+        """What the base allows besides."""
+        vectors = self._vectors
+        return self._base.selection.without(vectors.places_of(self.gone), vectors.list_places, self.condition)
 
 
 class _Runs(NamedTuple):
@@ -81,7 +121,8 @@ class Catalogue:
         self._codes: dict[str, tuple[npt.NDArray[np.int32], dict[str | None, int]]] = {}
         self._runs_of: dict[str, _Runs | None] = {}
         self._rows_where: OrderedDict[tuple[str, str], Rows] = OrderedDict()
-        self._bases: OrderedDict[tuple[Modality, tuple[str, ...], str | None], Base] = OrderedDict()
+        self._bases: OrderedDict[_BaseKey, Base] = OrderedDict()
+        self._own: OrderedDict[tuple[_BaseKey, str, tuple[str, ...]], Own] = OrderedDict()
         self._slide_rows: dict[str, int] = {}
         self._lock = Lock()
         self.counts = KeptCounts(index)
@@ -148,17 +189,36 @@ class Catalogue:
         `allows` gives the mask of a text.
         """
         key = (target, tuple(kinds), where)
+
+        def made() -> Base:
+            mask = self.is_one_of("kind", kinds) & self.has(target)
+            if where is not None:
+                mask &= allows(where)
+            return Base(mask, self.index.vectors(target).select(mask, _condition(kinds, where)), key)
+
+        return self._kept(self._bases, key, made, _KEPT_SCOPES)
+
+    def own(self, base: Base, what: Literal["slide", "patient"], names: tuple[str, ...]) -> Own:
+        """The items of some slides or patients; the last ones are kept, as one slide is asked from again and again."""
+
+        def made() -> Own:
+            each = [self.rows_where(what, name) for name in names]
+            rows = each[0] if len(each) == 1 else np.unique(np.concatenate(each))
+            quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in names)
+            condition = f"{what} IS NULL OR {what} NOT IN ({quoted})"
+            return Own(rows, base, self.index.vectors(base.key[0]), condition)
+
+        return self._kept(self._own, (base.key, what, names), made, _KEPT_OWN)
+
+    def _kept(self, kept: "OrderedDict[Any, _Kept]", key: Any, made: Callable[[], _Kept], most: int) -> _Kept:
         with self._lock:
-            found = self._bases.get(key)
+            found = kept.get(key)
             if found is not None:
-                self._bases.move_to_end(key)
+                kept.move_to_end(key)
                 return found
-        mask = self.is_one_of("kind", kinds) & self.has(target)
-        if where is not None:
-            mask &= allows(where)
-        found = Base(mask, self.index.vectors(target).select(mask, _condition(kinds, where)))
+        found = made()
         with self._lock:
-            _keep(self._bases, key, found, _KEPT_SCOPES)
+            _keep(kept, key, found, most)
         return found
 
     def row_of(self, item: str) -> int:

@@ -66,7 +66,7 @@ def search_many(
         rows[its], scores[its] = batch.rows, batch.scores
         return its[batch.is_alone], its[batch.is_great]
 
-    prober.allowed_in(selection)  # found once, before there are threads
+    prober.open_in(selection)  # found once, before there are threads
     most = max(1, min(_AT_ONCE, _CANDIDATES_AT_ONCE // prober.depth(k, selection.count)))
     n_threads = threads_for(len(queries))
     n_parts = max(n_threads, -(-len(queries) // most))
@@ -137,11 +137,11 @@ class _Batch:
     ) -> None:
         self._prober, self._queries, self._near = prober, queries, near
         self._k, self._selection, self._gone = k, selection, gone
-        self._allowed, self._is_open = prober.allowed_in(selection)
-        n_lists, n_open = len(self._is_open), int(np.count_nonzero(self._is_open))
+        self._open = prober.open_in(selection)
+        n_lists, n_open = len(self._open.is_open), self._open.n_open
         self._growth = _GROWTH if _FEW_LISTS * n_open > n_lists else n_lists
         self._n_first = prober.first_lists(n_open)
-        self._is_left = np.broadcast_to(self._is_open, self._near.scores.shape).copy()
+        self._is_left = np.broadcast_to(self._open.is_open, self._near.scores.shape).copy()
         self._n_taken = np.zeros(len(queries), dtype=np.int64)
         #: Candidates of the last scan of each that could be better than its last hit; -1 where there was none.
         self._n_near = np.full(len(queries), -1, dtype=np.int64)
@@ -168,7 +168,7 @@ class _Batch:
 
     def _probe(self, its: Rows, take: Rows) -> None:
         """Scan lists of some queries, -1 where there are fewer, deeper and deeper until they hide nothing better."""
-        allowed = np.where(take >= 0, self._allowed[take], 0).sum(axis=1)
+        allowed = np.where(take >= 0, self._open.allowed[take], 0).sum(axis=1)
         usual = self._prober.depth(self._k, int(allowed.max()))
         depth, is_first = min(usual, self._depth(its)), True
         while len(its):
@@ -239,7 +239,8 @@ class _Batch:
         """Of lists that are left for some queries those that are scanned next; or the queries are not for a batch."""
         n_left = np.count_nonzero(is_left, axis=1)
         n_next = np.minimum(n_left, self._growth * self._n_taken[its])
-        share = np.array([self._allowed[one].sum() for one in is_left]) / max(1, int(self._allowed.sum()))
+        allowed = self._open.allowed
+        share = np.array([allowed[one].sum() for one in is_left]) / max(1, int(allowed.sum()))
         self.is_great[its] = share > _GREAT_SHARE
         self.is_alone[its] = (n_next > _MOST_LISTS) & ~self.is_great[its]
         go = np.flatnonzero(~self.is_great[its] & ~self.is_alone[its])
@@ -252,8 +253,8 @@ class _Batch:
 
     def _behind(self, near: Approach, least: Any) -> Floats:
         behind = near.behind(least)
-        if not self._is_open.all():
-            behind[:, ~self._is_open] = np.inf
+        if len(self._open.closed):
+            behind[:, self._open.closed] = np.inf
         return behind
 
     def _near_of(self, its: Rows) -> Approach:

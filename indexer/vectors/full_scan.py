@@ -111,18 +111,18 @@ class _Scan:
         self._query, self._selection = np.ascontiguousarray(query), selection
         self._least, self._bound = least, bound
         self._scores = prober.ann.lists.dots(query)
-        self._allowed, self._is_open = prober.allowed_in(selection)
+        self._open = prober.open_in(selection)
         self._deviation = full.deviations(self._scores)
 
     def run(self) -> tuple[_Part, Trace]:
-        lists = np.flatnonzero(self._is_open & self._full.could_hold(self._scores, self._least))
+        lists = np.flatnonzero(self._open.is_open & self._full.could_hold(self._scores, self._least))
         parts = self._split(lists[np.argsort(-(self._scores + self._bound * self._deviation)[lists])])
         found = _Part(*(np.concatenate(columns) for columns in zip(*_each(self._part, parts), strict=True)))
         stopped = (
             f"All {len(lists):,} lists that could hold a better row were scanned, and every row compared whose code "
             f"does not rule it out by {self._bound:.1f} standard deviations of its error."
         )
-        n_open, scanned = int(np.count_nonzero(self._is_open)), int(self._ann.lists.sizes[lists].sum())
+        n_open, scanned = self._open.n_open, int(self._ann.lists.sizes[lists].sum())
         return found, Trace(len(lists), n_open, scanned, len(found.rows), len(parts), stopped)
 
     def _split(self, lists: Rows) -> list[Rows]:
@@ -135,7 +135,7 @@ class _Scan:
 
     def _part(self, lists: Rows) -> _Part:
         """Scan some lists, deeper until no code left can belong to a hit, and compare what may be one."""
-        n_allowed = int(self._allowed[lists].sum())
+        n_allowed = int(self._open.allowed[lists].sum())
         reach = self._bound * float(self._deviation[lists].max())
         depth = min(_FIRST_DEPTH, n_allowed)
         while True:

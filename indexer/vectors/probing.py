@@ -18,7 +18,7 @@ from indexer.vectors.ann import AnnIndex
 from indexer.vectors.evidence import Approach, Evidence, Radii, approach
 from indexer.vectors.inner_products import Unmapped, dots_at
 from indexer.vectors.kept_threads import each
-from indexer.vectors.selection import Selection
+from indexer.vectors.selection import OpenLists, Selection
 from indexer.vectors.threads import faiss_threads, n_cores
 
 Rows = npt.NDArray[np.int64]
@@ -97,8 +97,6 @@ class Prober:
         self.vectors = vectors
         self.evidence = evidence
         self.radii = radii
-        self._is_filled = ann.lists.sizes > 0
-        self._n_filled = int(np.count_nonzero(self._is_filled))
         #: Whether lists hold whole vectors, whose scores err by their rounding alone.
         self.is_whole = ann.kind == "ivf_flat"
         #: Of each list, how many rows are compared in the time its codes are scanned.
@@ -121,27 +119,30 @@ class Prober:
     def _search(self, query: Vectors, k: int, selection: Selection, floor: float) -> tuple[Rows, Floats, Trace]:
         lists = self.ann.lists
         near = approach(lists, self.radii, query)
-        allowed, is_open = self.allowed_in(selection)
-        n_open = self._n_filled if is_open is self._is_filled else int(np.count_nonzero(is_open))
+        allowed, _, n_open, closed = self.open_in(selection)
         run = _Run(self, query, k, near, selection, floor)
-        growth = _GROWTH if _FEW_LISTS * n_open > len(is_open) else len(is_open)
+        growth = _GROWTH if _FEW_LISTS * n_open > len(allowed) else len(allowed)
         n_first = self.first_lists(n_open)
         behind = near.behind(near.at_standing(self.evidence.typical_standing))
-        if n_open < len(behind):
+        if growth == len(allowed):
             nearest = float(behind.min())
-            behind[~is_open] = np.inf
-            if growth == len(is_open) and float(behind.min()) > self.evidence.reach(nearest, nearest):
+            behind[closed] = np.inf
+            if float(behind.min()) > self.evidence.reach(nearest, nearest):
                 n_first = n_open  # none that may answer lies where hits of such a query do: they are far from all
+        behind[closed] = np.inf
         take = taken = _lowest(behind, n_first)
         rounds, reach = 0, _ANYWHERE
+        hits = run.hits()
         while len(take):
             run.scan(take, allowed[take])
+            hits = run.hits()
             taken, rounds = take if rounds == 0 else np.concatenate([taken, take]), rounds + 1
             if len(taken) == n_open:
                 break
             if run.least > -np.inf:
-                behind = self._behind(near, run.least, is_open, n_open)
-                furthest_hit = float(behind[lists.list_of[run.hits()[0]]].max(initial=-np.inf))
+                behind = near.behind(run.least)
+                behind[closed] = np.inf
+                furthest_hit = float(behind[lists.list_of[hits[0]]].max(initial=-np.inf))
                 reach = self.evidence.reach(float(behind.min()), furthest_hit)
             behind[taken] = np.inf
             take = (behind <= reach).nonzero()[0]
@@ -153,21 +154,11 @@ class Prober:
         every = len(taken) == n_open
         why = "Every list that holds an allowed row was scanned." if every else partial(self._why, run.least)
         scanned = int(lists.sizes[taken].sum())
-        return *run.hits(), Trace(len(taken), n_open, scanned, len(run.rows), rounds + run.rescans, why)
+        return *hits, Trace(len(taken), n_open, scanned, len(run.rows), rounds + run.rescans, why)
 
-    def _behind(self, near: Approach, least: float, is_open: npt.NDArray[np.bool_], n_open: int) -> Floats:
-        behind = near.behind(least)
-        if n_open < len(behind):
-            behind[~is_open] = np.inf
-        return behind
-
-    def allowed_in(self, selection: Selection) -> tuple[Rows, npt.NDArray[np.bool_]]:
-        """Rows of each list that may answer, int64 `(n_lists,)`, and whether there is one."""
-        lists = self.ann.lists
-        if selection.is_all:
-            return lists.sizes, self._is_filled
-        allowed = selection.list_counts(lists.list_of, lists.sizes)
-        return allowed, allowed > 0
+    def open_in(self, selection: Selection) -> OpenLists:
+        """Which lists hold a row that may answer."""
+        return selection.open_lists(self.ann.lists.list_of, self.ann.lists.sizes)
 
     def first_lists(self, n_open: int) -> int:
         """Lists to scan at first, of so many that hold a row that may answer."""

@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,34 @@ Counts = npt.NDArray[np.int64]
 _NUMBERS_OF_16_BITS = 2**16
 _MANY_LISTS = 64
 _KEPT_PARAMETERS = 16  # of searches of up to so many lists
+
+
+class OpenLists(NamedTuple):
+    """Inverted lists that hold an allowed vector.
+
+    Attributes
+    ----------
+    allowed : int64 (n_lists,)
+        Allowed vectors of each list.
+    is_open : bool (n_lists,)
+        Whether there is one.
+    n_open : int
+        Of how many lists that is so.
+    closed : int64 (n_lists - n_open,)
+        The other lists.
+    """
+
+    allowed: Counts
+    is_open: Mask
+    n_open: int
+    closed: Rows
+
+    @classmethod
+    def of(cls, allowed: Counts) -> "OpenLists":
+        """Tell which lists hold one."""
+        is_open = allowed > 0
+        closed = np.flatnonzero(~is_open)
+        return cls(allowed, is_open, len(allowed) - len(closed), closed)
 
 
 class Selection:
@@ -32,6 +60,7 @@ class Selection:
         self._given = mask
         self.where = where
         self._counts: Counts | None = None
+        self._open: OpenLists | None = None
         self._by_list: tuple[Rows, list[int]] | None = None
         self._head: Selection | None = None
         self._parameters: dict[int, Any] = {}
@@ -107,6 +136,12 @@ class Selection:
                 self._counts = np.bincount(list_of[mask], minlength=len(sizes))
         return self._counts
 
+    def open_lists(self, list_of: npt.NDArray[np.integer], sizes: Counts) -> OpenLists:
+        """Which inverted lists hold an allowed vector; arguments as in `list_counts`."""
+        if self._open is None:
+            self._open = OpenLists.of(sizes if self.is_all else self.list_counts(list_of, sizes))
+        return self._open
+
     def in_lists(self, lists: Rows, list_of: npt.NDArray[np.integer], sizes: Counts) -> Rows:
         """Allowed places in some inverted lists, int64, list by list; other arguments as in `list_counts`."""
         if self._by_list is None:
@@ -168,6 +203,7 @@ class _Without(Selection):
         self._whole, self._gone = whole, gone
         self._head = None
         self._counts = None
+        self._open = None
         self._gone_counts: Counts | None = None
         self._by_list = None
         self._parameters = {}

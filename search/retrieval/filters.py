@@ -11,7 +11,7 @@ from encoders.contracts import Modality
 from indexer.errors import WhereError
 from indexer.schema import ITEM_COLUMNS
 from indexer.vectors.selection import Selection
-from search.catalogue import Base, Catalogue, Mask, Rows
+from search.catalogue import Base, Catalogue, Mask, Own, Rows
 from search.encoding import EncodedQuery
 from search.errors import FilterError, QueryError
 
@@ -93,9 +93,12 @@ def scope_of(
     kinds, base = base_of(catalogue, query, target, kind=kind, where=where)
     left = left_out_of(catalogue, query, target, base, exclude)
     selection = base.selection
-    if len(left.rows):
+    if left.own is not None and len(left.rows) == len(left.own.gone):
+        selection = left.own.selection
+    elif len(left.rows):
         vectors = catalogue.index.vectors(target)
-        selection = selection.without(vectors.places_of(left.rows), vectors.list_places, _condition(left))
+        condition = None if left.own is None else left.own.condition
+        selection = selection.without(vectors.places_of(left.rows), vectors.list_places, condition)
     return Scope(kinds, left.exclude, left.names, (*query.notes, *left.notes), selection, base.mask, left.rows)
 
 
@@ -113,12 +116,27 @@ def base_of(
 
 
 class LeftOut(NamedTuple):
-    """What is left out for a query: `auto` resolved, slides or patients, their rows ascending, and that in words."""
+    """What is left out for a query.
+
+    Attributes
+    ----------
+    exclude : {"none", "slide", "patient"}
+        `auto` resolved.
+    names : tuple of str
+        Slides or patients.
+    rows : int64 (m,)
+        Rows of the index that the base allows, ascending.
+    notes : tuple of str
+        That in words.
+    own : Own, optional
+        What those slides or patients hold: all of `rows` but for examples elsewhere.
+    """
 
     exclude: Literal["none", "slide", "patient"]
     names: tuple[str, ...]
     rows: Rows
     notes: tuple[str, ...]
+    own: Own | None = None
 
 
 def left_out_of(catalogue: Catalogue, query: EncodedQuery, target: Modality, base: Base, exclude: Exclude) -> LeftOut:
@@ -126,26 +144,18 @@ def left_out_of(catalogue: Catalogue, query: EncodedQuery, target: Modality, bas
     resolved = _resolve(exclude, query)
     names = {"none": (), "slide": query.slides, "patient": query.patients}[resolved]
     itself = np.unique(np.array(query.rows, dtype=np.int64)) if query.modality == target and query.rows else _NO_ROWS
-    if not names:
+    if resolved == "none" or not names:
         what = "The query item itself is" if len(itself) == 1 else f"The {len(itself):,} items of the query are"
         return LeftOut(resolved, (), itself[base.mask[itself]], (f"{what} left out.",) if len(itself) else ())
-    each = [catalogue.rows_where(resolved, name) for name in names]
-    own = each[0] if len(each) == 1 else np.unique(np.concatenate(each))
-    gone = own[base.mask[own]]
+    own = catalogue.own(base, resolved, names)
+    gone = own.gone
     said = f"Own {_told(resolved, names)} left out ({len(gone):,} items)"
     # Those of other slides only moved the query.
-    examples = itself if not len(itself) else np.setdiff1d(itself, own)
+    examples = own.others(itself)
     if len(examples):
         said += f", and {'the example' if len(examples) == 1 else f'the {len(examples):,} examples'} elsewhere"
         gone = np.union1d(gone, examples[base.mask[examples]])
-    return LeftOut(resolved, names, gone, (f"{said}.",))
-
-
-def _condition(left: LeftOut) -> str | None:
-    if not left.names:
-        return None
-    quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in left.names)
-    return f"{left.exclude} IS NULL OR {left.exclude} NOT IN ({quoted})"
+    return LeftOut(resolved, names, gone, (f"{said}.",), own)
 
 
 def _told(what: str, names: tuple[str, ...]) -> str:
